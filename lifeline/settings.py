@@ -1,0 +1,150 @@
+"""Settings of every process, from the environment with the prefix ``LIFELINE_``.
+
+Any setting may be given as ``LIFELINE_<NAME>_FILE`` instead: the file's content (stripped) is the value, so that
+secrets need never stand in the environment.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lifeline import wire
+from lifeline.errors import ConfigurationError
+
+PREFIX = "LIFELINE_"
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads ``LIFELINE_<NAME>_FILE``."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            message = f"{PREFIX}{field_name.upper()}_FILE={path}: {error.strerror}"
+            raise ConfigurationError(message) from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {name: self.get_field_value(None, name)[0] for name in self.settings_cls.model_fields}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. ``docs/reference/settings.md`` lists them and a test keeps it in step."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+
+    # --- where things are
+    database_url: SecretStr = Field(
+        SecretStr(""), description="PostgreSQL DSN with TimescaleDB. Empty: `lifeline up` brings its own."
+    )
+    mqtt_host: str = Field("", description="Host of the MQTT 5 broker. Empty: `lifeline up` brings its own.")
+    mqtt_port: int = Field(1883, ge=1, le=65535, description="Port of the broker.")
+    mqtt_username: str = Field("", description="User name at the broker.")
+    mqtt_password: SecretStr = Field(SecretStr(""), description="Password at the broker.")
+    mqtt_ca_file: Path | None = Field(None, description="CA certificate; when set, TLS is used.")
+    home: Path | None = Field(
+        None,
+        description="Data folder of `lifeline up`. Default /var/lib/lifeline as root, else ~/.local/share/lifeline.",
+    )
+    catalogue: Path | None = Field(None, description="TOML file that replaces the shipped catalogue.")
+
+    # --- logs and metrics
+    log_level: str = Field("info", description="debug, info, warning or error.")
+    log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which ingest and alerts serve /metrics.")
+    ingest_metrics_port: int = Field(9101, ge=0, le=65535, description="Port of ingest's /metrics; 0 = off.")
+    alerts_metrics_port: int = Field(9102, ge=0, le=65535, description="Port of alerts' /metrics; 0 = off.")
+
+    # --- ingest
+    ingest_client_id: str = Field("lifeline-ingest", description="MQTT client id; one per consumer, stable.")
+    ingest_topics: list[str] = Field(
+        default=[wire.READINGS_FILTER],
+        description="Topic filters of readings (JSON list), shared among consumers.",
+    )
+    ingest_fast_reader: bool = Field(True, description="false: stock paho reads the socket.")
+    ingest_batch_messages: int = Field(20_000, ge=1, le=65_535, description="Messages in a batch at most.")
+    ingest_batch_age_ms: int = Field(200, ge=1, le=60_000, description="Age at which a batch is flushed.")
+    ingest_idle_ms: int = Field(5, ge=0, le=10_000, description="Flush when nothing came for so long.")
+    ingest_max_pending: int = Field(
+        60_000,
+        ge=1,
+        le=65_535,
+        description="Unacknowledged messages held at most; then the socket is not read.",
+    )
+    ingest_max_payload_bytes: int = Field(
+        1_048_576, ge=1024, description="Larger payloads go to quarantine, cut to this."
+    )
+    ingest_writers: int = Field(2, ge=1, le=8, description="Writer threads, each with a connection.")
+    ingest_future_s: float = Field(300, ge=0, description="How far ahead of the clock a reading may be.")
+    ingest_max_age_days: float = Field(400, gt=0, description="How old a reading may be.")
+
+    # --- alerts
+    alerts_tick_s: float = Field(5, gt=0, description="Seconds between ticks.")
+    alerts_window_s: float = Field(
+        3600, gt=0, description="Seconds of readings kept in memory for detectors."
+    )
+    alerts_rules: Path | None = Field(None, description="TOML file that replaces the shipped rules.")
+    webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of one delivery attempt.")
+    webhook_allow: list[str] = Field(
+        default=[],
+        description="Hosts (JSON list) that webhooks may reach although they are private or loopback.",
+    )
+    rollup_s: float = Field(30, gt=0, description="Seconds between roll-up runs.")
+    retention_days: int = Field(730, ge=1, description="Raw readings are kept so long.")
+    quarantine_days: int = Field(90, ge=1, description="Quarantine is kept so long.")
+
+    # --- api
+    api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")
+    api_port: int = Field(8080, ge=0, le=65535, description="Port of the API and the page.")
+    api_sse_clients: int = Field(500, ge=1, description="Live streams at most.")
+    public_url: str = Field("", description="How people reach the page, for links in messages.")
+    page_title: str = Field("Lifeline 城市生命线", description="Title on the page.")
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, value: str) -> str:
+        if value.lower() not in ("debug", "info", "warning", "error"):
+            raise ValueError("must be debug, info, warning or error")
+        return value.lower()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    def require_database(self) -> str:
+        """The DSN, or ConfigurationError that says how to give one."""
+        dsn = self.database_url.get_secret_value()
+        if not dsn:
+            raise ConfigurationError(
+                "no database: set LIFELINE_DATABASE_URL or LIFELINE_DATABASE_URL_FILE, or use `lifeline up`"
+            )
+        return dsn
+
+    def require_broker(self) -> tuple[str, int]:
+        """Host and port of the broker, or ConfigurationError that says how to give one."""
+        if not self.mqtt_host:
+            raise ConfigurationError("no broker: set LIFELINE_MQTT_HOST, or use `lifeline up`")
+        return self.mqtt_host, self.mqtt_port
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment. Raises ConfigurationError with one line for each wrong setting."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from error

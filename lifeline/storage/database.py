@@ -1,0 +1,58 @@
+"""Connections, and the one boundary at which the driver's errors become Lifeline's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from lifeline.errors import ConflictError, StorageError, StorageUnavailableError
+
+Connection = psycopg.Connection[Any]
+Pool = ConnectionPool[Connection]
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Turn the driver's errors into StorageUnavailableError (try again), ConflictError or StorageError."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise StorageUnavailableError(str(error).strip() or type(error).__name__) from error
+    except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation) as error:
+        raise ConflictError(str(error).strip()) from error
+    except psycopg.Error as error:
+        raise StorageError(str(error).strip()) from error
+
+
+@contextmanager
+def connect(dsn: str, *, application: str = "lifeline", autocommit: bool = False) -> Iterator[Connection]:
+    """A connection in UTC, closed at the end; committed when the block ends well."""
+    with storage_errors(), open_connection(dsn, application=application, autocommit=autocommit) as connection:
+        yield connection
+
+
+def open_connection(dsn: str, *, application: str = "lifeline", autocommit: bool = False) -> Connection:
+    """A connection in UTC that the caller closes. Raises psycopg's errors: wrap in storage_errors()."""
+    return psycopg.connect(
+        dsn,
+        autocommit=autocommit,
+        application_name=application,
+        options="-c TimeZone=UTC",
+        connect_timeout=10,
+    )
+
+
+def open_pool(dsn: str, *, application: str, size: int = 4, timeout_s: float = 10) -> Pool:
+    """A pool that tests its connections, so that a restarted database is noticed before a statement is lost."""
+    return ConnectionPool(
+        dsn,
+        kwargs={"application_name": application, "options": "-c TimeZone=UTC", "connect_timeout": 10},
+        min_size=1,
+        max_size=size,
+        timeout=timeout_s,
+        check=ConnectionPool.check_connection,
+        name=application,
+        open=True,
+    )

@@ -1,0 +1,7 @@
+-- What only TimescaleDB's community edition (licence `timescale`) can do. Idempotent: `lifeline migrate` runs it at each
+-- call where `SHOW timescaledb.license` says so. On the Apache edition the scheduled jobs of `alerts` do the retention.
+
+ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'ts');
+SELECT add_compression_policy('reading', INTERVAL '7 days', if_not_exists => true);
+ALTER TABLE reading_15m SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'bucket');
+SELECT add_compression_policy('reading_15m', INTERVAL '60 days', if_not_exists => true);
