@@ -1,7 +1,7 @@
-"""A private apt: fetches Debian packages with their libraries into a folder, without touching the machine's own.
+"""A private apt: fetches Debian packages with their libraries into a folder and leaves the machine's own alone.
 
-The machine's mirror, proxy and archive keyring are used; its package state, caches and sources are not. apt checks
-the signature of the index and the hash of every package.
+The machine's mirror, proxy and archive keyring are used; its package state, caches and sources are not. apt
+checks the signature of the index and the hash of every package.
 """
 
 import os
@@ -20,9 +20,10 @@ KEYRINGS = (
     Path("/usr/share/keyrings/debian-archive-keyring.gpg"),
     Path("/usr/share/keyrings/debian-archive-keyring.pgp"),
 )
-# PostgreSQL loads LLVM only when jit is on, which it is not here; the others belong to maintainer scripts and to systemd.
+# PostgreSQL loads LLVM only for jit, which is off here; the others belong to maintainer scripts and to systemd.
 UNUSED_LIBRARIES = re.compile(
-    r"lib(llvm|z3|perl|systemd-shared|semanage|sepol|db5|gdbm|mount|blkid|proc2|pam-modules)"
+    r"lib(.*-perl|audit-common|blkid|c-bin|c-l10n|db5|debconf|gdbm|io-pty|llvm|mount|perl|proc2|sem|sepol|"
+    r"systemd-shared|z3)"
 )
 
 
@@ -39,18 +40,27 @@ class Bundle:
 
 def run(command: Sequence[str], *, cwd: Path | None = None) -> str:
     """Runs a command and returns its standard output; a failure becomes a ServiceError with what it said."""
-    environment = {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
     try:
-        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False
+        )
     except FileNotFoundError as error:
         raise ServiceError(
-            f"{command[0]} is not on this machine, so Debian's packages cannot be unpacked. Install PostgreSQL with "
-            "TimescaleDB and Mosquitto yourself, or configure LIFELINE_DSN and the broker's address."
+            f"{command[0]} is not on this machine, so Debian's packages cannot be unpacked. Install PostgreSQL "
+            "with TimescaleDB and Mosquitto yourself, or configure LIFELINE_DSN and the broker's address."
         ) from error
     if done.returncode != 0:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-12:])
-        raise ServiceError(f"{Path(command[0]).name} {command[-1]} failed:\n{said}{_advice(said)}")
+        raise _failure(f"{Path(command[0]).name} {command[-1]}", done.stderr or done.stdout)
     return done.stdout
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+
+
+def _failure(what: str, said: str) -> ServiceError:
+    said = "\n".join(said.strip().splitlines()[-12:])
+    return ServiceError(f"{what} failed:\n{said}{_advice(said)}")
 
 
 def _advice(said: str) -> str:
@@ -64,23 +74,18 @@ def _advice(said: str) -> str:
 
 
 def mirrors() -> list[str]:
-    """Addresses of the archives that this machine's apt uses, the likeliest to be Debian's main archive first."""
+    """Addresses of the archives that this machine's apt uses, the likeliest to be Debian's own first."""
     listed = run(["apt-get", "--print-uris", "update"])
-    found = re.findall(
-        r"^'(\S+?)/?/dists/([^/']+)[^']*/InRelease'|^'(\S+?)/?/dists/([^/']+)/InRelease'", listed, re.M
+    found = re.findall(r"^'(\S+)/dists/([^/']+)/InRelease'", listed, re.MULTILINE)
+    sites = dict.fromkeys(
+        site for site, suite in found if not suite.endswith("security") and "security" not in site
     )
-    sites: dict[str, int] = {}
-    for deep, deep_suite, flat, flat_suite in found:
-        site, suite = (deep or flat), (deep_suite or flat_suite)
-        if site.endswith("security") or suite.endswith("security"):
-            continue
-        sites.setdefault(site, 0 if site.endswith("/debian") else 1)
     if not sites:
         raise ServiceError(
-            "apt names no Debian archive (apt-get --print-uris update). Add one to /etc/apt/sources.list, or install "
-            "PostgreSQL with TimescaleDB and Mosquitto yourself."
+            "apt names no Debian archive (apt-get --print-uris update). Add one to /etc/apt/sources.list, or "
+            "install PostgreSQL with TimescaleDB and Mosquitto yourself."
         )
-    return sorted(sites, key=lambda site: sites[site])
+    return sorted(sites, key=lambda site: not site.endswith("/debian"))
 
 
 class PrivateApt:
@@ -119,9 +124,19 @@ class PrivateApt:
             if name in packages or (name.startswith("lib") and not UNUSED_LIBRARIES.match(name))
         ]
 
-    def download(self, package: str, folder: Path) -> None:
-        """Downloads one package into ``folder``; apt refuses it when its hash is not the index's."""
-        self._apt_get("download", package, cwd=folder)
+    def download(self, packages: Sequence[str], folder: Path, progress: Callable[[float], None]) -> None:
+        """Downloads packages into ``folder``; apt refuses one whose hash is not the index's."""
+        command = ["apt-get", "-c", str(self._configuration), "-o", "APT::Status-Fd=1", "download", *packages]
+        with subprocess.Popen(
+            command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None and process.stderr is not None
+            for line in process.stdout:
+                if line.startswith("dlstatus:"):
+                    progress(float(line.split(":")[2]) / 100)
+            said = process.stderr.read()
+        if process.returncode != 0:
+            raise _failure("apt-get download", said)
 
     def _apt_get(self, *arguments: str, cwd: Path | None = None) -> str:
         return run(["apt-get", "-c", str(self._configuration), *arguments], cwd=cwd)
@@ -138,6 +153,7 @@ Dir::Etc::SourceList "{home}/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::Etc::Preferences "/dev/null";
 Dir::Etc::PreferencesParts "/dev/null";
+Dir::Cache::pkgcache "pkgcache.bin";
 APT::Install-Recommends "false";
 APT::Install-Suggests "false";
 APT::Get::AllowUnauthenticated "false";
@@ -167,10 +183,13 @@ def fetch(bundle: Bundle, root: Path, work: Path, progress: Progress) -> None:
     folder = work / f"packages-{bundle.name}"
     folder.mkdir()
     root.mkdir(parents=True)
-    for done, name in enumerate(names):
-        progress(f"fetching {name}", 0.2 + 0.8 * done / len(names))
-        apt.download(name, folder)
-        for package in folder.glob("*.deb"):
-            run(["dpkg-deb", "--extract", str(package), str(root)])
-            package.unlink()
+    apt.download(names, folder, lambda done: progress(f"fetching {bundle.name}", 0.2 + 0.6 * done))
+    for done, package in enumerate(sorted(folder.glob("*.deb"))):
+        progress(f"unpacking {bundle.name}", 0.8 + 0.2 * done / len(names))
+        run(["dpkg-deb", "--extract", str(package), str(root)])
+        package.unlink()
+    # Some packages leave the links under their libraries' short names to their installation.
+    ldconfig = shutil.which("ldconfig", path="/usr/sbin:/sbin") or "ldconfig"
+    for libraries in root.glob("usr/lib/*-linux-gnu"):
+        run([ldconfig, "-n", str(libraries)])
     progress(f"{bundle.name} is unpacked", 1.0)

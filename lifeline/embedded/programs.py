@@ -6,7 +6,6 @@ The cache is complete or absent: a folder is filled under another name and renam
 import fcntl
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +22,7 @@ POSTGRESQL = Bundle(
     name="postgresql",
     suite="trixie",
     packages=("postgresql-17", "postgresql-client-17", "postgresql-17-timescaledb"),
-    programs=tuple(
-        f"usr/lib/postgresql/17/bin/{name}" for name in ("postgres", "initdb", "createdb", "psql")
-    ),
+    programs=tuple(f"usr/lib/postgresql/17/bin/{name}" for name in ("postgres", "initdb", "psql")),
 )
 MOSQUITTO = Bundle(
     name="mosquitto",
@@ -38,7 +35,7 @@ NEEDED_BYTES = 400_000_000
 
 @dataclass(frozen=True, slots=True)
 class PostgresPrograms:
-    """Folder that holds postgres, initdb, createdb and psql."""
+    """Folder that holds postgres, initdb and psql."""
 
     bin: Path
 
@@ -105,14 +102,6 @@ def _installed_postgres() -> Path | None:
 
 
 def _has_timescaledb(folder: Path) -> bool:
-    asked = (
-        subprocess.run(
-            [folder / "postgres", "--describe-config"], capture_output=True, check=False, cwd="/", timeout=30
-        )
-        if False
-        else None
-    )
-    del asked
     version = folder.parent.name
     shares = (
         Path("/usr/share/postgresql") / version,
