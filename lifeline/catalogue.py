@@ -81,9 +81,7 @@ def _quantity(key: str, entry: dict[str, Any], networks: dict[str, Network]) -> 
     except KeyError as error:
         raise CatalogueError(f"quantity {key!r}: {error.args[0]!r} is missing") from error
     if "." in key:
-        raise ValueError(
-            f"quantity {key!r}: a dot separates a channel's suffix and cannot be part of the key"
-        )
+        raise ValueError(f"quantity {key!r}: a dot separates a channel's suffix and cannot be part of the key")
     if not low < high:
         raise ValueError(f"quantity {key!r}: range {low} to {high} is empty")
     if quantity.resolution <= 0 or quantity.max_silence_s <= 0 or quantity.max_rate <= 0:

@@ -70,6 +70,4 @@ class ImportRejectedError(LifelineError):
         self.source = source
         self.problems = tuple(problems)
         listed = "\n".join(f"  {problem}" for problem in self.problems)
-        super().__init__(
-            f"{source} was rejected, nothing was stored; {len(self.problems)} problem(s):\n{listed}"
-        )
+        super().__init__(f"{source} was rejected, nothing was stored; {len(self.problems)} problem(s):\n{listed}")

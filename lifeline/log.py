@@ -16,6 +16,7 @@ def configure_logging(process: str, settings: Settings) -> None:
         structlog.processors.JSONRenderer(ensure_ascii=False) if as_json else structlog.dev.ConsoleRenderer()
     )
     shared: list[Any] = [
+        _named(process),
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -32,4 +33,13 @@ def configure_logging(process: str, settings: Settings) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
         cache_logger_on_first_use=True,
     )
-    structlog.contextvars.bind_contextvars(process=process)
+
+
+def _named(process: str) -> structlog.typing.Processor:
+    """Adds the process's name; a processor and not a context variable, because those do not reach other threads."""
+
+    def add(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        event["process"] = process
+        return event
+
+    return add

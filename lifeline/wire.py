@@ -26,12 +26,7 @@ class Topic(NamedTuple):
 def parse_topic(topic: str) -> Topic | None:
     """The parts of a topic of the contract, or None for any other topic."""
     parts = topic.split("/")
-    if (
-        len(parts) != 5
-        or parts[0] != "lifeline"
-        or parts[1] != "v1"
-        or parts[4] not in ("readings", "status")
-    ):
+    if len(parts) != 5 or parts[0] != "lifeline" or parts[1] != "v1" or parts[4] not in ("readings", "status"):
         return None
     return Topic(parts[2], parts[3], parts[4])
 

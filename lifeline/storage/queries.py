@@ -19,6 +19,4 @@ def load(noun: str) -> dict[str, LiteralString]:
     """
     text = resources.files("lifeline.storage.sql").joinpath(f"{noun}.sql").read_text(encoding="utf-8")
     parts = _HEADER.split(text)
-    return {
-        name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)
-    }
+    return {name: cast("LiteralString", body.strip()) for name, body in zip(parts[1::2], parts[2::2], strict=True)}

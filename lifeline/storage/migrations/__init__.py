@@ -24,9 +24,7 @@ class Migration:
 def shipped() -> list[Migration]:
     """Every migration of this version, in order."""
     files = [entry for entry in resources.files(__package__).iterdir() if _FILE.fullmatch(entry.name)]
-    found = [
-        Migration(int(f.name[:4]), f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files
-    ]
+    found = [Migration(int(f.name[:4]), f.name.removesuffix(".sql"), f.read_text(encoding="utf-8")) for f in files]
     return sorted(found, key=lambda migration: migration.number)
 
 
@@ -72,9 +70,7 @@ def migrate(dsn: str, passwords: dict[str, str] | None = None) -> list[str]:
             "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"
         ).fetchone()
         if edition_before is None:
-            raise MigrationError(
-                "the database server has no TimescaleDB: install the extension `timescaledb`"
-            )
+            raise MigrationError("the database server has no TimescaleDB: install the extension `timescaledb`")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration ("
             "number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())"

@@ -1,0 +1,118 @@
+"""Geometry on the globe: lengths, boxes and the hexagons (H3) that a geometry lies in.
+
+A geometry is GeoJSON in WGS 84, longitude first: Point or LineString, which is what assets are.
+"""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import h3
+
+from lifeline.errors import LifelineError
+from lifeline.model import JsonObject
+
+EARTH_RADIUS_M = 6_371_008.8
+RESOLUTIONS = (8, 9, 10)
+"""H3 resolutions of the risk map: 0.74, 0.105 and 0.015 km2 a cell."""
+
+_STEP_M = {8: 60.0, 9: 25.0, 10: 10.0}
+"""Spacing of the points at which a line is asked for its cell: an eighth of the cell's edge."""
+
+
+class GeometryError(LifelineError, ValueError):
+    """A geometry that is no Point or LineString of WGS 84 coordinates; the message says why."""
+
+
+class Box(NamedTuple):
+    """west, south, east, north in degrees."""
+
+    west: float
+    south: float
+    east: float
+    north: float
+
+
+def coordinates(geometry: JsonObject) -> list[tuple[float, float]]:
+    """(longitude, latitude) of every vertex. Raises GeometryError."""
+    kind = geometry.get("type")
+    raw = geometry.get("coordinates")
+    vertices = [raw] if kind == "Point" else raw
+    if kind not in ("Point", "LineString") or not isinstance(vertices, list | tuple):
+        raise GeometryError(f"geometry must be a Point or a LineString, not {kind!r}")
+    if kind == "LineString" and len(vertices) < 2:
+        raise GeometryError("a LineString needs two points at least")
+    return [_position(vertex) for vertex in vertices]
+
+
+def _position(vertex: object) -> tuple[float, float]:
+    if not isinstance(vertex, list | tuple) or len(vertex) < 2:
+        raise GeometryError(f"a position must be [longitude, latitude], not {vertex!r}")
+    longitude, latitude = vertex[0], vertex[1]
+    for number in (longitude, latitude):
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+            raise GeometryError(f"a position must be two numbers, not {vertex!r}")
+    if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+        raise GeometryError(f"longitude {longitude}, latitude {latitude} is not on the globe (longitude comes first)")
+    return float(longitude), float(latitude)
+
+
+def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
+    """Great-circle distance in metres (haversine)."""
+    (lon_a, lat_a), (lon_b, lat_b) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
+    h = math.sin((lat_b - lat_a) / 2) ** 2
+    h += math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(h))
+
+
+def length_m(geometry: JsonObject) -> float:
+    """Length in metres; 0 for a point."""
+    return sum(distance_m(a, b) for a, b in pairwise(coordinates(geometry)))
+
+
+def bbox(geometry: JsonObject) -> Box:
+    """The smallest box around the geometry."""
+    longitudes, latitudes = zip(*coordinates(geometry), strict=True)
+    return Box(min(longitudes), min(latitudes), max(longitudes), max(latitudes))
+
+
+def middle(geometry: JsonObject) -> tuple[float, float]:
+    """(longitude, latitude) half way along the geometry: where its symbol stands."""
+    vertices = coordinates(geometry)
+    left = sum(distance_m(a, b) for a, b in pairwise(vertices)) / 2
+    for a, b in pairwise(vertices):
+        span = distance_m(a, b)
+        if span > 0 and left <= span:
+            share = left / span
+            return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
+        left -= span
+    return vertices[-1]
+
+
+def cell_at(longitude: float, latitude: float, resolution: int) -> str:
+    """The hexagon that a point lies in."""
+    return str(h3.latlng_to_cell(latitude, longitude, resolution))
+
+
+def cells(geometry: JsonObject, resolution: int) -> dict[str, float]:
+    """Metres of the geometry in each hexagon; a point lies in one with 0 m.
+
+    A line is asked at even steps of an eighth of the cell's edge or less, so a share is exact to one step; the lengths
+    add up to ``length_m``.
+    """
+    vertices = coordinates(geometry)
+    shares: dict[str, float] = {}
+    for a, b in pairwise(vertices):
+        span = distance_m(a, b)
+        steps = max(1, math.ceil(span / _STEP_M.get(resolution, 10.0)))
+        for step in range(steps):
+            at = (step + 0.5) / steps
+            cell = cell_at(a[0] + (b[0] - a[0]) * at, a[1] + (b[1] - a[1]) * at, resolution)
+            shares[cell] = shares.get(cell, 0.0) + span / steps
+    return shares or {cell_at(*vertices[0], resolution): 0.0}
+
+
+def boundary(cell: str) -> JsonObject:
+    """The hexagon as a GeoJSON polygon, closed, anticlockwise, six decimals (0.1 m)."""
+    ring = [[round(longitude, 6), round(latitude, 6)] for latitude, longitude in h3.cell_to_boundary(cell)]
+    return {"type": "Polygon", "coordinates": [[*ring, ring[0]]]}
