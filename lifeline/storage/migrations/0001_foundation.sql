@@ -166,12 +166,19 @@ CREATE TABLE ingest_subscription (
     PRIMARY KEY (client_id, topic_filter)
 );
 
+-- What retention has taken away, so that the books still balance afterwards.
+CREATE TABLE retention_account (
+    what text PRIMARY KEY CHECK (what IN ('reading', 'quarantine')),
+    removed bigint NOT NULL DEFAULT 0,
+    before timestamptz NOT NULL                 -- nothing older than this is kept
+);
+
 ---------------------------------------------------------------------------------------------------------- roll-ups
 
 -- A batch notes which 15-minute buckets it touched: sensor_id 0 means every sensor (live data), else one sensor (late data).
 -- Append only and without a key: two batches never wait for each other, and a note is visible exactly when its readings are.
 CREATE TABLE rollup_note (
-    bucket timestamptz NOT NULL,
+    bucket timestamptz NOT NULL CHECK (bucket = date_bin('15 minutes', bucket, '2000-01-01 00:00:00+00')),
     sensor_id integer NOT NULL
 );
 CREATE INDEX rollup_note_bucket ON rollup_note (bucket);
@@ -318,7 +325,35 @@ CREATE TABLE heartbeat (
     PRIMARY KEY (process, instance)
 );
 
+--------------------------------------------------------------------------------------------------------- retention
+
+-- Dropping chunks takes the table's owner. `alerts` is not the owner, and may do just this: SECURITY DEFINER with a fixed
+-- search path. A chunk goes when all of it is older than `before` and no roll-up of it is waiting; it is counted under
+-- its lock, so that the books stay exact. Gives the number of readings dropped.
+CREATE FUNCTION drop_old_readings(before timestamptz) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '5s' AS $$
+DECLARE
+    horizon timestamptz := least(before, (SELECT min(bucket) FROM rollup_note));
+    chunk regclass;
+    counted bigint;
+    dropped bigint := 0;
+BEGIN
+    FOR chunk IN SELECT show_chunks('reading', older_than => horizon) LOOP
+        EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', chunk);
+        EXECUTE format('SELECT count(*) FROM %s', chunk) INTO counted;
+        dropped := dropped + counted;
+    END LOOP;
+    PERFORM drop_chunks('reading', older_than => horizon);
+    INSERT INTO retention_account AS account (what, removed, before) VALUES ('reading', dropped, horizon)
+    ON CONFLICT (what) DO UPDATE SET removed = account.removed + excluded.removed, before = greatest(account.before, excluded.before);
+    RETURN dropped;
+END $$;
+REVOKE ALL ON FUNCTION drop_old_readings(timestamptz) FROM PUBLIC;
+
 ------------------------------------------------------------------------------------------------------------- rights
+
+GRANT EXECUTE ON FUNCTION drop_old_readings(timestamptz) TO lifeline_alerts;
+GRANT INSERT, UPDATE ON retention_account TO lifeline_alerts;
 
 GRANT USAGE ON SCHEMA public TO lifeline_ingest, lifeline_alerts, lifeline_api;
 
@@ -336,7 +371,7 @@ GRANT UPDATE (enabled, disabled_reason) ON endpoint TO lifeline_alerts;
 GRANT DELETE ON rollup_note, quarantine, reading_15m, reading_1h, reading_1d TO lifeline_alerts;
 
 GRANT SELECT ON asset, asset_cell, asset_risk, device, sensor, reading, sensor_state, device_state, quarantine,
-    unknown_device, ingest_account, reading_15m, reading_1h, reading_1d, alert, alert_history, outbox, delivery,
+    unknown_device, ingest_account, retention_account, reading_15m, reading_1h, reading_1d, alert, alert_history, outbox, delivery,
     delivery_attempt, heartbeat, api_key TO lifeline_api;
 GRANT SELECT (endpoint_id, name, url, networks, worst_level, kinds, enabled, disabled_reason, created_at) ON endpoint TO lifeline_api;
 GRANT UPDATE ON alert TO lifeline_api;

@@ -58,18 +58,17 @@ def edition(connection: Connection) -> str:
     return str(row[0]) if row else "apache"
 
 
-def migrate(dsn: str, passwords: dict[str, str] | None = None) -> list[str]:
+def migrate(dsn: str, passwords: dict[str, str] | None = None, *, retention_days: int = 730) -> list[str]:
     """Bring the schema to this version; give the names of what was applied.
 
     ``passwords`` maps process roles (``lifeline_ingest`` ...) to passwords: these roles may then log in.
+    ``retention_days`` goes into the native retention policy where the edition has one; elsewhere `alerts` does it.
     All or nothing: a migration that fails leaves the database as it was before the call.
     """
     with connect(dsn, application="lifeline migrate") as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        edition_before = connection.execute(
-            "SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'"
-        ).fetchone()
-        if edition_before is None:
+        available = connection.execute("SELECT FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+        if available is None:
             raise MigrationError("the database server has no TimescaleDB: install the extension `timescaledb`")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS schema_migration ("
@@ -77,6 +76,7 @@ def migrate(dsn: str, passwords: dict[str, str] | None = None) -> list[str]:
         )
         done = [_apply(connection, migration) for migration in pending(connection)]
         if edition(connection) == "timescale":
+            connection.execute("SELECT set_config('lifeline.retention_days', %s, true)", [str(retention_days)])
             connection.execute(resources.files(__package__).joinpath("community.sql").read_bytes())
         for role, password in (passwords or {}).items():
             connection.execute(

@@ -5,3 +5,7 @@ ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 
 SELECT add_compression_policy('reading', INTERVAL '7 days', if_not_exists => true);
 ALTER TABLE reading_15m SET (timescaledb.compress, timescaledb.compress_segmentby = 'sensor_id', timescaledb.compress_orderby = 'bucket');
 SELECT add_compression_policy('reading_15m', INTERVAL '60 days', if_not_exists => true);
+
+-- The setting lifeline.retention_days is given by `lifeline migrate`; removed and added, so that changed days take effect.
+SELECT remove_retention_policy('reading', if_exists => true);
+SELECT add_retention_policy('reading', make_interval(days => current_setting('lifeline.retention_days')::integer));
