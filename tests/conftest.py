@@ -1,0 +1,93 @@
+"""Real services for the tests that ask for them: one TimescaleDB and one Mosquitto for each pytest process.
+
+Unit tests ask for none of these fixtures, and then nothing is started.
+"""
+
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from lifeline.embedded import Broker, Database, unpack
+from lifeline.storage.database import Connection, open_connection
+from lifeline.storage.migrations import migrate
+
+PASSWORDS = {name: secrets.token_urlsafe(12) for name in ("ingest", "simulator", "device-1", "device-2")}
+"""Names and passwords that the broker of the tests knows; a device's name is its user name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The services of this test run."""
+
+    home: Path
+    database: Database
+    broker: Broker
+
+
+@pytest.fixture(scope="session")
+def programs() -> Path:
+    """The database's and the broker's programs; downloaded on the first run on a machine."""
+    return unpack()
+
+
+@pytest.fixture
+def service_home() -> Iterator[Path]:
+    """An empty folder that an unprivileged user can enter, as pytest's own cannot be by another than its owner."""
+    home = Path(tempfile.mkdtemp(prefix="lifeline-test-"))
+    home.chmod(0o711)
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def embedded(programs: Path) -> Iterator[Services]:
+    """TimescaleDB (without fsync, for speed) and a durable Mosquitto."""
+    home = Path(tempfile.mkdtemp(prefix="lifeline-tests-"))
+    home.chmod(0o711)
+    with Database(home, fsync=False) as database, Broker(home, PASSWORDS) as broker:
+        yield Services(home, database, broker)
+    shutil.rmtree(home)
+
+
+@pytest.fixture(scope="session")
+def broker(embedded: Services) -> Broker:
+    """The running broker; log in with a name and password of ``PASSWORDS``."""
+    return embedded.broker
+
+
+@pytest.fixture(scope="session")
+def database_dsn(embedded: Services) -> str:
+    """A migrated database of this run. Tests share it: take ``clean_database`` too."""
+    migrate(embedded.database.dsn)
+    return embedded.database.dsn
+
+
+@pytest.fixture
+def connection(database_dsn: str) -> Iterator[Connection]:
+    """A connection of its own; what the test does not commit is rolled back."""
+    connection = open_connection(database_dsn, application=os.environ.get("PYTEST_CURRENT_TEST", "test")[:60])
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def clean_database(database_dsn: str) -> str:
+    """Empties every table before the test; ``pytestmark = pytest.mark.usefixtures("clean_database")`` for a module."""
+    with psycopg.connect(database_dsn, autocommit=True) as connection:
+        names = [
+            sql.Identifier(name)
+            for (name,) in connection.execute(
+                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
+            )
+        ]
+        if names:
+            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(names)))
+    return database_dsn
