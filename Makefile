@@ -1,0 +1,44 @@
+# `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
+# asks apt for Chromium where it is missing.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench clean requirements
+
+PYTHON := .venv/bin/python
+ARGS ?=
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 24
+
+demo: ## Run a simulated city on this machine and print its address (ARGS="--fresh" starts over)
+	@scripts/setup simulators
+	@exec .venv/bin/lifeline demo $(ARGS)
+
+test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k sewer" runs some)
+	@scripts/setup dev
+	@scripts/chromium
+	$(PYTHON) -m pytest $(ARGS)
+
+check: ## Format, lint, types, import contracts, and docs in step with the code
+	@scripts/setup dev
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	.venv/bin/lint-imports
+	$(PYTHON) -m pytest tests/architecture
+
+format: ## Format and mend what can be mended by itself
+	@scripts/setup dev
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+bench: ## Measure speed and memory (ARGS="ingest" runs one of them)
+	@scripts/setup dev
+	$(PYTHON) -m tests.benchmarks $(ARGS)
+
+requirements: ## Pin the newest packages that pyproject.toml allows, with hashes
+	@scripts/setup dev
+	@scripts/requirements
+
+clean: ## Remove what was built, .venv included; the demo's data stays (lifeline demo --fresh)
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks *.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
