@@ -100,6 +100,9 @@ CREATE TABLE reading (
     PRIMARY KEY (sensor_id, ts)
 );
 SELECT create_hypertable('reading', by_range('ts', INTERVAL '1 day'), create_default_indexes => false);
+-- "Everything since a minute ago" without reading the whole chunk: rows lie in order of arrival, so a few kB of block ranges
+-- do (measured at 13,000,000 rows: 0.07 s instead of 0.46 s, and it grows with the window, not with the chunk; COPY pays 10 %).
+CREATE INDEX reading_ts ON reading USING brin (ts) WITH (autosummarize = on, pages_per_range = 64);
 
 -- The newest reading of each sensor; written in the transaction of the batch. Fill factor: updates stay on their page.
 CREATE TABLE sensor_state (
@@ -281,6 +284,21 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_waiting ON outbox (outbox_id) WHERE NOT fanned_out;
 
+-- What a message about an alert says. Built in the transaction of the change, so that it tells the alert as it was then.
+CREATE FUNCTION alert_message(a alert, event_type text, at timestamptz, actor text, note text) RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT jsonb_build_object('type', event_type, 'timestamp', at, 'data', jsonb_build_object(
+        'alert_id', a.alert_id, 'version', a.version, 'network', a.network, 'kind', a.kind, 'rule', a.rule,
+        'rule_version', a.rule_version, 'level', (ARRAY['red', 'orange', 'yellow', 'blue'])[a.level], 'state', a.state,
+        'first_seen', a.first_seen, 'raised_at', a.raised_at, 'actor', actor, 'note', note,
+        'title', a.evidence -> 'title', 'advice', a.evidence -> 'advice', 'evidence', a.evidence - 'title' - 'advice',
+        'where', (SELECT jsonb_build_object(
+            'asset', t.external_id, 'asset_name', t.name, 'device', d.external_id, 'device_name', d.name,
+            'channel', s.channel, 'sensor_name', s.name, 'longitude', a.longitude, 'latitude', a.latitude)
+            FROM (VALUES (1)) one LEFT JOIN asset t ON t.asset_id = a.asset_id
+            LEFT JOIN device d ON d.device_id = a.device_id LEFT JOIN sensor s ON s.sensor_id = a.sensor_id)))
+$$;
+
 CREATE TABLE delivery (
     delivery_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     outbox_id bigint NOT NULL REFERENCES outbox,
@@ -331,7 +349,7 @@ CREATE TABLE heartbeat (
 -- search path. A chunk goes when all of it is older than `before` and no roll-up of it is waiting; it is counted under
 -- its lock, so that the books stay exact. Gives the number of readings dropped.
 CREATE FUNCTION drop_old_readings(before timestamptz) RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '5s' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     horizon timestamptz := least(before, (SELECT min(bucket) FROM rollup_note));
     chunk regclass;

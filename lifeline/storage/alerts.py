@@ -1,0 +1,218 @@
+"""Alerts: the only place where one is opened or changes its state.
+
+Each change is one statement that writes the alert, its history and its message, in one transaction with its NOTIFY.
+Work is set-based: a tick with 10,000 findings costs two statements.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from lifeline.errors import ConflictError, NotFoundError
+from lifeline.lifecycle import Event, Step, step
+from lifeline.model import Alert, AlertKind, AlertState, Finding, JsonObject, Level, Subject, SubjectKind
+from lifeline.storage.database import Connection, storage_errors
+from lifeline.storage.queries import load
+
+DETECTOR = "detector"
+"""The actor of what the process itself causes."""
+
+_SQL = load("alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """An alert to open: a finding whose level is not None, and what its rule says."""
+
+    finding: Finding
+    rule_version: str
+    kind: AlertKind
+    message: str = "alert.raised"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A step of one alert, as it was read; refused when somebody else was faster. ``evidence`` None keeps the old."""
+
+    alert: Alert
+    step: Step
+    level: Level
+    message: str | None
+    evidence: JsonObject | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One line of an alert's history; ``from_state`` is None where it was raised."""
+
+    at: datetime
+    actor: str
+    action: str
+    from_state: AlertState | None
+    to_state: AlertState
+    from_level: Level | None
+    to_level: Level
+    note: str
+    evidence: JsonObject | None
+
+
+def is_active(alert: Alert) -> bool:
+    """Whether the process is in alarm, however muted the alert may be."""
+    return alert.returned_at is None
+
+
+def raise_alerts(
+    connection: Connection, openings: Sequence[Opening], now: datetime, actor: str = DETECTOR
+) -> list[Alert]:
+    """Open alerts; give those that were opened. One that is open already is left as it is."""
+    if not openings:
+        return []
+    findings = [opening.finding for opening in openings]
+    values = {
+        "subject_kinds": [finding.subject.kind for finding in findings],
+        "subject_ids": [finding.subject.id for finding in findings],
+        "rules": [finding.rule for finding in findings],
+        "rule_versions": [opening.rule_version for opening in openings],
+        "kinds": [opening.kind for opening in openings],
+        "levels": [int(_level(finding)) for finding in findings],
+        "first_seen": [finding.first_seen for finding in findings],
+        "evidence": [Jsonb(finding.evidence) for finding in findings],
+        "messages": [opening.message for opening in openings],
+        "actor": actor,
+        "now": now,
+    }
+    return _write(connection, "raise", values)
+
+
+def _level(finding: Finding) -> Level:
+    if finding.level is None:
+        raise ValueError(f"a finding without a level opens no alert: {finding}")
+    return finding.level
+
+
+def change_alerts(
+    connection: Connection, changes: Sequence[Change], now: datetime, actor: str = DETECTOR, note: str = ""
+) -> list[Alert]:
+    """Move alerts on by compare-and-set; give those that moved, as they are now."""
+    if not changes:
+        return []
+    values = {
+        "alert_ids": [change.alert.alert_id for change in changes],
+        "versions": [change.alert.version for change in changes],
+        "states": [change.step.state for change in changes],
+        "active": [change.step.active for change in changes],
+        "levels": [int(change.level) for change in changes],
+        "actions": [change.step.action for change in changes],
+        "evidence": [None if change.evidence is None else Jsonb(change.evidence) for change in changes],
+        "messages": [change.message for change in changes],
+        "actor": actor,
+        "note": note,
+        "now": now,
+    }
+    return _write(connection, "change", values)
+
+
+def _write(connection: Connection, statement: str, values: dict[str, Any]) -> list[Alert]:
+    with storage_errors(), connection.transaction():
+        alerts = [_alert(row) for row in connection.execute(_SQL[statement], values)]
+        if alerts:
+            connection.execute(_SQL["notify"], {"count": len(alerts)})
+    return alerts
+
+
+def operate(
+    connection: Connection,
+    alert_id: int,
+    event: Event,
+    actor: str,
+    now: datetime,
+    note: str = "",
+    expected_version: int | None = None,
+) -> Alert:
+    """What a person does to an alert; the alert as it is afterwards.
+
+    Raises NotFoundError; ConflictError where the life cycle has no such step, or where ``expected_version`` is
+    given and the alert has changed since.
+    """
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["get_locked"], {"alert_id": alert_id}).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no alert {alert_id}")
+        alert = _alert(row)
+        if expected_version is not None and alert.version != expected_version:
+            raise ConflictError(f"alert {alert_id} has changed: version {alert.version}, not {expected_version}")
+        taken = step(alert.state, is_active(alert), event)
+        if taken is None:
+            raise ConflictError(f"alert {alert_id} is {alert.state}: {event} is not possible")
+        return change_alerts(connection, [Change(alert, taken, alert.level, taken.message)], now, actor, note)[0]
+
+
+def acknowledge(
+    connection: Connection,
+    alert_id: int,
+    actor: str,
+    now: datetime,
+    note: str = "",
+    expected_version: int | None = None,
+) -> Alert:
+    """Acknowledge an alert: UNACK becomes ACKED, RTNUN is closed. Raises as ``operate``."""
+    return operate(connection, alert_id, Event.ACKNOWLEDGE, actor, now, note, expected_version)
+
+
+def get(connection: Connection, alert_id: int) -> Alert:
+    """One alert, open or closed. Raises NotFoundError."""
+    with storage_errors():
+        row = connection.execute(_SQL["get"], {"alert_id": alert_id}).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no alert {alert_id}")
+    return _alert(row)
+
+
+def list_open(
+    connection: Connection,
+    *,
+    network: str | None = None,
+    mildest: Level = Level.BLUE,
+    kind: AlertKind | None = None,
+    limit: int = 1_000_000,
+) -> list[Alert]:
+    """Open alerts of ``mildest`` or worse, worst first, then the newest first."""
+    values = {"network": network, "mildest": int(mildest), "kind": kind, "limit": limit}
+    with storage_errors():
+        return [_alert(row) for row in connection.execute(_SQL["list_open"], values)]
+
+
+def history(connection: Connection, alert_id: int) -> list[HistoryEntry]:
+    """What happened to an alert, oldest first; empty where there is no such alert."""
+    with storage_errors():
+        rows = connection.execute(_SQL["history"], {"alert_id": alert_id}).fetchall()
+    return [
+        HistoryEntry(
+            at,
+            actor,
+            action,
+            AlertState(from_state) if from_state else None,
+            AlertState(to_state),
+            Level(from_level) if from_level else None,
+            Level(to_level),
+            note,
+            evidence,
+        )
+        for at, actor, action, from_state, to_state, from_level, to_level, note, evidence in rows
+    ]
+
+
+def open_by_level(connection: Connection) -> dict[tuple[str, AlertKind, Level], int]:
+    """How many alerts are open, by network, kind and level."""
+    with storage_errors():
+        rows = connection.execute(_SQL["open_by_level"]).fetchall()
+    return {(network, AlertKind(kind), Level(level)): count for network, kind, level, count in rows}
+
+
+def _alert(row: Sequence[Any]) -> Alert:
+    alert_id, subject_kind, subject_id, rule, kind, network, level, state, *rest = row
+    subject = Subject(SubjectKind(subject_kind), subject_id)
+    return Alert(alert_id, subject, rule, AlertKind(kind), network, Level(level), AlertState(state), *rest)
