@@ -15,14 +15,16 @@ from pathlib import Path
 from lifeline.embedded.packages import Bundle, Progress, fetch, run
 from lifeline.errors import ServiceError
 
-RECIPE = "1"
+RECIPE = "2"
 """Version of what is unpacked and how: another one is another folder of the cache."""
 
 POSTGRESQL = Bundle(
     name="postgresql",
     suite="trixie",
     packages=("postgresql-17", "postgresql-client-17", "postgresql-17-timescaledb"),
-    programs=tuple(f"usr/lib/postgresql/17/bin/{name}" for name in ("postgres", "initdb", "psql")),
+    programs=tuple(
+        f"usr/lib/postgresql/17/bin/{name}" for name in ("postgres", "initdb", "psql", "pg_dump", "pg_restore")
+    ),
 )
 MOSQUITTO = Bundle(
     name="mosquitto",
@@ -90,9 +92,7 @@ def cache_folder() -> Path:
 
 
 def _installed_postgres() -> Path | None:
-    folders = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True
-    )
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name, reverse=True)
     if (on_path := shutil.which("postgres")) is not None:
         folders.append(Path(on_path).resolve().parent)
     for folder in folders:
@@ -176,16 +176,12 @@ def _wrap(built: Path, final: Path, program: str) -> None:
     libraries = final / "usr/lib" / triplet
     loaders = sorted((built / "usr/lib" / triplet).glob("ld-linux*.so.*"))
     if not loaders:
-        raise ServiceError(
-            f"The unpacked C library has no loader for {triplet}: this machine's kind is not supported"
-        )
+        raise ServiceError(f"The unpacked C library has no loader for {triplet}: this machine's kind is not supported")
     loader = libraries / loaders[0].name
     place = built / program
     place.rename(place.with_name(f"{place.name}.real"))
     real = final / f"{program}.real"
-    place.write_text(
-        f"#!/bin/sh\nexec '{loader}' --library-path '{libraries}' --argv0 \"$0\" '{real}' \"$@\"\n"
-    )
+    place.write_text(f"#!/bin/sh\nexec '{loader}' --library-path '{libraries}' --argv0 \"$0\" '{real}' \"$@\"\n")
     place.chmod(0o755)
     missing = [
         line
