@@ -56,3 +56,10 @@ def open_pool(dsn: str, *, application: str, size: int = 4, timeout_s: float = 1
         name=application,
         open=True,
     )
+
+
+@contextmanager
+def borrow(pool: Pool) -> Iterator[Connection]:
+    """A connection of the pool; committed when the block ends well. Raises StorageError and its kinds alone."""
+    with storage_errors(), pool.connection() as connection:
+        yield connection

@@ -1,0 +1,105 @@
+"""The rows that the risk map is made of, in bulk."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lifeline.model import JsonObject, Level
+from lifeline.storage.database import Connection, storage_errors
+from lifeline.storage.queries import load
+
+_SQL = load("riskmap")
+
+
+class AssetRow(NamedTuple):
+    """An asset; ``geometry`` is GeoJSON text, ids are 0 where there is none, risk is None before it was computed."""
+
+    asset_id: int
+    external_id: str
+    network: str
+    kind: str
+    name: str
+    geometry: str
+    west: float
+    south: float
+    east: float
+    north: float
+    from_asset: int
+    to_asset: int
+    lof: float | None
+    cof: float | None
+    score: float | None
+    parts: list[JsonObject] | None
+
+
+class CellShare(NamedTuple):
+    """``length_m`` metres of an asset lie in a hexagon."""
+
+    asset_id: int
+    cell: str
+    length_m: float
+
+
+class SensorPlace(NamedTuple):
+    """Where a sensor in service stands; ``max_silence_s`` is None where the catalogue's holds."""
+
+    sensor_id: int
+    quantity: str
+    max_silence_s: float | None
+    longitude: float | None
+    latitude: float | None
+
+
+class OpenAlert(NamedTuple):
+    """An open risk alert; ``asset_id`` is 0 where it hangs on none."""
+
+    alert_id: int
+    rule: str
+    level: Level
+    asset_id: int
+    longitude: float | None
+    latitude: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Newest:
+    """When sensors were heard last: ids ascending (n,) and seconds since 1970 (n,)."""
+
+    sensor_id: NDArray[np.int64]
+    ts: NDArray[np.float64]
+
+
+def assets(connection: Connection) -> list[AssetRow]:
+    """Every asset in order of its id."""
+    with storage_errors():
+        return [AssetRow(*row) for row in connection.execute(_SQL["assets"])]
+
+
+def asset_cells(connection: Connection, resolution: int) -> list[CellShare]:
+    """The share of each asset in each hexagon, by hexagon."""
+    with storage_errors():
+        rows = connection.execute(_SQL["asset_cells"], {"resolution": resolution})
+        return [CellShare(*row) for row in rows]
+
+
+def sensors(connection: Connection) -> list[SensorPlace]:
+    """Every sensor in service, in order of its id."""
+    with storage_errors():
+        return [SensorPlace(*row) for row in connection.execute(_SQL["sensors"])]
+
+
+def newest(connection: Connection) -> Newest:
+    """When each sensor was heard last."""
+    with storage_errors(), connection.cursor(binary=True) as cursor:
+        rows = cursor.execute(_SQL["newest"]).fetchall()
+    ids, ts = zip(*rows, strict=True) if rows else ((), ())
+    return Newest(np.array(ids, dtype=np.int64), np.array(ts, dtype=np.float64))
+
+
+def open_risk_alerts(connection: Connection) -> list[OpenAlert]:
+    """Open risk alerts that colour the map, worst first."""
+    with storage_errors():
+        rows = connection.execute(_SQL["open_risk_alerts"]).fetchall()
+    return [OpenAlert(i, rule, Level(level), asset, lon, lat) for i, rule, level, asset, lon, lat in rows]
