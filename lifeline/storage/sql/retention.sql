@@ -9,7 +9,7 @@ SELECT drop_old_readings(%(before)s)
 WITH gone AS (
     DELETE FROM quarantine WHERE quarantine_id IN (
         SELECT quarantine_id FROM quarantine WHERE received_at < %(before)s
-        ORDER BY received_at LIMIT %(batch)s FOR UPDATE SKIP LOCKED)
+        ORDER BY received_at LIMIT %(batch)s)
     RETURNING 1
 ), counted AS (
     SELECT count(*) AS n FROM gone
