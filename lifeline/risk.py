@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lifeline.model import Level
+from lifeline.model import JsonObject, Level
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -120,6 +120,25 @@ def standing(inventory: Inventory) -> Standing:
     scores = [score(step, ones) for step in steps] + [score(lof, cof)]
     points = np.diff(np.stack([np.zeros(n), *scores], axis=1), axis=1)
     return Standing(lof, cof, scores[-1], points, rate)
+
+
+def parts(inventory: Inventory, risk: Standing) -> list[list[JsonObject]]:
+    """Each asset's standing score as its parts, as stored: what was known (``value``, None: not known) and its points."""
+    known = [
+        [MEAN_BREAKS_PER_KM_YEAR] * len(inventory),
+        list(inventory.material),
+        [None if np.isnan(age) else float(age) for age in inventory.age_years],
+        [None if np.isnan(diameter) else float(diameter) for diameter in inventory.diameter_mm],
+        [float(cof) for cof in np.round(risk.cof, 3)],
+    ]
+    rows = zip(zip(*known, strict=True), risk.points.tolist(), strict=True)
+    return [
+        [
+            {"part": name, "value": value, "points": gained}
+            for name, value, gained in zip(PART_NAMES, values, points, strict=False)
+        ]
+        for values, points in rows
+    ]
 
 
 def _lof(rate: Floats) -> Floats:
