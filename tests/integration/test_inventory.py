@@ -51,7 +51,9 @@ def test_a_changed_asset_is_updated_with_its_cells_and_its_risk(connection: Conn
     moved = at_lines(pipe("P1", "J2", "J1", material="pe", install_year=2020))
     assert inventory.store_assets(connection, moved, NOW) == inventory.Stored(0, 1, 0)
     new = connection.execute("SELECT score FROM asset_risk NATURAL JOIN asset WHERE external_id = 'P1'").fetchone()
-    assert old is not None and new is not None and new[0] < old[0]
+    assert old is not None
+    assert new is not None
+    assert new[0] < old[0]
     ends = connection.execute(
         "SELECT a.external_id, b.external_id FROM asset JOIN asset a ON a.asset_id = asset.from_asset "
         "JOIN asset b ON b.asset_id = asset.to_asset"
@@ -106,7 +108,9 @@ def test_sensors_bring_their_devices_and_gateways(connection: Connection) -> Non
     assert inventory.store_sensors(connection, file) == inventory.Stored(2, 0, 0)
     assert inventory.store_sensors(connection, file) == inventory.Stored(0, 0, 2)
     gateway = inventory.device_state(connection, "gw")
-    assert gateway is not None and gateway.network == "water" and gateway.gateway is None
+    assert gateway is not None
+    assert gateway.network == "water"
+    assert gateway.gateway is None
     flow, pressure = inventory.sensors(connection, device="d1")
     assert (flow.channel, flow.gateway, flow.asset) == ("flow", "gw", None)
     assert (pressure.channel, pressure.asset, pressure.max_silence_s) == ("pressure", "J1", 60)
@@ -169,11 +173,13 @@ def test_a_sensor_is_silent_after_its_own_or_its_quantitys_longest_silence(conne
     )
     inventory.store_sensors(connection, file)
     quick, usual = inventory.sensors(connection)
-    assert quick.silent(NOW, catalogue) and usual.silent(NOW, catalogue)  # never heard
+    assert quick.silent(NOW, catalogue)
+    assert usual.silent(NOW, catalogue)
     connection.execute("INSERT INTO sensor_state SELECT sensor_id, %s, 1, 0, %s FROM sensor", [NOW, NOW])
     quick, usual = inventory.sensors(connection)
     later = NOW + timedelta(seconds=90)
-    assert quick.silent(later, catalogue) and not usual.silent(later, catalogue)
+    assert quick.silent(later, catalogue)
+    assert not usual.silent(later, catalogue)
 
 
 def test_twenty_thousand_assets_are_stored_in_seconds(connection: Connection) -> None:
