@@ -9,10 +9,10 @@ the quality flag IMPLAUSIBLE is evidence of a sick sensor: it stays in ``reading
 a roll-up, not even the count. A bucket without a plausible reading has no row: no data is unknown.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg.pq import TransactionStatus
 
@@ -69,35 +69,33 @@ def _one_hour(connection: Connection, newest: datetime, report: RollupReport) ->
         if hour is None:
             return False
         notes = connection.execute(_SQL["take"], {"hour": hour, "newest": newest}).fetchall()
-        touched = [(bucket, _wanted(sensors)) for bucket, sensors in notes]
-        for bucket, sensors in touched:
-            report.rows_15m += _compute(connection, _SQL["compute_15m"], bucket, sensors)
-        union = _union([sensors for _, sensors in touched])
-        report.rows_1h += _compute(connection, _SQL["compute_1h"], hour, union)
-        day = hour.astimezone(UTC).replace(hour=0)
-        report.rows_1d += _compute(connection, _SQL["compute_1d"], day, union)
+        changed: set[int] = set()
+        for bucket, sensors in notes:
+            written = _quarter(connection, bucket, None if _EVERY_SENSOR in sensors else sensors)
+            report.rows_15m += len(written)
+            changed.update(written)
+        if changed:
+            day = hour.astimezone(UTC).replace(hour=0)
+            report.rows_1h += _from_finer(connection, "compute_1h", hour, changed)
+            report.rows_1d += _from_finer(connection, "compute_1d", day, changed)
     report.hours += 1
-    report.buckets += len(touched)
+    report.buckets += len(notes)
     return True
 
 
-def _wanted(sensors: list[int]) -> list[int] | None:
-    return None if _EVERY_SENSOR in sensors else sensors
-
-
-def _union(lists: list[list[int] | None]) -> list[int] | None:
-    known = [sensors for sensors in lists if sensors is not None]
-    if len(known) < len(lists):
-        return None
-    return sorted({sensor for sensors in known for sensor in sensors})
-
-
-def _compute(connection: Connection, statement: LiteralString, start: datetime, sensors: list[int] | None) -> int:
-    # Never as a prepared statement: its general plan would look into every chunk there is.
+def _quarter(connection: Connection, start: datetime, sensors: list[int] | None) -> list[int]:
+    """Compute one bucket; the sensors whose figures changed."""
     parameters = {"start": start, "sensors": sensors, "implausible": int(Quality.IMPLAUSIBLE)}
-    return connection.execute(statement, parameters, prepare=False).rowcount
+    written: list[int] = _value(connection, "compute_15m", parameters)
+    return written
 
 
-def _value(connection: Connection, statement: str, parameters: dict[str, object]) -> Any:
-    row = connection.execute(_SQL[statement], parameters).fetchone()
+def _from_finer(connection: Connection, statement: str, start: datetime, sensors: set[int]) -> int:
+    parameters = {"start": start, "sensors": sorted(sensors)}
+    return connection.execute(_SQL[statement], parameters, prepare=False).rowcount
+
+
+def _value(connection: Connection, statement: str, parameters: Mapping[str, object]) -> Any:
+    # Never as a prepared statement: its general plan would look into every chunk there is.
+    row = connection.execute(_SQL[statement], parameters, prepare=False).fetchone()
     return row[0] if row else None
