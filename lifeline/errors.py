@@ -5,6 +5,7 @@ LifelineError
 ├── CatalogueError           a catalogue or rules file is wrong
 ├── ImportRejectedError      a file was rejected as a whole; carries every problem with its line
 ├── StorageError             the database refused a statement
+│   ├── RejectedDataError         the database refused the data (out of range, a constraint): trying again will not help
 │   └── StorageUnavailableError   the database is away; trying again later may help
 ├── MigrationError           the schema cannot be brought to this version
 ├── ServiceError             an embedded service cannot be unpacked or started
@@ -30,6 +31,10 @@ class CatalogueError(LifelineError):
 
 class StorageError(LifelineError):
     """The database refused a statement."""
+
+
+class RejectedDataError(StorageError):
+    """The database refused the data, as out of range or by a constraint; trying again will not help."""
 
 
 class StorageUnavailableError(StorageError):

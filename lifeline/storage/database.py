@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from lifeline.errors import ConflictError, StorageError, StorageUnavailableError
+from lifeline.errors import ConflictError, RejectedDataError, StorageError, StorageUnavailableError
 
 Connection = psycopg.Connection[Any]
 Pool = ConnectionPool[Connection]
@@ -15,13 +15,15 @@ Pool = ConnectionPool[Connection]
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn the driver's errors into StorageUnavailableError (try again), ConflictError or StorageError."""
+    """Turn the driver's errors into StorageUnavailableError (try again), ConflictError, RejectedDataError or StorageError."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
         raise StorageUnavailableError(str(error).strip() or type(error).__name__) from error
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation) as error:
         raise ConflictError(str(error).strip()) from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise RejectedDataError(str(error).strip()) from error
     except psycopg.Error as error:
         raise StorageError(str(error).strip()) from error
 
