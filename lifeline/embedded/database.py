@@ -29,7 +29,7 @@ class Database:
     """
 
     def __init__(self, home: Path, *, fsync: bool = True, progress: Progress | None = None) -> None:
-        self.folder = home.absolute() / "database"
+        self.folder = home.resolve() / "database"
         self.data = self.folder / "data"
         self.log = self.folder / "postgresql.log"
         self._fsync = fsync

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +42,7 @@ class Bundle:
 def run(command: Sequence[str], *, cwd: Path | None = None) -> str:
     """Runs a command and returns its standard output; a failure becomes a ServiceError with what it said."""
     try:
-        done = subprocess.run(
-            command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, cwd=cwd, env=_environment(), capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise ServiceError(
             f"{command[0]} is not on this machine, so Debian's packages cannot be unpacked. Install PostgreSQL "
@@ -77,9 +76,7 @@ def mirrors() -> list[str]:
     """Addresses of the archives that this machine's apt uses, the likeliest to be Debian's own first."""
     listed = run(["apt-get", "--print-uris", "update"])
     found = re.findall(r"^'(\S+)/dists/([^/']+)/InRelease'", listed, re.MULTILINE)
-    sites = dict.fromkeys(
-        site for site, suite in found if not suite.endswith("security") and "security" not in site
-    )
+    sites = dict.fromkeys(site for site, suite in found if not suite.endswith("security") and "security" not in site)
     if not sites:
         raise ServiceError(
             "apt names no Debian archive (apt-get --print-uris update). Add one to /etc/apt/sources.list, or "
@@ -119,24 +116,24 @@ class PrivateApt:
         listed = self._apt_get("--print-uris", "-qq", "--yes", "install", *packages)
         names = [line.split()[1].split("_")[0] for line in listed.splitlines() if line.startswith("'")]
         return [
-            name
-            for name in names
-            if name in packages or (name.startswith("lib") and not UNUSED_LIBRARIES.match(name))
+            name for name in names if name in packages or (name.startswith("lib") and not UNUSED_LIBRARIES.match(name))
         ]
 
     def download(self, packages: Sequence[str], folder: Path, progress: Callable[[float], None]) -> None:
         """Downloads packages into ``folder``; apt refuses one whose hash is not the index's."""
         command = ["apt-get", "-c", str(self._configuration), "-o", "APT::Status-Fd=1", "download", *packages]
-        with subprocess.Popen(
-            command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            assert process.stdout is not None and process.stderr is not None
-            for line in process.stdout:
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, stderr=errors, text=True
+            ) as process,
+        ):
+            for line in process.stdout or ():
                 if line.startswith("dlstatus:"):
                     progress(float(line.split(":")[2]) / 100)
-            said = process.stderr.read()
-        if process.returncode != 0:
-            raise _failure("apt-get download", said)
+            if process.wait() != 0:
+                errors.seek(0)
+                raise _failure("apt-get download", errors.read())
 
     def _apt_get(self, *arguments: str, cwd: Path | None = None) -> str:
         return run(["apt-get", "-c", str(self._configuration), *arguments], cwd=cwd)
@@ -173,9 +170,7 @@ Acquire::AllowInsecureRepositories "false";
 def fetch(bundle: Bundle, root: Path, work: Path, progress: Progress) -> None:
     """Unpacks the bundle into ``root``; ``work`` holds what is not kept. Progress goes from 0 to 1."""
     if shutil.which("dpkg-deb") is None:
-        raise ServiceError(
-            "dpkg-deb is not on this machine: packages cannot be unpacked (apt-get install dpkg)"
-        )
+        raise ServiceError("dpkg-deb is not on this machine: packages cannot be unpacked (apt-get install dpkg)")
     apt = PrivateApt(work / f"apt-{bundle.suite}", bundle.suite)
     progress(f"reading Debian {bundle.suite}", 0.0)
     apt.update()

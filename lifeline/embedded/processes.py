@@ -6,6 +6,7 @@ more surely than a pid file: a number is used again, a folder is not.
 
 import contextlib
 import fcntl
+import functools
 import os
 import pwd
 import random
@@ -28,9 +29,11 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 PORTS = range(20_000, 32_000)
 LOG_LIMIT_BYTES = 20_000_000
 
-# The kernel's "parent died" signal comes when the *thread* that started the child ends, so one thread that lasts as
-# long as the process starts them all.
-_starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-starter")
+
+@functools.cache
+def _starter(process_id: int) -> ThreadPoolExecutor:  # noqa: ARG001 - a forked child needs a thread of its own
+    """The one thread that starts children: the kernel's "parent died" comes when the starting *thread* ends."""
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="embedded-starter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +57,7 @@ def account_for(folder: Path) -> Account:
         with contextlib.suppress(KeyError):
             entry = pwd.getpwnam(name)
             return Account(entry.pw_uid, entry.pw_gid)
-    raise ServiceError(
-        "Running as root needs an unprivileged user `postgres` or `nobody` for the services to run as"
-    )
+    raise ServiceError("Running as root needs an unprivileged user `postgres` or `nobody` for the services to run as")
 
 
 def make_folder(folder: Path, account: Account) -> None:
@@ -117,9 +118,7 @@ def keep_port(path: Path, account: Account) -> int:
 
 def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the servers do: TIME_WAIT is no obstacle
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
@@ -167,7 +166,7 @@ def start(
                 stderr=subprocess.STDOUT,
             )
 
-    return _starter.submit(spawn).result()
+    return _starter(os.getpid()).submit(spawn).result()
 
 
 def running_in(folder: Path) -> list[int]:

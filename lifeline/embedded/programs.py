@@ -4,6 +4,7 @@ The cache is complete or absent: a folder is filled under another name and renam
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import tempfile
@@ -33,6 +34,8 @@ MOSQUITTO = Bundle(
     programs=("usr/sbin/mosquitto", "usr/bin/mosquitto_pub", "usr/bin/mosquitto_sub"),
 )
 NEEDED_BYTES = 400_000_000
+BEGINS = b"\0BEGIN;\0"
+BEGINS_NOTHING = b"\0;;;;;;\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +47,15 @@ class PostgresPrograms:
 
 @dataclass(frozen=True, slots=True)
 class MosquittoPrograms:
-    """The broker, and its plug-in that writes each message to SQLite before it is acknowledged, where there is one."""
+    """The broker and its SQLite persistence.
+
+    ``persist_plugin`` is the plug-in as packaged, ``committing_plugin`` the copy of it that commits every message
+    before it is acknowledged; None where this Mosquitto has no plug-in, or one that this version does not know.
+    """
 
     mosquitto: Path
     persist_plugin: Path | None
+    committing_plugin: Path | None
 
 
 def unpack(progress: Progress | None = None) -> Path:
@@ -75,14 +83,37 @@ def postgres_programs(progress: Progress | None = None) -> PostgresPrograms:
 def mosquitto_programs(progress: Progress | None = None) -> MosquittoPrograms:
     """Mosquitto with its SQLite persistence: the installed one if it has it, else unpacked."""
     installed = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if installed is not None and (plugin := _persist_plugin(Path("/"))) is not None:
-        return MosquittoPrograms(Path(installed), plugin)
+    plugin = _persist_plugin(Path("/usr")) if installed is not None else None
+    if installed is not None and plugin is not None:
+        return MosquittoPrograms(Path(installed), plugin, committing(plugin))
     root = _unpacked(MOSQUITTO, progress)
-    return MosquittoPrograms(root / "usr/sbin/mosquitto", _persist_plugin(root))
+    plugin = _persist_plugin(root / "usr")
+    return MosquittoPrograms(root / "usr/sbin/mosquitto", plugin, committing(plugin) if plugin else None)
+
+
+def committing(plugin: Path) -> Path | None:
+    """A copy of the persistence plug-in that commits each statement by itself, or None when it is not as expected.
+
+    As packaged (Mosquitto 2.1) the plug-in opens a transaction by the statement ``BEGIN;`` and commits it when the
+    broker's main loop turns, after the acknowledgements of that turn are on the wire: a kill in between loses what was
+    acknowledged. In the copy the statement is empty, so SQLite commits every insert before the broker goes on to
+    acknowledge it. docs/decisions/0002-broker-durability.md has the measurements.
+    """
+    content = plugin.read_bytes()
+    if content.count(BEGINS) != 1:
+        return None
+    copy = cache_folder() / f"persist-sqlite-{hashlib.sha256(content).hexdigest()[:16]}.so"
+    if not copy.exists():
+        _make_cache(copy.parent, needed_bytes=1_000_000)
+        with tempfile.NamedTemporaryFile(dir=copy.parent, delete=False) as new:
+            new.write(content.replace(BEGINS, BEGINS_NOTHING))
+        Path(new.name).chmod(0o644)
+        Path(new.name).rename(copy)
+    return copy
 
 
 def cache_folder() -> Path:
-    """``LIFELINE_CACHE``, else /var/cache/lifeline for root, whose services run as another user, else the user's cache."""
+    """``LIFELINE_CACHE``; else, for root, /var/cache/lifeline, which the services' user can enter; else the user's."""
     if named := os.environ.get("LIFELINE_CACHE"):
         return Path(named).absolute()
     if os.geteuid() == 0:
@@ -111,8 +142,8 @@ def _has_timescaledb(folder: Path) -> bool:
     return any((share / "extension/timescaledb.control").exists() for share in shares)
 
 
-def _persist_plugin(root: Path) -> Path | None:
-    found = sorted(root.glob("usr/lib*/**/mosquitto_persist_sqlite.so"))
+def _persist_plugin(prefix: Path) -> Path | None:
+    found = sorted(prefix.glob("lib*/**/mosquitto_persist_sqlite.so"))
     return found[0] if found else None
 
 
@@ -120,7 +151,7 @@ def _unpacked(bundle: Bundle, progress: Progress | None) -> Path:
     root = cache_folder() / f"{bundle.name}-{bundle.suite}-{RECIPE}"
     if root.is_dir():
         return root
-    _make_cache(root.parent)
+    _make_cache(root.parent, NEEDED_BYTES)
     with _locked(root.parent / "lock"):
         if not root.is_dir():
             _fill(bundle, root, progress or _silent)
@@ -131,7 +162,7 @@ def _silent(what: str, fraction: float) -> None:
     """Progress for a caller that shows none."""
 
 
-def _make_cache(cache: Path) -> None:
+def _make_cache(cache: Path, needed_bytes: int) -> None:
     try:
         cache.mkdir(parents=True, exist_ok=True, mode=0o755)
         free = shutil.disk_usage(cache).free
@@ -139,9 +170,9 @@ def _make_cache(cache: Path) -> None:
         raise ServiceError(
             f"The cache {cache} cannot be made: {error}. LIFELINE_CACHE names another folder."
         ) from error
-    if free < NEEDED_BYTES:
+    if free < needed_bytes:
         raise ServiceError(
-            f"The cache {cache} has {free // 1_000_000} MB free, and unpacking needs {NEEDED_BYTES // 1_000_000} MB. "
+            f"The cache {cache} has {free // 1_000_000} MB free, and unpacking needs {needed_bytes // 1_000_000} MB. "
             "LIFELINE_CACHE names another folder."
         )
 
