@@ -1,0 +1,105 @@
+"""A ladder of limits on the value.
+
+Condition of each level (``when = "above"``; "below" is the same of -value): value >= limit, with deadband and delays
+as in detectors/ladder.py. Every reading counts, also those between two ticks.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors.ladder import Standing, stand
+from alerts.inventory import Inventory
+from alerts.rules import Ladder, Threshold
+from alerts.window import Floats, Ints, Series, Window
+from lifeline.catalogue import Catalogue
+from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
+
+Held = Mapping[int, Level]
+"""Level of the open and active alert of the rule, by sensor id."""
+
+
+def detect(
+    rule: Threshold, window: Window, inventory: Inventory, catalogue: Catalogue, held: Held, now: datetime
+) -> list[Finding]:
+    """A finding for each sensor in breach, and one without a level for each of ``held`` that is not any more."""
+    columns, limits, deadband = inventory.ladder(rule)
+    levels = held_levels(held, window, columns)
+    lowest, highest = window.extremes(columns)
+    with np.errstate(invalid="ignore"):
+        touched = highest >= np.fmin.reduce(limits) if rule.when == "above" else lowest <= np.fmax.reduce(limits)
+    places = np.flatnonzero(touched | (levels > 0))
+    series = window.series(columns[places], now.timestamp())
+    sign = np.float32(1 if rule.when == "above" else -1)
+    standing = stand(
+        series if rule.when == "above" else series.negated(),
+        sign * limits[:, places],
+        deadband[places],
+        rule.on_delay_s,
+        rule.off_delay_s,
+        levels[places],
+    )
+    unit = catalogue.quantities[rule.quantity].unit
+    return findings(rule, window, columns[places], limits[:, places], series, standing, levels[places], unit, now)
+
+
+def held_levels(held: Held, window: Window, columns: Ints) -> NDArray[np.int8]:
+    """``held`` as a column, 0 where there is no alert."""
+    levels = np.zeros(len(window.sensor_ids), np.int8)
+    if held:
+        places = window.columns_of(np.array(list(held), np.int32))
+        levels[places[places >= 0]] = np.array(list(held.values()), np.int8)[places >= 0]
+    return levels[columns]
+
+
+def findings(
+    rule: Ladder,
+    window: Window,
+    columns: Ints,
+    limits: Floats,
+    series: Series,
+    standing: Standing,
+    held: NDArray[np.int8],
+    unit: str,
+    now: datetime,
+) -> list[Finding]:
+    """Findings of a ladder with their evidence, for the few sensors of which there is something to say."""
+    found = []
+    for place in np.flatnonzero((standing.level > 0) | (held > 0)).tolist():
+        level = Level(int(standing.level[place])) if standing.level[place] else None
+        since = standing.since[place]
+        first_seen = now if np.isnan(since) else now + timedelta(seconds=float(since))
+        evidence = rule.words() | {
+            "quantity": rule.quantity,
+            "unit": unit,
+            "detector": rule.detector,
+            "condition": rule.when,
+            "limit": _number(limits[(level or Level(int(held[place]))) - 1, place]),
+            "on_delay_s": rule.on_delay_s,
+            **_measured(rule, series, place, now),
+        }
+        subject = Subject(SubjectKind.SENSOR, int(window.sensor_ids[columns[place]]))
+        found.append(Finding(subject, rule.id, level, now, first_seen, evidence))
+    return found
+
+
+def _measured(rule: Ladder, series: Series, place: int, now: datetime) -> JsonObject:
+    """Newest value with its time, and the furthest of the window."""
+    slots = np.flatnonzero(~np.isnan(series.last[:, place]))
+    if not len(slots):
+        return {"value": None, "at": None, "peak": None}
+    newest = slots[-1]
+    peak = np.nanmax(series.highest[:, place]) if rule.when == "above" else np.nanmin(series.lowest[:, place])
+    at = now + timedelta(seconds=float(series.last_at[newest, place]))
+    return {
+        "value": _number(series.last[newest, place]),
+        "at": at.isoformat(timespec="seconds"),
+        "peak": _number(peak),
+    }
+
+
+def _number(value: np.float32) -> float | None:
+    """A single-precision number without the digits that it does not have."""
+    return None if np.isnan(value) else float(f"{float(value):.6g}")

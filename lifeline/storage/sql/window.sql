@@ -1,0 +1,38 @@
+-- What the detectors read. Many rows come back as a few arrays in the binary format, which numpy reads without a
+-- Python object for each row.
+
+-- name: fingerprint
+-- Changes whenever a sensor, a device or an asset does: then the inventory is read again.
+SELECT (SELECT (count(*), sum(xmin::text::bigint))::text FROM sensor), (SELECT (count(*), sum(xmin::text::bigint))::text FROM device),
+    (SELECT (count(*), max(asset_id))::text FROM asset);
+
+-- name: sensors
+-- Every sensor with what rules need to know of it, in the order of its id.
+SELECT s.sensor_id, s.device_id, s.quantity, d.network, s.in_service, a.depth_m, s.limits
+FROM sensor s JOIN device d USING (device_id) LEFT JOIN asset a USING (asset_id)
+ORDER BY s.sensor_id;
+
+-- name: devices
+-- Every device with its gateway and the last word on whether it is connected, in the order of its id.
+SELECT d.device_id, d.gateway_id, coalesce(s.status, 'unknown'), extract(epoch FROM s.status_at)::float8
+FROM device d LEFT JOIN device_state s USING (device_id)
+ORDER BY d.device_id;
+
+-- name: states
+-- The newest reading of each sensor: when it was measured, and when it came.
+SELECT array_agg(sensor_id), array_agg(ts), array_agg(received_at) FROM sensor_state;
+
+-- name: readings_between
+-- Every good reading of a stretch of time (low, high]: to fill the window.
+SELECT array_agg(sensor_id), array_agg(ts), array_agg(value)
+FROM reading WHERE ts > to_timestamp(%(low)s) AND ts <= to_timestamp(%(high)s) AND quality & %(unfit)s = 0;
+
+-- name: readings_of
+-- The good readings of some sensors, of each after its own time: what is new, however late it comes.
+SELECT array_agg(r.sensor_id), array_agg(r.ts), array_agg(r.value)
+FROM unnest(%(sensors)s::integer[], %(since)s::float8[]) AS w (sensor_id, since)
+CROSS JOIN LATERAL (
+    SELECT sensor_id, ts, value FROM reading
+    WHERE reading.sensor_id = w.sensor_id AND ts > to_timestamp(w.since) AND ts > to_timestamp(%(floor)s)
+        AND quality & %(unfit)s = 0
+) r;
