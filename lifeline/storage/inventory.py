@@ -276,3 +276,9 @@ def device_state(connection: Connection, device: str) -> DeviceState | None:
 def counts(connection: Connection) -> list[Count]:
     """Assets, devices and sensors of each network."""
     return [Count(*row) for row in connection.execute(_SQL["counts"])]
+
+
+def newest(connection: Connection) -> datetime | None:
+    """Time of the newest reading of all; None where there is none."""
+    row = connection.execute(_SQL["newest"]).fetchone()
+    return row[0] if row else None

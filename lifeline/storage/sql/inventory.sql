@@ -231,3 +231,7 @@ SELECT network, (SELECT count(*) FROM asset WHERE asset.network = networks.netwo
        (SELECT count(*) FROM sensor JOIN device USING (device_id) WHERE device.network = networks.network)
 FROM (SELECT network FROM asset UNION SELECT network FROM device) AS networks
 ORDER BY network
+
+-- name: newest
+-- Time of the newest reading of all.
+SELECT max(ts) FROM sensor_state

@@ -1,0 +1,138 @@
+"""`lifeline demo`: the system with a simulated city."""
+
+import hashlib
+import subprocess
+import sys
+import webbrowser
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifeline.catalogue import load_catalogue
+from lifeline.cli.address import HomeOption
+from lifeline.cli.children import environment
+from lifeline.cli.console import note, say
+from lifeline.cli.home import Home, home_of, write_private
+from lifeline.cli.inventory import import_files
+from lifeline.cli.system import System
+from lifeline.cli.up import run
+from lifeline.errors import ServiceError
+from lifeline.model import Role
+from lifeline.settings import load_settings
+from lifeline.storage import keys
+from lifeline.storage.database import Connection, connect
+from lifeline.storage.inventory import newest
+
+HISTORY_DAYS = 7.0
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Examples: `lifeline demo --open`, `lifeline demo --fresh --seed 7`")(demo)
+
+
+def demo(
+    home: HomeOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another town; needs --fresh.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last demo and start over.")] = False,
+    browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+) -> None:
+    """Run a simulated city with everything that can go wrong in it, until Ctrl-C.
+
+    Keeps to a home of its own (`demo` below the home) and to a database and a broker of its own, whatever is
+    configured: simulated readings never reach a real city's tables.
+    """
+    settings = load_settings()
+    chosen = home_of(settings, home).demo
+    if fresh:
+        with chosen.claimed():
+            chosen.remove()
+    chosen.make()
+    chosen.secret("mqtt/simulator")
+    system = System(chosen, settings, own_services=True)
+    run(system, lambda: Demo(system, seed, browser).begin())
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `lifeline demo` adds to a running system."""
+
+    system: System
+    seed: int
+    browser: bool
+
+    @property
+    def truth(self) -> Path:
+        """Where the simulators write what really happened, as JSON lines."""
+        return self.system.home.path / "truth.jsonl"
+
+    def begin(self) -> None:
+        """Load the town, let the simulators run, and say where to look."""
+        self._load_town()
+        now = datetime.now(UTC)
+        with connect(self.system.dsn) as connection:
+            key = demo_key(self.system.home, connection, now)
+            days = missing_days(newest(connection), now)
+        self.system.start(
+            "simulators", self.system.simulator_environment(),
+            "run", "--seed", str(self.seed), "--history-days", f"{days:.4f}", "--scenario", "demo",
+            "--truth", str(self.truth),
+        )  # fmt: skip
+        self._tell(key, days)
+
+    def _load_town(self) -> None:
+        """Make the town's files and import them; nothing is done where they are as they were."""
+        town = self.system.home.path / "town"
+        files = [town / "assets.geojson", town / "sensors.csv"]
+        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed)]
+        made = subprocess.run(
+            [sys.executable, "-P", "-m", *command], env=environment({}), capture_output=True, text=True, check=False
+        )
+        if made.returncode != 0:
+            raise ServiceError(f"the town could not be made (scripts/setup simulators?):\n{made.stderr.strip()}")
+        stamp, digest = town / "imported", hashlib.sha256(b"".join(map(Path.read_bytes, files))).hexdigest()
+        if stamp.exists() and stamp.read_text() == digest:
+            return
+        with connect(self.system.dsn) as connection:
+            done = import_files(connection, files, load_catalogue(self.system.settings.catalogue), datetime.now(UTC))
+        stamp.write_text(digest)
+        for line in done:
+            note(f"town      {line}")
+
+    def _tell(self, key: str, days: float) -> None:
+        link = f"{self.system.url}#key={key}"
+        say(f"\npage      {link}")
+        say(f"key       {key} (role operator)")
+        if days > 1:
+            note(
+                f"\nThe simulators now write {days:.0f} days of history, then go on live. Within two minutes the first"
+            )
+        else:
+            note("\nThe simulators go on where they stopped. Within two minutes the first")
+        note("alert appears on the page: gas leaks into a chamber, mains burst, sewers block, a gateway dies.")
+        note(f"What really happens is written to {self.truth}")
+        note("Ctrl-C stops everything; the data stays for the next start (--fresh forgets it)")
+        if self.browser:
+            webbrowser.open(link)
+
+
+def missing_days(last: datetime | None, now: datetime) -> float:
+    """Days of history that the simulators have to write so that there is no gap: all at first, then what is missing."""
+    if last is None:
+        return HISTORY_DAYS
+    return min(HISTORY_DAYS, max(0.0, (now - last) / timedelta(days=1)))
+
+
+def demo_key(home: Home, connection: Connection, now: datetime) -> str:
+    """The demo's key, role operator; the last start's where it still holds."""
+    path = home.secrets / "demo.key"
+    if path.exists() and keys.authenticate(connection, text := path.read_text(encoding="utf-8"), now):
+        return text
+    taken = {key.name for key in keys.list_keys(connection)}
+    name = "demo" if "demo" not in taken else f"demo-{now:%Y%m%dT%H%M%S}"
+    text = keys.create(connection, name, Role.OPERATOR, now)
+    connection.commit()
+    write_private(path, text)
+    return text

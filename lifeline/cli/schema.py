@@ -1,0 +1,56 @@
+"""`lifeline migrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifeline.cli.address import HomeOption, find
+from lifeline.cli.console import say
+from lifeline.errors import ConfigurationError
+from lifeline.storage import migrations
+from lifeline.storage.database import connect
+from lifeline.storage.roles import ROLES
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: `lifeline migrate --role-passwords /run/secrets`")(migrate)
+
+
+def migrate(
+    home: HomeOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be applied, and change nothing.")] = False,
+    role_passwords: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with a file for each of lifeline_ingest, lifeline_alerts, lifeline_api: its password.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Bring the database's schema to this version. Safe to run at any time, and from several machines at once.
+
+    LIFELINE_DATABASE_URL must be the owner's log-in. `lifeline up` does this by itself.
+    """
+    dsn = find(home).dsn
+    if dry_run:
+        with connect(dsn) as connection:
+            waiting = [migration.name for migration in migrations.pending(connection)]
+    else:
+        waiting = migrations.migrate(dsn, _passwords(role_passwords) if role_passwords else None)
+    for name in waiting:
+        say(f"{'would apply' if dry_run else 'applied'} {name}")
+    if not waiting:
+        say("the schema is up to date")
+
+
+def _passwords(folder: Path) -> dict[str, str]:
+    try:
+        found = {role: (folder / role).read_text(encoding="utf-8").strip() for role in ROLES.values()}
+    except OSError as error:
+        raise ConfigurationError(f"{error.filename}: {error.strerror}") from error
+    empty = [role for role, password in found.items() if not password]
+    if empty:
+        raise ConfigurationError(f"{folder}: the password of {', '.join(empty)} is empty")
+    return found
