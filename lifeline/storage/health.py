@@ -102,7 +102,7 @@ def accounts(connection: Connection) -> Accounts:
 
 
 def books(connection: Connection) -> Books:
-    """Counters and tables in one snapshot. Counts every reading: about 0.1 s a million."""
+    """Counters and tables in one snapshot. Counts every reading: about 0.03 s a million."""
     *counters, readings, quarantined, dropped, deleted = _row(connection, "books")
     native = edition(connection) == "timescale"
     return Books(Accounts(*counters), readings, quarantined, dropped, deleted, native)
