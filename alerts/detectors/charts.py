@@ -1,0 +1,108 @@
+"""Control charts over standardised residuals: EWMA, CUSUM, and one episode per event by hysteresis.
+
+Every function takes a matrix (time, sensor), oldest row first, NaN where a sensor gave nothing. A gap holds a chart
+where it was: no data is neither evidence of trouble nor evidence of its end.
+
+Sources. EWMA best of seven charts for bursts on nodal pressure: J. Hydroinformatics 17(2):307 (2015). CUSUM: Page
+(1954); closed form over a block by the running minimum of the cumulated sum.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+EWMA_WEIGHT = 0.1
+CUSUM_SLACK, CUSUM_LIMIT = 0.5, 8.0
+"""k and h in standard deviations."""
+CLEAR_AT = 0.8
+"""An episode ends below this share of the limit that began it (default)."""
+
+
+class Cusum(NamedTuple):
+    """Cumulated exceedance above and below, (time, sensor), in standard deviations; both start at zero or `start`."""
+
+    up: Floats
+    down: Floats
+
+    @property
+    def last(self) -> tuple[Floats, Floats]:
+        """The state to hand to the next block as `start`."""
+        return self.up[-1], self.down[-1]
+
+
+def ewma(values: Floats, weight: float = EWMA_WEIGHT, start: Floats | None = None) -> Floats:
+    """s_t = (1 - a) s_{t-1} + a x_t, with s_{-1} = `start` (sensor,) or zero. NaN in x keeps s. Shape as `values`.
+
+    Raises ValueError unless 0 < weight <= 1.
+    """
+    if not 0 < weight <= 1:
+        raise ValueError(f"weight {weight} is not in (0, 1]")
+    charted = np.empty_like(values)
+    state = np.zeros(values.shape[1]) if start is None else start.astype(float)
+    for row, value in enumerate(values):
+        step = value - state
+        step[np.isnan(step)] = 0.0
+        state = state + weight * step
+        charted[row] = state
+    return charted
+
+
+def ewma_spread(weight: float = EWMA_WEIGHT) -> float:
+    """Standard deviation of the chart of independent residuals of standard deviation one: sqrt(a / (2 - a))."""
+    return float(np.sqrt(weight / (2 - weight)))
+
+
+def cusum(
+    z: Floats,
+    slack: float = CUSUM_SLACK,
+    clip: float = np.inf,
+    start: tuple[Floats, Floats] | None = None,
+) -> Cusum:
+    """S_t = max(0, S_{t-1} + z_t - k) upwards, the same of -z downwards; a sample counts for at most `clip`.
+
+    Closed form: with c the cumulated sum of (z - k) from the start, S_t = c_t - min(0, c_1, ..., c_t). NaN counts as no
+    step at all. `clip` keeps one wild sample from being an alarm by itself.
+    """
+    bounded = np.clip(z, -clip, clip)
+    begin = (np.zeros(z.shape[1]),) * 2 if start is None else start
+    return Cusum(_one_sided(bounded - slack, begin[0]), _one_sided(-bounded - slack, begin[1]))
+
+
+def _one_sided(steps: Floats, start: Floats) -> Floats:
+    climb = np.cumsum(np.nan_to_num(steps), axis=0)
+    climb += start
+    floor = np.minimum.accumulate(climb, axis=0)
+    np.minimum(floor, 0.0, out=floor)
+    return climb - floor
+
+
+def episodes(score: Floats, begin: float = 1.0, clear: float = CLEAR_AT, start: Bools | None = None) -> Bools:
+    """True from where `score` exceeds `begin` until it is below `clear`: one episode per event, (time, sensor).
+
+    Between the two, and in gaps, the state before holds; `start` (sensor,) is the state before the first row.
+    Raises ValueError when `clear` lies above `begin`.
+    """
+    if clear > begin:
+        raise ValueError(f"clear {clear} lies above begin {begin}")
+    if not len(score):
+        return np.zeros(score.shape, dtype=bool)
+    decided = (score > begin) | (score < clear)
+    rows = np.arange(1, len(score) + 1)[:, None]
+    latest = np.maximum.accumulate(np.where(decided, rows, 0), axis=0)
+    before = np.zeros((1, score.shape[1]), dtype=bool) if start is None else start[None, :]
+    states = np.concatenate([before, score > begin])
+    return np.take_along_axis(states, latest, axis=0)
+
+
+def most_of(flags: Bools, count: int, window: int) -> Bools:
+    """Where at least `count` of the last `window` rows (the row itself included) are True, (time, sensor)."""
+    if not 1 <= count <= window:
+        raise ValueError(f"count {count} is not in 1 to window {window}")
+    total = np.cumsum(flags, axis=0, dtype=np.int32)
+    earlier = np.zeros_like(total)
+    earlier[window:] = total[:-window]
+    return (total - earlier) >= count

@@ -1,0 +1,179 @@
+"""Multi-sensor residual: what a sensor reads against what the other sensors of its group say that it should read.
+
+From a clean period, each sensor's standardised reading z_j is regressed on all others, the daily cycle and a constant
+(ridge). All regressions at once come from one inverse: with S the second moments of [z, cycle, 1] plus a penalty on the
+diagonal and P = S^-1, the residual of sensor j is r_j = (P z)_j / P_jj (the ridge identity of the precision matrix).
+
+Four rules make it trustworthy on any set of sensors, and they hold no figure of any data set:
+- The penalty is the noise that an input may carry: a share of its spread, plus its resolution. A relation tighter than
+  its instruments is no evidence (errors in variables).
+- Residuals are judged out of sample: the clean period is cut into contiguous blocks, each predicted from the others.
+  A sensor that drifts, or whose neighbours do not explain it in the block left out, so gets wider limits by itself.
+- Where the neighbours explain nothing out of sample, the sensor stands on its own median.
+- Two charts, the residual itself (sudden) and its EWMA (small and lasting), each against a limit of its own:
+  max(5 robust sigma, the 99.9 % quantile of the clean period), as a chart of autocorrelated residuals spreads wider
+  than the formula for independent ones says.
+
+Everything is indifferent to each sensor's zero and unit when `resolution` is scaled alike. A missing reading leaves the
+regression (its own inverse per pattern of gaps), so that one dead sensor does not blind the group.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import charts, robust
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MIN_ROWS = 100
+"""Fewest clean readings of a sensor from which it is judged."""
+INPUT_NOISE = 0.1
+"""Share of its own spread by which an input may be wrong (default)."""
+RESIDUAL_FLOOR = 0.05
+"""Share of a sensor's spread below which a residual is not told from the instrument's accuracy (default)."""
+SIGMAS, QUANTILE = 5.0, 0.999
+FOLDS = 5
+CYCLE_HARMONICS = 3
+MIN_CYCLE_DAYS = 3.0
+"""The daily cycle is an input from this length of history on."""
+_DAY_S = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What was learned: arrays (sensor,), and the penalised second moments (input, input) of all inputs."""
+
+    centre: Floats
+    scale: Floats
+    moments: Floats
+    explained: Floats
+    """Share of the variance that the other sensors explain out of sample; at or below 0 the sensor stands alone."""
+    limit: Floats
+    limit_ewma: Floats
+    harmonics: int
+
+    @property
+    def known(self) -> Bools:
+        """Sensors with history enough to be judged, (sensor,)."""
+        return np.isfinite(self.scale)
+
+
+class Judgement(NamedTuple):
+    """All (time, sensor): the score (1 is the limit), residual and EWMA in the sensor's unit, expected reading."""
+
+    score: Floats
+    residual: Floats
+    smoothed: Floats
+    expected: Floats
+
+
+def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Model:
+    """Model of (time, sensor) readings of a clean period; set readings that must not teach to NaN before.
+
+    `times` epoch seconds (time,), ascending; `resolution` (sensor,). A sensor with fewer than MIN_ROWS readings, or
+    that never moved and has no resolution, is not judged and says NaN.
+    """
+    centre, scale = _standard(values, resolution)
+    days = (times[-1] - times[0]) / _DAY_S if len(times) else 0.0
+    harmonics = CYCLE_HARMONICS if days >= MIN_CYCLE_DAYS else 0
+    inputs = _inputs((values - centre) / scale, times, harmonics)
+    noise = np.full(inputs.shape[1], INPUT_NOISE**2)
+    noise[: len(scale)] += np.nan_to_num(np.broadcast_to(resolution, scale.shape) / scale) ** 2
+    regressed, alone = _out_of_sample(inputs, noise, len(scale))
+    # A sum of squares per sensor, over the readings that both predicted
+    power = np.nansum(np.where(np.isnan(regressed), np.nan, alone) ** 2, axis=0)
+    explained = 1 - np.divide(np.nansum(regressed**2, axis=0), power, out=np.ones_like(power), where=power > 0)
+    residual = np.where(explained > 0, regressed, alone)
+    floor = np.maximum(RESIDUAL_FLOOR, np.broadcast_to(resolution, scale.shape) / scale)
+    return Model(
+        centre=centre,
+        scale=scale,
+        moments=_moments(inputs) + np.diag(noise),
+        explained=explained,
+        limit=_limit(residual, floor),
+        limit_ewma=_limit(charts.ewma(residual), floor * charts.ewma_spread()),
+        harmonics=harmonics,
+    )
+
+
+def judge(model: Model, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
+    """Score (time, sensor) readings. An alarm is a score above 1, made an episode by `charts.episodes`.
+
+    `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`).
+    """
+    z = (values - model.centre) / model.scale
+    regressed = _residuals(model.moments, _inputs(z, times, model.harmonics), values.shape[1])
+    residual = np.where(model.explained > 0, regressed, z)
+    begin = None if ewma_start is None else np.nan_to_num(ewma_start / model.scale)
+    smoothed = charts.ewma(residual, start=begin)
+    score = np.maximum(np.abs(residual) / model.limit, np.abs(smoothed) / model.limit_ewma)
+    raw, slow = residual * model.scale, smoothed * model.scale
+    return Judgement(score, raw, slow, values - raw)
+
+
+def _standard(values: Floats, resolution: Floats | float) -> tuple[Floats, Floats]:
+    """Median, and the wider of standard deviation, MAD and resolution, per sensor; NaN where too little is known."""
+    centre, mad, count = robust.spread(values, resolution)
+    scale = np.maximum(np.sqrt(_mean((values - centre) ** 2)), mad)
+    return centre, np.where((count >= MIN_ROWS) & (scale > 0), scale, np.nan)
+
+
+def _mean(values: Floats) -> Floats:
+    count = np.sum(~np.isnan(values), axis=0)
+    mean: Floats = np.nansum(values, axis=0) / np.maximum(count, 1)
+    return mean
+
+
+def _inputs(z: Floats, times: Floats, harmonics: int) -> Floats:
+    """[z, cos, sin, ..., 1]; (time, sensor + 2 harmonics + 1)."""
+    angle = 2 * np.pi * (np.asarray(times, dtype=float) % _DAY_S) / _DAY_S
+    cycle = [wave(k * angle)[:, None] for k in range(1, harmonics + 1) for wave in (np.cos, np.sin)]
+    return np.hstack([z, *cycle, np.ones((len(z), 1))])
+
+
+def _moments(inputs: Floats) -> Floats:
+    """Second moments over the rows that hold both inputs; made positive semidefinite, as gaps can break it."""
+    present = (~np.isnan(inputs)).astype(float)
+    filled = np.nan_to_num(inputs)
+    moments: Floats = filled.T @ filled / np.maximum(present.T @ present, 1)
+    if present.all():
+        return moments
+    eigenvalues, vectors = np.linalg.eigh(moments)
+    repaired: Floats = (vectors * np.maximum(eigenvalues, 0.0)) @ vectors.T
+    return repaired
+
+
+def _out_of_sample(inputs: Floats, noise: Floats, sensors: int) -> tuple[Floats, Floats]:
+    """Residuals of each block by what the other blocks taught: regressed, and against the median alone."""
+    regressed, alone = np.full((len(inputs), sensors), np.nan), np.full((len(inputs), sensors), np.nan)
+    for block in np.array_split(np.arange(len(inputs)), FOLDS):
+        rest = np.delete(inputs, block, axis=0)
+        regressed[block] = _residuals(_moments(rest) + np.diag(noise), inputs[block], sensors)
+        alone[block] = inputs[block, :sensors] - robust.median(rest[:, :sensors])
+    return regressed, alone
+
+
+def _residuals(moments: Floats, inputs: Floats, sensors: int) -> Floats:
+    """r = (P z) / diag(P), with P the inverse over the inputs present: one inverse per pattern of gaps."""
+    present = ~np.isnan(inputs)
+    residual = np.full((len(inputs), sensors), np.nan)
+    patterns, which = np.unique(present, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        rows = np.flatnonzero(which.reshape(-1) == number)
+        columns = np.flatnonzero(pattern)
+        judged = columns[columns < sensors]
+        precision = np.linalg.inv(moments[np.ix_(columns, columns)])[:, : len(judged)]
+        share = np.diagonal(precision)
+        residual[np.ix_(rows, judged)] = inputs[np.ix_(rows, columns)] @ precision / share
+    return residual
+
+
+def _limit(charted: Floats, floor: Floats) -> Floats:
+    """max(SIGMAS robust sigma, QUANTILE of the absolute value) over the clean period, (sensor,)."""
+    size = np.abs(charted)
+    sigma = np.maximum(robust.MAD_TO_SIGMA * robust.median(size), floor)
+    return np.maximum(SIGMAS * sigma, robust.quantile(size, QUANTILE))
