@@ -19,9 +19,9 @@ _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 def listen(dsn: str, stop: Event, *, application: str, debounce_s: float = 0.25) -> Iterator[frozenset[str]]:
     """What changed, as sets of words (``alert``, ``reading``, ``inventory``, ``risk``), until ``stop``.
 
-    A change waits ``debounce_s`` for others, so that a burst is one set. An empty set says: still listening, nothing new
-    (once a second at least). Connects again by itself when the database goes away, and then yields EVERYTHING, since what
-    happened meanwhile was not heard; the first set is EVERYTHING too.
+    A change waits ``debounce_s`` for others, so that a burst is one set. An empty set says: still listening, nothing
+    new (once a second at least). Connects again by itself when the database goes away, and then yields EVERYTHING,
+    since what happened meanwhile was not heard; the first set is EVERYTHING too.
     """
     failures = 0
     while not stop.is_set():

@@ -197,8 +197,16 @@ def sensors(
     sensor_id: int | None = None,
 ) -> list[SensorLine]:
     """Sensors behind the id ``after``; with ``box`` those that stand in it."""
-    values = {"after": after, "limit": limit, "network": network, "quantity": quantity, "device": device}
-    values |= {"asset": asset, "sensor_id": sensor_id, **_sides(box)}
+    values = {
+        "after": after,
+        "limit": limit,
+        "network": network,
+        "quantity": quantity,
+        "device": device,
+        "asset": asset,
+        "sensor_id": sensor_id,
+        **_sides(box),
+    }
     with storage_errors():
         return [SensorLine(*row) for row in connection.execute(_SQL["sensors"], values)]
 
@@ -270,5 +278,5 @@ def _alert(row: Sequence[Any]) -> AlertLine:
     )
 
 
-def _sides(box: Box | None) -> dict[str, float | None]:
+def _sides(box: Box | None) -> dict[str, Any]:
     return dict(zip(Box._fields, box or (None, None, None, None), strict=True))

@@ -1,7 +1,7 @@
 """API keys: ``llk_`` and 256 random bits. The database knows only their SHA-256.
 
-A digest without salt or stretching is enough because a key is random and long: there is nothing to guess. The key itself
-is shown once, when it is made.
+A digest without salt or stretching is enough because a key is random and long: there is nothing to guess. The key
+itself is shown once, when it is made.
 """
 
 import hashlib
@@ -100,5 +100,5 @@ def revoke(connection: Connection, name: str, now: datetime) -> None:
 
 
 def _key(row: tuple[str, str, bytes, datetime, datetime | None, datetime | None, datetime | None]) -> ApiKey:
-    name, role, digest, *moments = row
-    return ApiKey(name, Role(role), bytes(digest), *moments)
+    name, role, digest, created_at, *moments = row
+    return ApiKey(name, Role(role), bytes(digest), created_at, *moments)

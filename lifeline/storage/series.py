@@ -98,5 +98,5 @@ def _read(
         table, width = _ROLLED[resolution]
         statement = sql.SQL(_SQL["rolled"]).format(table=sql.Identifier(table))
         rows = connection.execute(statement, values | {"width": width}).fetchall()
-        points = [Point(*row, quality=0) for row in rows]
+        points = [Point(ts, n, low, high, mean, last, 0) for ts, n, low, high, mean, last in rows]
     return Series(resolution, points[:limit][::-1], truncated=len(points) > limit)

@@ -1,0 +1,64 @@
+"""Puts the API together: routes, errors, headers, and what lives as long as the process."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from api import alerts, inventory, live, problems, risk, system
+from api.access import Gate
+from api.city import City
+from api.heartbeat import Heartbeat
+from api.keeper import MapKeeper
+from api.live import Broadcaster
+from api.page import page_router, read_page
+from api.shield import Shield
+from lifeline.catalogue import load_catalogue
+from lifeline.settings import Settings
+from lifeline.storage.database import open_pool
+
+POOL_SIZE = 8
+LARGEST_BODY = 65_536
+"""Bytes; an acknowledgement with the longest note takes about 8,000."""
+
+
+def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
+    """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
+    dsn = settings.require_database()
+    catalogue = load_catalogue(settings.catalogue)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE)
+        broadcaster: Broadcaster = app.state.live
+        broadcaster.open()
+        keeper = MapKeeper(dsn, pool, catalogue, broadcaster, clock)
+        heartbeat = Heartbeat(pool, settings.api_port, clock)
+        app.state.gate = Gate(pool, clock)
+        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, clock)
+        keeper.start()
+        heartbeat.start()
+        yield
+        heartbeat.stop()
+        keeper.stop()
+        pool.close()
+
+    app = FastAPI(
+        title="Lifeline",
+        summary="A city's gas, water and drainage: what is going wrong, and where the risk is",
+        version="1",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=LARGEST_BODY,
+    )
+    app.state.live = Broadcaster(settings.api_sse_clients)
+    problems.install(app)
+    for routes in (inventory.router, alerts.router, risk.router, live.router, system.router):
+        app.include_router(routes)
+    app.include_router(page_router(read_page()))
+    return Shield(app), app

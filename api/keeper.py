@@ -1,0 +1,133 @@
+"""Keeps the risk map drawn: hears changes, draws the map anew, tells the live streams.
+
+Two threads. The first LISTENs and passes on at once what changed. The second draws the map when alerts, readings or the
+inventory changed, and every ``TIME_LIMIT_S`` seconds in any case: silence makes no notice, and turns cells unknown.
+"""
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from threading import Condition, Event, Thread
+
+import structlog
+
+from api import ground, riskmap
+from api.live import Broadcaster
+from api.metrics import CHANGES, MAP_BUILT, MAP_FAILURES, MAP_SECONDS
+from api.problems import ProblemError
+from api.riskmap import RiskMap
+from lifeline.catalogue import Catalogue
+from lifeline.storage import changes
+from lifeline.storage.database import Pool, borrow
+
+TIME_LIMIT_S = 10.0
+LATE_S = 3 * TIME_LIMIT_S
+READINGS_S = 2.0
+"""Readings alone can only change what is covered: they have the map drawn no more often than this."""
+
+_log = structlog.get_logger()
+
+
+class MapKeeper:
+    """Owns the newest drawing of the map; ``current`` is safe from any thread."""
+
+    def __init__(
+        self, dsn: str, pool: Pool, catalogue: Catalogue, live: Broadcaster, clock: Callable[[], datetime]
+    ) -> None:
+        self._dsn = dsn
+        self._pool = pool
+        self._catalogue = catalogue
+        self._live = live
+        self._clock = clock
+        self._drawn: RiskMap | None = None
+        self._drawn_at = 0.0
+        self._pending: set[str] = set()
+        self._woken = Condition()
+        self._stop = Event()
+        self._threads = [
+            Thread(target=self._listen, name="changes", daemon=True),
+            Thread(target=self._draw, name="map", daemon=True),
+        ]
+
+    @property
+    def current(self) -> RiskMap:
+        """The newest drawing. Raises ProblemError 503 while the first is not ready."""
+        drawn = self._drawn
+        if drawn is None:
+            raise ProblemError(503, "the risk map is being drawn; try again", {"Retry-After": "1"})
+        return drawn
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the map was drawn lately, which also says that the database answers."""
+        return self._drawn is not None and time.monotonic() - self._drawn_at < LATE_S
+
+    def start(self) -> None:
+        """Begin to listen and to draw."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads; returns when they have ended."""
+        self._stop.set()
+        with self._woken:
+            self._woken.notify_all()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def draw(self, what: frozenset[str], now: datetime) -> bool:
+        """Draw the map anew, on new ground where the inventory or standing risk changed; True where it looks different."""
+        before = self._drawn
+        anew = before is None or bool(what & {"inventory", "risk"})
+        started = time.perf_counter()
+        with borrow(self._pool) as connection:
+            base = ground.load(connection, self._catalogue) if anew or before is None else before.ground
+            alerts, newest = riskmap.read(connection)
+        drawn = riskmap.build(base, alerts, newest, now, before)
+        self._drawn = drawn
+        MAP_SECONDS.labels("new" if anew else "kept").observe(time.perf_counter() - started)
+        MAP_BUILT.set(now.timestamp())
+        return not drawn.same_colours(before)
+
+    def _listen(self) -> None:
+        for what in changes.listen(self._dsn, self._stop, application="lifeline api changes"):
+            if not what:
+                continue
+            for word in what:
+                CHANGES.labels(word).inc()
+            # "risk" is told when the map has been drawn, so that whoever then asks gets the new one.
+            self._live.publish(what - {"risk"})
+            with self._woken:
+                self._pending |= what
+                self._woken.notify_all()
+
+    def _draw(self) -> None:
+        pending: frozenset[str] = changes.EVERYTHING
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                if self.draw(pending, self._clock()):
+                    self._live.publish(frozenset({"risk"}))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next drawing must be tried
+                MAP_FAILURES.inc()
+                _log.warning("the risk map could not be drawn; trying again", error=repr(error))
+                self._stop.wait(1)
+                continue  # what was pending is still to be drawn
+            self._drawn_at = time.monotonic()
+            rest_s = self._drawn_at - started  # as long idle as busy: requests need the processor too
+            pending = self._take(rest_s)
+
+    def _take(self, rest_s: float) -> frozenset[str]:
+        """Wait for a change worth drawing, or for the time limit; give what changed."""
+        self._stop.wait(rest_s)
+        started = time.monotonic()
+        with self._woken:
+            while not self._stop.is_set():
+                waited = time.monotonic() - started
+                urgent = bool(self._pending - {"reading"})
+                if urgent or (self._pending and waited >= READINGS_S) or waited >= TIME_LIMIT_S:
+                    break
+                self._woken.wait(max(0.01, (READINGS_S if self._pending else TIME_LIMIT_S) - waited))
+            taken = frozenset(self._pending)
+            self._pending.clear()
+        return taken

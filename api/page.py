@@ -1,0 +1,54 @@
+"""Serves the operations page: the files of ``web/``, read and compressed once when the process starts.
+
+Only what was found there then can be asked for, so that no path leads out of the folder.
+"""
+
+from pathlib import Path
+
+from fastapi import APIRouter, Request, Response
+from starlette.exceptions import HTTPException
+
+from api.documents import Document, document, respond
+
+FOLDER = Path(__file__).resolve().parent.parent / "web"
+
+_MEDIA_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+    ".txt": "text/plain; charset=utf-8",
+}
+_COMPRESSED_ALREADY = {".png", ".woff2"}
+
+
+def read_page(folder: Path = FOLDER) -> dict[str, Document]:
+    """Each file of the page by its path on the server; ``/`` is ``index.html``."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        media_type = _MEDIA_TYPES.get(path.suffix)
+        if path.is_file() and media_type is not None:
+            body = path.read_bytes()
+            made = document(body, media_type, compressible=path.suffix not in _COMPRESSED_ALREADY)
+            found["/" + path.relative_to(folder).as_posix()] = made
+    if "/index.html" in found:
+        found["/"] = found["/index.html"]
+    return found
+
+
+def page_router(files: dict[str, Document]) -> APIRouter:
+    """The catch-all route: it must be the last one."""
+    router = APIRouter()
+
+    @router.get("/{path:path}", include_in_schema=False)
+    @router.head("/{path:path}", include_in_schema=False)
+    async def get_file(request: Request, path: str) -> Response:
+        found = files.get(f"/{path}")
+        if found is None:
+            raise HTTPException(404)
+        return respond(request, found)
+
+    return router
