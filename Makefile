@@ -1,5 +1,5 @@
 # `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
-# asks apt for Chromium where it is missing.
+# asks apt for Chromium and Node where they are missing.
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format bench clean requirements
 
@@ -16,6 +16,7 @@ demo: ## Run a simulated city on this machine and print its address (ARGS="--fre
 test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k sewer" runs some)
 	@scripts/setup dev
 	@scripts/chromium
+	@scripts/node
 	$(PYTHON) -m pytest $(ARGS)
 
 check: ## Format, lint, types, import contracts, and docs in step with the code
