@@ -1,0 +1,129 @@
+"""Health of the sensors: a sick sensor is a matter of maintenance, never of risk, and its word is no evidence.
+
+flatline    every reading of the window equals the others within the resolution, of a sensor that used to move
+noise       sd of successive differences beyond a multiple of the usual one (von Neumann 1941: immune to slow change)
+drift       EWMA of the residual against the neighbours, one-sided for long, without any of them taking part
+rate        change per second between two readings beyond what the quantity can do
+clock skew  the device's own time against the time of arrival
+drop-out    share of the expected readings that came
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import robust
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MIN_FLAT_READINGS = 10
+NOISE_RATIO = 4.0
+
+
+class Noise(NamedTuple):
+    """Sigma of the reading noise in the window, and its ratio to the usual one, (sensor,)."""
+
+    sigma: Floats
+    ratio: Floats
+
+
+class Skew(NamedTuple):
+    """Median and smallest lateness of each device, seconds (device,): lateness varies, skew does not."""
+
+    median_s: Floats
+    least_s: Floats
+
+
+def flatline(values: Floats, resolution: Floats | float, usual_sigma: Floats) -> Bools:
+    """Sensors of (time, sensor) that stand still: max - min below `resolution`, with MIN_FLAT_READINGS readings.
+
+    `usual_sigma` (sensor,) is the spread that the sensor has over a window of this length: one that always stands still
+    (an empty pond, a closed valve) is healthy, so it must exceed the resolution.
+    """
+    count = np.sum(~np.isnan(values), axis=0)
+    high = np.fmax.reduce(values, axis=0, initial=-np.inf)
+    low = np.fmin.reduce(values, axis=0, initial=np.inf)
+    span = np.where(count > 0, high - low, np.inf)
+    still = (span < resolution) | (span == 0)
+    stuck: Bools = (count >= MIN_FLAT_READINGS) & still & (usual_sigma > resolution)
+    return stuck
+
+
+def noise_sigma(values: Floats) -> Floats:
+    """Noise of each sensor of (time, sensor) by the median absolute second difference; blind to level and trend.
+
+    sigma = 1.4826 MAD(x_t - 2 x_{t-1} + x_{t-2}) / sqrt(6), the variance of that difference being six sigma squared.
+    """
+    if len(values) < 3:
+        return np.full(values.shape[1], np.nan)
+    sigma: Floats = robust.MAD_TO_SIGMA * robust.median(np.abs(np.diff(values, n=2, axis=0))) / np.sqrt(6.0)
+    return sigma
+
+
+def noise(values: Floats, usual_sigma: Floats, resolution: Floats | float) -> Noise:
+    """Noise of the window against the usual `noise_sigma` (sensor,), floored with the resolution.
+
+    Sick above NOISE_RATIO.
+    """
+    sigma = noise_sigma(values)
+    return Noise(sigma, sigma / np.maximum(usual_sigma, resolution))
+
+
+def drift(smoothed: Floats, limit: Floats, neighbours: Bools) -> Floats:
+    """Score of drift against the neighbours, (sensor,), 1 being the limit.
+
+    `smoothed` (time, sensor): the EWMA of each sensor's residual (residual.judge); `limit` (sensor,) its limit;
+    `neighbours` (sensor, sensor). A drift is a residual on one side throughout the window; the size that
+    two thirds of it exceed counts, less what the most affected neighbour shows: several see an event, one a drift.
+    """
+    size = smoothed / limit
+    one_sided = (np.nan_to_num(size, nan=1.0) > 0).all(axis=0) | (np.nan_to_num(size, nan=-1.0) < 0).all(axis=0)
+    lasting = np.where(one_sided, np.nan_to_num(robust.quantile(np.abs(size), 1 / 3)), 0.0)
+    others = neighbours & ~np.eye(len(neighbours), dtype=bool)
+    shared = np.where(others, lasting[None, :], 0.0).max(axis=1, initial=0.0)
+    score: Floats = np.maximum(lasting - shared, 0.0)
+    return score
+
+
+def impossible_rate(values: Floats, times: Floats, max_rate: Floats) -> Bools:
+    """Readings of (time, sensor) that changed from the reading before by more than `max_rate` (sensor,) per second.
+
+    The reading before may lie some gaps back. A change within the same second is measured over one second.
+    """
+    rows = np.arange(len(values))[:, None]
+    present = ~np.isnan(values)
+    latest = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
+    before = np.full(values.shape, -1)
+    before[1:] = latest[:-1]
+    has_before = present & (before >= 0)
+    earlier = np.take_along_axis(values, np.maximum(before, 0), axis=0)
+    clock = np.asarray(times, dtype=float)
+    seconds = np.maximum(clock[:, None] - clock[np.maximum(before, 0)], 1.0)
+    change = np.where(has_before, np.abs(values - earlier), 0.0)
+    impossible: Bools = has_before & (change > max_rate * seconds)
+    return impossible
+
+
+def clock_skew(lateness_s: Floats) -> Skew:
+    """Skew of each device by the lateness (time of arrival - own time) of its live messages, (message, device).
+
+    A network delay only ever makes a message late: so a clock that is behind shows in the least lateness, one that is
+    ahead in a negative median. Backlog data must be left out (NaN).
+    """
+    least = np.fmin.reduce(lateness_s, axis=0, initial=np.inf)
+    return Skew(robust.median(lateness_s), np.where(np.isfinite(least), least, np.nan))
+
+
+def skewed(skew: Skew, tolerance_s: float = 60.0) -> Bools:
+    """Devices whose clock is wrong by more than the tolerance: ahead by the median, or behind by the least lateness."""
+    return (np.nan_to_num(skew.median_s) < -tolerance_s) | (np.nan_to_num(skew.least_s) > tolerance_s)
+
+
+def coverage(values: Floats, times: Floats, period_s: Floats) -> Floats:
+    """Share of the expected readings that came over the window, (sensor,), at most 1; `period_s` (sensor,)."""
+    span = float(times[-1] - times[0]) if len(times) else 0.0
+    expected = np.maximum(span / period_s + 1, 1.0)
+    share: Floats = np.minimum(np.sum(~np.isnan(values), axis=0) / expected, 1.0)
+    return share

@@ -1,0 +1,115 @@
+"""Response of a sewer to rain: high water in a storm is expected, high water beyond what the storm explains is not.
+
+Expected depth = b0 + daily cycle + sum b_i w_i, with w_i the rain filtered by exponential stores of 15 min, 1 h, 4 h
+and 12 h (a cascade of linear reservoirs' recession, Nash 1957), b_i >= 0 by active set: rain never lowers a level.
+Fitted by ridge on a clean period that had rain. Alarm only outside: residual above max(5 robust sigma, 99.9 % quantile)
+of the clean period, wet and dry apart, as a wet prediction is less sure.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import robust
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+STORES_S = (900.0, 3600.0, 14400.0, 43200.0)
+WET_MM = 0.5
+"""Water in the 4 h store from which weather is wet (default)."""
+SIGMAS, QUANTILE = 5.0, 0.999
+FLOOR_M = 0.03
+RIDGE = 1e-3
+MIN_ROWS = 200
+_DAY_S = 86400.0
+_DRY_TERMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """Coefficients (term, sensor); limits of the residual in dry and wet weather, (sensor,)."""
+
+    coefficients: Floats
+    limit_dry: Floats
+    limit_wet: Floats
+
+
+class Judgement(NamedTuple):
+    """Per (time, sensor): expected level, and the score, 1 being the limit, negative below expectation."""
+
+    expected: Floats
+    score: Floats
+
+
+def stores(rain_mm: Floats, times: Floats) -> Floats:
+    """Rain in the exponential stores, (time, store), from mm per row (time,); gaps are no rain."""
+    held = np.zeros((len(rain_mm), len(STORES_S)))
+    state = np.zeros(len(STORES_S))
+    past = np.diff(times, prepend=times[:1])
+    for row, (fallen, seconds) in enumerate(zip(np.nan_to_num(rain_mm), past, strict=True)):
+        state = state * np.exp(-seconds / np.array(STORES_S)) + fallen
+        held[row] = state
+    return held
+
+
+def learn(level: Floats, rain_mm: Floats, times: Floats) -> Response:
+    """Response of (time, sensor) levels to the rain (time,) of their catchment over a clean period with rain in it.
+
+    A sensor with fewer than MIN_ROWS readings gets NaN, that is: not known yet.
+    """
+    held = stores(rain_mm, times)
+    terms = _terms(held, times)
+    coefficients = np.full((terms.shape[1], level.shape[1]), np.nan)
+    for sensor, column in enumerate(level.T):
+        rows = np.isfinite(column)
+        if rows.sum() >= MIN_ROWS:
+            coefficients[:, sensor] = _fit(terms[rows], column[rows])
+    residual = level - terms @ coefficients
+    wet = _wet(held)
+    dry_limit = _limit(residual[~wet])
+    wet_limit = np.fmax(_limit(residual[wet]), dry_limit)
+    return Response(coefficients, dry_limit, wet_limit)
+
+
+def detect(response: Response, level: Floats, rain_mm: Floats, times: Floats) -> Judgement:
+    """Judge (time, sensor) levels by rain (time,); begin the window a day before what is to be judged."""
+    held = stores(rain_mm, times)
+    expected = _terms(held, times) @ response.coefficients
+    limit = np.where(_wet(held)[:, None], response.limit_wet, response.limit_dry)
+    return Judgement(expected, (level - expected) / limit)
+
+
+def _wet(held: Floats) -> Bools:
+    return held[:, STORES_S.index(14400.0)] >= WET_MM
+
+
+def _terms(held: Floats, times: Floats) -> Floats:
+    angle = 2 * np.pi * (np.asarray(times, dtype=float) % _DAY_S) / _DAY_S
+    cycle = [wave(k * angle) for k in (1, 2) for wave in (np.cos, np.sin)]
+    return np.column_stack([np.ones(len(held)), *cycle, held])
+
+
+def _fit(terms: Floats, level: Floats) -> Floats:
+    """Ridge with non-negative rain terms: the most negative one is dropped until none is."""
+    kept = np.ones(terms.shape[1], dtype=bool)
+    while True:
+        used = terms[:, kept]
+        penalty = RIDGE * np.maximum((used**2).sum(axis=0), 1e-9)
+        penalty[0] = 0.0
+        solved = np.zeros(terms.shape[1])
+        solved[kept] = np.linalg.solve(used.T @ used + np.diag(penalty), used.T @ level)
+        worst = _DRY_TERMS + int(np.argmin(solved[_DRY_TERMS:]))
+        if solved[worst] >= 0:
+            return solved
+        kept[worst] = False
+
+
+def _limit(residual: Floats) -> Floats:
+    if not len(residual):
+        return np.full(residual.shape[1], np.nan)
+    size = np.abs(residual)
+    sigma = robust.MAD_TO_SIGMA * robust.median(size)
+    return np.maximum(np.maximum(SIGMAS * sigma, robust.quantile(size, QUANTILE)), FLOOR_M)

@@ -1,0 +1,196 @@
+"""Drainage: blockage, storm, pump and overflow told apart, and told in time."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alerts.detectors import blockage, overflow, pump, rain
+from alerts.detectors.blockage import Cause
+from alerts.detectors.overflow import State
+
+DAY = 86400.0
+STEP = 300.0
+REACH = np.array([[0, 1]])
+
+
+def sewer(days: int, seed: int = 1, storms: int = 6) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Levels up and downstream (time, 2), rain (time,) in mm a step, and times; level follows a linear reservoir."""
+    rng = np.random.default_rng(seed)
+    times = 1_767_571_200.0 + STEP * np.arange(int(days * DAY / STEP))
+    fallen = np.zeros(len(times))
+    for at in rng.integers(0, len(times) - 24, storms):
+        fallen[at : at + 18] += rng.gamma(2, 0.6)
+    held = np.zeros(len(times))
+    for row in range(1, len(times)):
+        held[row] = held[row - 1] * np.exp(-STEP / 5400) + fallen[row]
+    daily = 0.1 + 0.04 * np.sin(2 * np.pi * times / DAY)
+    level = (daily + 0.02 * held)[:, None] * np.array([1.0, 1.2]) + 0.004 * rng.normal(size=(len(times), 2))
+    return level, fallen, times
+
+
+def judged(level: np.ndarray, fallen: np.ndarray, times: np.ndarray) -> blockage.Reaches:
+    clean, clean_rain, clean_times = sewer(14, seed=9)
+    usual = blockage.learn(clean, blockage.dry(np.stack([clean_rain] * 2, 1), clean_times))
+    return blockage.detect(usual, level, blockage.dry(np.stack([fallen] * 2, 1), times), times, REACH)
+
+
+def test_high_above_low_below_and_no_rain_is_a_blockage_after_four_hours():
+    level, fallen, times = sewer(3, seed=2, storms=0)
+    cut = 400
+    level[cut:, 0] = np.minimum(0.1 + 0.01 * np.arange(len(level) - cut), 1.1)
+    level[cut:, 1] *= 0.5
+    found = judged(level, fallen, times)
+    first = np.flatnonzero(found.confirmed[:, 0])[0]
+    assert (found.cause[found.confirmed] == Cause.BLOCKAGE).all()
+    assert 4 * 12 <= first - cut <= 6 * 12
+
+
+def test_dry_weather_and_storms_are_no_blockage():
+    level, fallen, times = sewer(60, seed=3, storms=30)
+    found = judged(level, fallen, times)
+    assert not (found.confirmed & (found.cause == Cause.BLOCKAGE)).any()
+
+
+def test_all_high_with_rain_is_capacity_and_without_rain_is_inflow_or_a_pump():
+    level, fallen, times = sewer(3, seed=4, storms=0)
+    level[300:] += 0.8
+    assert (judged(level, fallen, times).cause[300:] == Cause.INFLOW_OR_PUMP).all()
+    fallen[280:500] = 1.0
+    assert (judged(level, fallen, times).cause[300:500] == Cause.CAPACITY).all()
+
+
+def test_unknown_levels_and_unknown_rain_claim_no_blockage():
+    level, fallen, times = sewer(1, storms=0)
+    level[:, 0], level[:, 1] = 2.0, np.nan
+    assert not judged(level, fallen, times).cause.any()
+    assert not blockage.dry(np.full((3, 1), np.nan), times[:3]).any()
+
+
+def test_a_storm_within_the_usual_response_raises_nothing_and_water_beyond_it_does():
+    level, fallen, times = sewer(60, seed=5, storms=40)
+    response = rain.learn(level, fallen, times)
+    wet, wet_rain, wet_times = sewer(10, seed=6, storms=8)
+    quiet = rain.detect(response, wet, wet_rain, wet_times).score
+    assert (quiet[144:] > 1).mean() < 0.01
+    wet[2000:2200, 0] += 0.3
+    assert (rain.detect(response, wet, wet_rain, wet_times).score[2000:2200, 0] > 1).mean() > 0.8
+    peak = int(np.argmax(np.convolve(wet_rain, np.ones(12), "valid"))) + 12
+    assert rain.detect(response, wet, wet_rain, wet_times).expected[peak, 0] > 0.2
+
+
+def test_rain_never_lowers_the_expected_level():
+    level, fallen, times = sewer(20, seed=7, storms=10)
+    coefficients = rain.learn(level, fallen, times).coefficients
+    assert (coefficients[5:] >= 0).all()
+
+
+def test_a_level_sensor_without_history_has_no_expectation():
+    level, fallen, times = sewer(2)
+    level[:, 0] = np.nan
+    response = rain.learn(level, fallen, times)
+    found = rain.detect(response, np.ones_like(level), fallen, times)
+    assert np.isnan(found.score[:, 0]).all()
+    assert np.isfinite(found.score[:, 1]).all()
+    assert np.isnan(rain.learn(level[:20], fallen[:20], times[:20]).coefficients).all()
+
+
+@given(st.floats(0.5, 5), st.floats(1e-4, 1e-2))
+def test_the_time_to_overflow_is_announced_before_it_happens(cover, rise):
+    times = 1.7e9 + 60.0 * np.arange(40)
+    level = (cover - 0.2 - rise * (times[-1] - times))[:, None]
+    found = overflow.forecast(level, np.array([cover]), times)
+    assert found.seconds[-1, 0] == pytest.approx(0.2 / rise, rel=1e-3)
+    assert found.rise[-1, 0] == pytest.approx(rise, rel=1e-6)
+
+
+def test_a_still_or_falling_level_never_overflows_and_a_full_one_does_now():
+    times = 1.7e9 + 60.0 * np.arange(40)
+    ripple = 0.002 * np.random.default_rng(1).normal(size=40)
+    level = np.stack([1 + ripple, 1 - 0.01 * np.arange(40), np.full(40, 2.1), np.full(40, np.nan)], axis=1)
+    seconds = overflow.forecast(level, np.full(4, 2.0), times).seconds[-1]
+    assert seconds[:3].tolist() == [np.inf, np.inf, 0.0]
+    assert np.isnan(seconds[3])
+
+
+def test_the_states_of_a_chamber_follow_its_geometry_and_no_data_is_unknown():
+    level = np.array([[0.0, 0.2, 0.45, 0.7, 1.8, 2.0, np.nan]])
+    states = overflow.states(level, np.full(7, 0.5), np.full(7, 2.0))
+    assert states[0].tolist() == [
+        State.DRY, State.FLOWING, State.NEARLY_FULL, State.SURCHARGED, State.LOW_FREEBOARD, State.OVERFLOW,
+        State.UNKNOWN,
+    ]  # fmt: skip
+
+
+@given(st.lists(st.floats(0, 3), min_size=2, max_size=20))
+def test_a_higher_level_is_never_a_milder_state(levels):
+    ordered = np.sort(np.array(levels))[None]
+    size = ordered.shape[1]
+    states = overflow.states(ordered, np.full(size, 0.5), np.full(size, 2.0))
+    assert (np.diff(states[0].astype(int)) >= 0).all()
+
+
+def test_water_on_the_street_counts_as_deep_as_it_will_be_in_half_an_hour():
+    times = 1.7e9 + 60.0 * np.arange(30)
+    depth = np.stack([0.005 * np.arange(30), np.full(30, 0.1)], axis=1)
+    reckoned = overflow.ponding(depth, times)
+    assert reckoned[-1] == pytest.approx([0.145 + 0.15, 0.1])
+
+
+def wet_well(rows: int = 120) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A well that fills in 10 min and is pumped out in 5, every minute."""
+    times = 1.7e9 + 60.0 * np.arange(rows)
+    phase = np.arange(rows) % 15
+    running = (phase >= 10).astype(float)
+    level = np.where(phase < 10, 0.5 + 0.1 * phase, 1.5 - 0.2 * (phase - 10))
+    return level[:, None], running[:, None], times
+
+
+def test_a_pump_that_works_is_left_alone():
+    level, running, times = wet_well()
+    found = pump.detect(level, running, times, np.array([1.5]), flow=30 * running, min_flow=1.0)
+    assert not np.any(found)
+
+
+def test_a_pump_that_does_not_start_is_found_five_minutes_after_the_start_level():
+    level, running, times = wet_well()
+    level[60:, 0], running[60:] = 0.5 + 0.1 * np.arange(60), 0
+    idle = np.flatnonzero(pump.detect(level, running, times, np.array([1.5])).idle[:, 0])
+    assert 75 <= idle[0] <= 77
+    assert idle[-1] == 119
+
+
+@pytest.mark.parametrize("measured", [True, False])
+def test_a_pump_that_runs_and_moves_nothing_is_found(measured):
+    level, running, times = wet_well()
+    level[60:, 0], running[60:] = 1.6 + 0.02 * np.arange(60), 1
+    flow = np.where(np.arange(120) < 60, 30 * running[:, 0], 0.0)[:, None] if measured else None
+    found = pump.detect(level, running, times, np.array([1.5]), flow, 1.0)
+    assert 70 <= np.flatnonzero(found.futile[:, 0])[0] <= 78
+
+
+def test_too_many_starts_are_counted_and_gaps_are_no_starts():
+    times = 1.7e9 + 60.0 * np.arange(120)
+    running = np.stack([np.arange(120) % 2, np.where(np.arange(120) % 2, 1.0, np.nan)], axis=1).astype(float)
+    starts = pump.starts_per_hour(running, times)
+    assert starts[-1].tolist() == [30, 0]
+    cycling = pump.detect(np.ones((120, 2)), running, times, np.full(2, 9.0)).cycling
+    assert cycling[-1].tolist() == [True, False]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(0, 1), st.integers(0, 80), st.integers(0, 3))
+def test_gaps_and_short_windows_are_no_error(missing, rows, seed):
+    level, fallen, times = sewer(1, seed, 2)
+    level, fallen, times = level[:rows], fallen[:rows].copy(), times[:rows]
+    rng = np.random.default_rng(seed)
+    level[rng.random(level.shape) < missing] = np.nan
+    fallen[rng.random(rows) < missing] = np.nan
+    dry = blockage.dry(np.stack([fallen] * 2, 1), times)
+    assert blockage.detect(blockage.learn(level, dry), level, dry, times, REACH).cause.shape == (rows, 1)
+    response = rain.learn(level, fallen, times)
+    assert rain.detect(response, level, fallen, times).score.shape == (rows, 2)
+    seconds = overflow.forecast(level, np.full(2, 3.0), times).seconds
+    assert np.isnan(seconds[np.isnan(level)]).all()
+    assert (seconds[~np.isnan(seconds)] >= 0).all()
+    assert pump.detect(level, level, times, np.ones(2)).idle.shape == (rows, 2)
