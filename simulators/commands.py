@@ -1,12 +1,16 @@
 """The simulators' command line."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lifeline.errors import LifelineError
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
+from simulators.scenario import load_scenario, shipped
 
 app = typer.Typer(
     help="A city that misbehaves on purpose: three networks driven by hydraulic engines, over MQTT.",
@@ -31,3 +35,37 @@ def inventory(
     """Write the town's assets and sensors as files for `lifeline import`."""
     for path in write_inventory(make_town(seed), out):
         typer.echo(path)
+
+
+@app.command(
+    epilog="Example: `LIFELINE_MQTT_HOST=127.0.0.1 LIFELINE_MQTT_USERNAME=simulator LIFELINE_MQTT_PASSWORD_FILE=secret "
+    "python -m simulators run --seed 1 --history-days 7 --truth truth.jsonl --scenario demo`"
+)
+def run(
+    seed: Seed = 1,
+    history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
+    truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
+    scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+) -> None:
+    """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
+    from lifeline.log import configure_logging
+    from lifeline.settings import load_settings
+    from simulators.service import Service
+
+    try:
+        settings = load_settings()
+        configure_logging("simulators", settings)
+        service = Service(settings, seed, load_scenario(scenario), truth)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: service.stop.set())
+        service.run(history_days)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators scenarios`")
+def scenarios() -> None:
+    """List the scenarios that come with the simulators."""
+    for name in shipped():
+        typer.echo(f"{name:20} {load_scenario(name).title}")

@@ -8,7 +8,7 @@ import numpy as np
 from lifeline.model import AssetKind
 from simulators.gaslines import chamber_size
 from simulators.stock import SEWER_DIAMETERS, at_least, carried, sewer_material, year_laid
-from simulators.streets import Point, Streets, length_of, shortest_tree
+from simulators.streets import Streets, length_of, shortest_tree
 from simulators.town import Network, Node, Pipe
 
 LEAST_SLOPE = 0.003
@@ -79,9 +79,9 @@ def _cost(streets: Streets, link: int, below: int, above: int) -> float:
 
 def _levels(streets: Streets, tree: dict[int, tuple[int, int]], lowest: list[int]) -> _Levels:
     """Inverts from the outfalls upwards; where the sewer comes too near to the surface the ground was filled."""
-    invert = {c: streets.ground_m[c] - 3.6 for c in lowest}
+    invert = {c: streets.ground_m[c] - 4.6 for c in lowest}
     cover = {c: streets.ground_m[c] for c in lowest}
-    waiting = [c for c in tree]
+    waiting = list(tree)
     while waiting:
         later = []
         for c in waiting:

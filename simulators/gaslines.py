@@ -1,4 +1,4 @@
-"""The gas network: a city gate in the south-west, medium-pressure mains (0.4 MPa), district regulators, valve chambers."""
+"""The gas network: a city gate in the south-west, mains at 0.4 MPa, district regulators, valve chambers."""
 
 import math
 
@@ -19,7 +19,7 @@ CHAMBERS, REGULATORS = 18, 9
 
 
 def lay_gas(streets: Streets, customers: list[int], facility: dict[int, str], rng: np.random.Generator) -> Network:
-    """Nodes ``G-J-nnn`` (junction), ``G-C-nnn`` (valve chamber), ``G-R-nnn`` (regulator), pipes ``G-P-nnn``, gate ``G-R-0``."""
+    """Junctions ``G-J-nnn``, valve chambers ``G-C-nnn``, regulators ``G-R-nnn``, pipes ``G-P-nnn``, gate ``G-R-0``."""
     used = thinned(streets, 0.26, rng)
     links = [(streets.stretches[i].a, streets.stretches[i].b, i) for i in used]
     first = streets.nearest((-850, -650))
@@ -55,8 +55,8 @@ def _roles(streets: Streets, tree: dict[int, tuple[int, int]], first: int) -> di
     """Chambers where mains meet and regulators near the ends, each kind far from its own."""
     ends = set(range(len(streets.crossings))) - {towards for towards, _ in tree.values()}
     middle = [c for c in range(len(streets.crossings)) if c not in ends and c != first]
-    role = {c: AssetKind.REGULATOR for c in spread(streets.crossings, sorted(ends), REGULATORS)}
-    role |= {c: AssetKind.CHAMBER for c in spread(streets.crossings, middle, CHAMBERS)}
+    role = dict.fromkeys(spread(streets.crossings, sorted(ends), REGULATORS), AssetKind.REGULATOR)
+    role |= dict.fromkeys(spread(streets.crossings, middle, CHAMBERS), AssetKind.CHAMBER)
     return role
 
 
@@ -125,8 +125,8 @@ def _pipe(
     path = tuple(_shift(point) for point in stretch.path)
     normal_m3s = served * PEAK_M3H / 3600
     actual_m3s = normal_m3s * 1.013 / (1.013 + GATE_BAR)
-    needed = 1000 * math.sqrt(4 * actual_m3s / (math.pi * 9.0))  # 9 m/s at the peak
-    diameter = at_least(max(needed, 160 if stretch.arterial else 110), GAS_DIAMETERS)
+    needed = 1000 * math.sqrt(4 * actual_m3s / (math.pi * 14.0))  # 14 m/s at the peak
+    diameter = at_least(max(needed, 110 if stretch.arterial else 63), GAS_DIAMETERS)
     year = year_laid(path[1], rng)
     return Pipe(
         id=name,

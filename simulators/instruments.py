@@ -81,11 +81,13 @@ def _water(water: Network, seen: set[int]) -> Iterator[Plan]:
     tower = water.nodes["W-T-1"]
     yield "water-tower", water, tower, "level", tower.id
     yield "water-tower", water, tower, "residual_chlorine", tower.id
-    for number, node in enumerate(_chosen(water.nodes.values(), seen, 12), 1):
+    chosen = _chosen(water.nodes.values(), seen, 12)
+    chosen.sort(key=lambda node: -max(pipe.customers for pipe in water.pipes_at(node.id)))  # flow is metered on mains
+    for number, node in enumerate(chosen, 1):
         device = f"water-node-{number:02d}"
         yield device, water, node, "pressure", node.id
         if number <= 5:
-            widest = max(water.pipes_at(node.id), key=lambda pipe: pipe.diameter_mm)
+            widest = max(water.pipes_at(node.id), key=lambda pipe: (pipe.diameter_mm, pipe.customers))
             yield device, water, node, "flow", widest.id
         elif number <= 8:
             yield device, water, node, "residual_chlorine", node.id

@@ -35,10 +35,10 @@ def lay_water(streets: Streets, customers: list[int], facility: dict[int, str], 
         pipe = _pipe(f"W-P-{number:03d}", streets, index, served, index in vital, rng)
         pipes[pipe.id] = pipe
     total = sum(customers)
-    for node, pipe in _works(streets, first, total) + _tower(streets, tower, total):
+    for node, main in _works(streets, first, total) + _tower(streets, tower, total):
         nodes[node.id] = node
-        if pipe:
-            pipes[pipe.id] = pipe
+        if main:
+            pipes[main.id] = main
     return Network("water", nodes, pipes)
 
 
@@ -114,18 +114,19 @@ def _works(streets: Streets, first: int, customers: int) -> list[tuple[Node, Pip
     ground = streets.ground_m[first]
     reservoir_at, pumps_at = (end[0] - 150, end[1] + 60), (end[0] - 120, end[1] + 48)
     reservoir = Node(
-        "W-R-1", "water", AssetKind.TANK, "城西水厂清水池 West waterworks reservoir", reservoir_at, ground, -1, 4.0, 1996,
-        customers=customers, critical=True, attributes={"type": "reservoir", "head_m": round(ground + 2.0, 2)},
+        "W-R-1", "water", AssetKind.TANK, "城西水厂清水池 West waterworks reservoir", reservoir_at, ground, -1, 4.0,
+        1996, customers=customers, critical=True, attributes={"type": "reservoir", "head_m": round(ground + 2.0, 2)},
     )  # fmt: skip
     pumps = Node(
         "W-U-1", "water", AssetKind.PUMP, "城西水厂送水泵房 West waterworks pumps", pumps_at, ground, -1, 0.0, 1996,
         customers=customers, critical=True, between=("W-R-1", "W-D-1"),
-        attributes={"rated_flow_m3h": round(customers * DEMAND_M3H * 1.35), "rated_head_m": 40.0},
+        attributes={"rated_flow_m3h": round(customers * DEMAND_M3H * 2.2), "rated_head_m": 40.0},
     )  # fmt: skip
     delivery_at = (pumps_at[0] + 12, pumps_at[1] - 5)
     delivery = Node(
         "W-D-1", "water", AssetKind.JUNCTION, "城西水厂出厂 West waterworks outlet", delivery_at, ground, -1, 1.5, 1996,
-        customers=customers, critical=True, attributes={"ground_m": ground, "base_demand_m3h": 0.0, "demand_kind": KINDS[0]},
+        customers=customers, critical=True,
+        attributes={"ground_m": ground, "base_demand_m3h": 0.0, "demand_kind": KINDS[0]},
     )  # fmt: skip
     main = _trunk("W-P-901", "出厂干管 Works main", "W-D-1", junction_id(first), (delivery_at, end), 500, customers)
     return [(reservoir, None), (pumps, None), (delivery, main)]
@@ -139,7 +140,7 @@ def _tower(streets: Streets, crossing: int, customers: int) -> list[tuple[Node, 
     node = Node(
         "W-T-1", "water", AssetKind.TANK, "城南水塔 South water tower", at, streets.ground_m[crossing], -1, 0.0, 2003,
         customers=customers // 3,
-        attributes={"type": "tank", "bottom_m": round(highest + 27.0, 2), "level_max_m": 6.0, "bore_m": 16.0},
+        attributes={"type": "tank", "bottom_m": round(highest + 33.0, 2), "level_max_m": 6.0, "bore_m": 15.0},
     )  # fmt: skip
     main = _trunk("W-P-902", "水塔干管 Tower main", junction_id(crossing), "W-T-1", (end, at), 300, customers // 3)
     return [(node, main)]

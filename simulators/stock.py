@@ -6,7 +6,7 @@ import numpy as np
 
 from simulators.streets import Point, Streets, shortest_tree
 
-GAS_DIAMETERS = (110, 160, 200, 250, 315, 400)
+GAS_DIAMETERS = (63, 90, 110, 160, 200, 250, 315, 400)
 WATER_DIAMETERS = (100, 150, 200, 300, 400, 500)
 SEWER_DIAMETERS = (300, 400, 500, 600, 800, 1000, 1200, 1500, 1800, 2000)
 

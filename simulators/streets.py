@@ -1,10 +1,11 @@
 """The streets that a town's three networks share: a warped, thinned and cut grid that looks like a real town.
 
-Coordinates are metres east and north of the town's origin; ``to_wgs84`` places them on the map. North-west is high and a river
-runs along the east edge, so that sewers have somewhere to fall to.
+Coordinates are metres east and north of the town's origin; ``to_wgs84`` places them on the map. A river runs
+along the east edge, below everything else, so that sewers have somewhere to fall to.
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -211,7 +212,7 @@ def _ground(crossings: tuple[Point, ...], rng: np.random.Generator) -> tuple[flo
 def length_of(path: Iterable[Point]) -> float:
     """Length of a polyline in metres."""
     points = list(path)
-    return round(sum(math.dist(p, q) for p, q in zip(points, points[1:], strict=False)), 1)
+    return round(sum(math.dist(p, q) for p, q in itertools.pairwise(points)), 1)
 
 
 def shortest_tree(

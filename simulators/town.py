@@ -72,7 +72,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One sensor: ``device`` measures ``channel`` at ``asset`` and speaks through ``gateway`` ("" for a gateway's own)."""
+    """One sensor: ``device`` measures ``channel`` at ``asset`` and speaks through ``gateway`` ("": its own)."""
 
     device: str
     network: str

@@ -1,0 +1,147 @@
+"""Drainage by SWMM: the network as an input file, and the engine that steps it.
+
+SWMM keeps its state in one C library: a process can run one simulation at a time.
+"""
+
+import math
+import tempfile
+import warnings
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from simulators.demand import week
+from simulators.drains import MANNING_N
+from simulators.engine import Floats
+from simulators.town import Network
+from simulators.weather import LOCAL_S, Weather
+
+YEARS = timedelta(days=3650)
+ROUTING_STEP_S = 15
+PONDED_AREA_M2 = 500
+
+
+def drainage_input(network: Network, start: float, seed: int) -> str:
+    """The network as a SWMM input file that begins at ``start`` (epoch seconds) in local time."""
+    begin = datetime.fromtimestamp(start + LOCAL_S, UTC)
+    manholes = [n for n in network.nodes.values() if "area_ha" in n.attributes]
+    outfalls = [n for n in network.nodes.values() if "area_ha" not in n.attributes]
+    sections = {
+        "OPTIONS": _options(begin),
+        "EVAPORATION": ["CONSTANT 0.0"],
+        "RAINGAGES": ["sky INTENSITY 1:00 1.0 TIMESERIES dry"],
+        "TIMESERIES": ["dry 0:00 0.0", "dry 1:00 0.0"],
+        "SUBCATCHMENTS": [
+            f"S-{n.id} sky {n.id} {n.attributes['area_ha']} 62 {math.sqrt(n.attributes['area_ha'] * 10_000):.1f} 0.8 0"
+            for n in manholes
+        ],
+        "SUBAREAS": [f"S-{n.id} 0.013 0.2 1.0 4.0 25 OUTLET" for n in manholes],
+        "INFILTRATION": [f"S-{n.id} 60 6 4 7 0" for n in manholes],
+        "JUNCTIONS": [
+            f"{n.id} {n.attributes['invert_m']} {n.attributes['cover_m'] - n.attributes['invert_m']:.3f} "
+            f"0.02 0 {PONDED_AREA_M2}"
+            for n in manholes
+        ],
+        "OUTFALLS": [f"{n.id} {n.attributes['invert_m']} FREE NO" for n in outfalls],
+        "CONDUITS": [f"{p.id} {p.a} {p.b} {p.length_m} {MANNING_N} 0 0 0 0" for p in network.pipes.values()],
+        "XSECTIONS": [f"{p.id} CIRCULAR {p.diameter_mm / 1000} 0 0 0 1" for p in network.pipes.values()],
+        "DWF": [f'{n.id} FLOW {n.attributes["sewage_m3h"] / 3.6:.5f} "" hourly "" weekend' for n in manholes],
+        "PATTERNS": _patterns(seed),
+        "REPORT": ["INPUT NO", "CONTROLS NO", "SUBCATCHMENTS NONE", "NODES NONE", "LINKS NONE"],
+    }
+    return "".join(f"[{name}]\n" + "".join(f"{line}\n" for line in lines) + "\n" for name, lines in sections.items())
+
+
+def _options(begin: datetime) -> list[str]:
+    end = begin + YEARS
+    reports = end - timedelta(days=1)  # SWMM's result file would grow for ever: nothing is written until the very end
+    return [
+        "FLOW_UNITS LPS", "INFILTRATION HORTON", "FLOW_ROUTING DYNWAVE", "LINK_OFFSETS DEPTH", "ALLOW_PONDING YES",
+        f"START_DATE {begin:%m/%d/%Y}", f"START_TIME {begin:%H:%M:%S}",
+        f"REPORT_START_DATE {reports:%m/%d/%Y}", f"REPORT_START_TIME {reports:%H:%M:%S}",
+        f"END_DATE {end:%m/%d/%Y}", f"END_TIME {end:%H:%M:%S}",
+        "REPORT_STEP 24:00:00", "WET_STEP 00:00:30", "DRY_STEP 00:05:00", f"ROUTING_STEP {ROUTING_STEP_S}",
+        "INERTIAL_DAMPING PARTIAL", "VARIABLE_STEP 0.75", "MINIMUM_STEP 0.5", "MAX_TRIALS 8", "HEAD_TOLERANCE 0.0015",
+        "THREADS 1",
+    ]  # fmt: skip
+
+
+def _patterns(seed: int) -> list[str]:
+    """Sewage follows the residential use of water, hour by hour; weekends have their own day."""
+    factors = week("residential", np.random.default_rng([seed, 30]))
+    hours = factors.reshape(7, 24, 4).mean(axis=2)
+    lines = []
+    for name, kind, day in (
+        ("hourly", "HOURLY", hours[:5].mean(axis=0)),
+        ("weekend", "WEEKEND", hours[5:].mean(axis=0)),
+    ):
+        lines.append(f"{name} {kind} " + " ".join(f"{f:.3f}" for f in day))
+    return lines
+
+
+class DrainageEngine:
+    """SWMM, stepped. Effects: ``blockage`` at a conduit, the amount is the share of its section that is closed (0..1);
+    ``inflow`` at a manhole, the amount in m3/h.
+
+    Quantities: level (m above the invert), ponding_depth (m above the cover) at manholes, flow (m3/h) in conduits,
+    rain (mm/h) anywhere.
+    """
+
+    def __init__(
+        self, network: Network, wanted: Sequence[tuple[str, str]], start: float, seed: int, weather: Weather
+    ) -> None:
+        from pyswmm import Links, Nodes, RainGages, Simulation  # an optional extra
+
+        self.clock = start
+        self._start, self._weather, self._network = start, weather, network
+        self._folder = tempfile.TemporaryDirectory(prefix="lifeline-swmm-")
+        folder = Path(self._folder.name)
+        (folder / "town.inp").write_text(drainage_input(network, start, seed), encoding="ascii")
+        self._swmm = Simulation(*(str(folder / f"town.{ending}") for ending in ("inp", "rpt", "out")))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyswmm asks for a with block; close() does what its __exit__ does
+            self._swmm.start()
+        nodes, links = Nodes(self._swmm), Links(self._swmm)
+        self._sky = RainGages(self._swmm)["sky"]
+        self._nodes: dict[str, Any] = {name: nodes[name] for name in network.nodes}
+        self._links: dict[str, Any] = {name: links[name] for name in network.pipes}
+        self._wanted = list(wanted)
+
+    def step(self, to: float) -> Floats:
+        while self.clock < to:
+            # Rain is constant over a step, so a step in rain is short; SWMM's own steps are shorter still.
+            seconds = min(to - self.clock, 60 if self._weather.rain(self.clock) > 0 else 300)
+            self._sky.total_precip = self._weather.rain(self.clock + seconds / 2)
+            self._swmm.step_advance(math.ceil(seconds))
+            next(self._swmm)
+            self.clock = self._start + (self._swmm.current_time - self._swmm.start_time).total_seconds()
+        return np.array([self.value(asset, quantity) for asset, quantity in self._wanted])
+
+    def value(self, asset: str, quantity: str) -> float:
+        if quantity == "rain":
+            return self._weather.rain(self.clock)
+        if quantity == "flow":
+            return float(self._links[asset].flow) * 3.6
+        node = self._nodes[asset]
+        # With ponding allowed the depth goes on above the cover, over the ponded area.
+        above = max(0.0, node.depth - node.full_depth)
+        return float(above if quantity == "ponding_depth" else node.depth)
+
+    def disturb(self, effect: str, asset: str, amount: float) -> None:
+        if effect == "blockage" and asset in self._links:
+            self._links[asset].target_setting = 1.0 - amount
+        elif effect == "inflow" and asset in self._nodes:
+            self._nodes[asset].generated_inflow(amount / 3.6)
+        else:
+            raise KeyError(f"drainage has no {effect!r} at {asset!r}")
+
+    def routing_error(self) -> float:
+        """SWMM's own continuity error of flow routing so far, in per cent."""
+        return float(self._swmm.flow_routing_error)
+
+    def close(self) -> None:
+        self._swmm.__exit__()
+        self._folder.cleanup()

@@ -1,0 +1,130 @@
+"""All gateways and devices of a town at the broker: who samples when, what is buffered, and what comes as backlog."""
+
+import threading
+from collections import defaultdict
+
+import structlog
+
+from lifeline.catalogue import Catalogue
+from lifeline.model import JsonObject
+from lifeline.settings import Settings
+from simulators.device import BATTERY_S, BREACH, FAST_S, NORMAL_S, Device, Meters, make_devices
+from simulators.engine import Floats
+from simulators.gateway import Gateway
+from simulators.town import Town
+
+BACKLOG_FRAMES = 288
+"""Frames in one array: a day at five minutes."""
+STORED_FRAMES = 2_000
+"""What a device keeps at most while its gateway is away."""
+log = structlog.get_logger()
+
+
+class Fleet:
+    """The devices of a town, speaking. ``token`` keeps client ids of two fleets at one broker apart."""
+
+    def __init__(self, town: Town, catalogue: Catalogue, settings: Settings, token: str) -> None:
+        self._town = town
+        self._meters = Meters(town.instruments, catalogue, town.seed)
+        self.devices = make_devices(town.instruments)
+        networks = town.device_network()
+        self.gateways = {
+            name: Gateway(name, networks[name], [(networks[d], d) for d in (name, *behind)], settings, token)
+            for name, behind in town.gateways().items()
+        }
+        self._channels = [i.channel for i in town.instruments]
+        self._quantities = [i.quantity for i in town.instruments]
+        self._stored: dict[str, list[JsonObject]] = defaultdict(list)
+
+    def start(self) -> None:
+        """Connect every gateway."""
+        for gateway in self.gateways.values():
+            gateway.start()
+
+    def wait_connected(self, stop: threading.Event) -> None:
+        """Until all are connected or ``stop`` is set. Raises ConfigurationError when the broker refuses them."""
+        for gateway in self.gateways.values():
+            while not gateway.wait_connected(1.0) and not stop.is_set():
+                log.info("waiting for the broker", gateway=gateway.name)
+
+    def stop(self) -> None:
+        """Deliver what can be delivered and say goodbye."""
+        lost = [gateway.name for gateway in self.gateways.values() if not gateway.stop()]
+        if lost:
+            log.warning("not everything was delivered", gateways=lost)
+
+    def gateway_of(self, device: Device) -> Gateway:
+        """The gateway through which a device speaks; a gateway speaks for itself."""
+        return self.gateways[device.gateway or device.name]
+
+    def recall(self, times: list[float], rows: list[Floats]) -> int:
+        """Publish the past: ``rows[i]`` holds the true values at ``times[i]``. Returns how many readings that are."""
+        frames: dict[str, list[JsonObject]] = defaultdict(list)
+        count = 0
+        for time, row in zip(times, rows, strict=True):
+            shown = self._meters.read(row)
+            for device in self.devices.values():
+                values = self._due_values(device, shown, time)
+                if values:
+                    frames[device.name].append(device.frame(time, values, backlog=True))
+                    count += len(values)
+        for name, past in frames.items():
+            self._publish(self.devices[name], past)
+        return count
+
+    def go_live(self, now: float) -> None:
+        """Sample from now on, not all devices at once."""
+        for number, device in enumerate(self.devices.values()):
+            device.due = now + number * NORMAL_S / len(self.devices)
+
+    def sample(self, now: float, truth: Floats) -> int:
+        """Devices that are due sample and report, or store while their gateway is dead. Returns the readings sent."""
+        due = [device for device in self.devices.values() if device.due <= now]
+        if not due:
+            return 0
+        shown = self._meters.read(truth)
+        sent = 0
+        for device in due:
+            values = self._due_values(device, shown, now)
+            interval = self._interval(device, shown)
+            device.due += interval
+            if device.due <= now:  # held up: it goes on from now and does not make up for lost samples
+                device.due = now + interval
+            if not values:
+                continue
+            if self.gateway_of(device).alive:
+                self._publish(device, [device.frame(now, values)])
+                sent += len(values)
+            elif len(self._stored[device.name]) < STORED_FRAMES:
+                self._stored[device.name].append(device.frame(now, values, backlog=True))
+        return sent
+
+    def silence(self, dead: set[str]) -> None:
+        """Kill gateways that are now dead, and bring back the others with what their devices stored meanwhile."""
+        for name, gateway in self.gateways.items():
+            if name in dead and gateway.alive:
+                log.info("gateway dies", gateway=name)
+                gateway.die()
+            elif name not in dead and not gateway.alive:
+                log.info("gateway comes back", gateway=name)
+                gateway.start()
+                for device in self.devices.values():
+                    if self.gateway_of(device) is gateway:
+                        self._publish(device, self._stored.pop(device.name, []))
+
+    def _publish(self, device: Device, frames: list[JsonObject]) -> None:
+        for begin in range(0, len(frames), BACKLOG_FRAMES):
+            part = frames[begin : begin + BACKLOG_FRAMES]
+            self.gateway_of(device).publish(device.network, device.name, part)
+
+    def _due_values(self, device: Device, shown: list[float], time: float) -> dict[str, float]:
+        """Channel -> value; the battery only now and then."""
+        values = {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] != "battery"}
+        if device.battery_due <= time:
+            device.battery_due = time + BATTERY_S
+            values |= {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] == "battery"}
+        return values
+
+    def _interval(self, device: Device, shown: list[float]) -> float:
+        breach = any(shown[i] >= BREACH.get(self._quantities[i], float("inf")) for i in device.sensors)
+        return FAST_S if breach else NORMAL_S

@@ -1,0 +1,93 @@
+"""Gas by pandapipes: a steady state for each moment, because pressure waves in a town's mains settle within seconds."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+
+from simulators import demand
+from simulators.engine import Floats
+from simulators.orifice import METHANE_NORMAL_KG_M3
+from simulators.town import Network
+from simulators.weather import Weather
+
+ROUGHNESS_MM = {"pe": 0.01, "steel": 0.1, "grey_cast_iron": 0.5}
+HEATING_BELOW_C = 16.0
+GATE_DROOP_BAR = 0.12
+"""How much the gate's regulator gives way between no flow and the winter peak."""
+KG_S_PER_M3H = METHANE_NORMAL_KG_M3 / 3600
+
+
+def use(factor: float, air_c: float) -> float:
+    """Share of the winter peak that is used: cooking by the hour, heating by the cold (all of it at -2 Celsius)."""
+    heating = min(max((HEATING_BELOW_C - air_c) / 18.0, 0.0), 1.0)
+    return 0.12 * factor + 0.55 * heating * (0.75 + 0.25 * min(factor, 1.5))
+
+
+class GasEngine:
+    """pandapipes, solved at each step. Effects: ``leak`` at a pipe, the amount in normal m3/h.
+
+    Quantities: gas_pressure (bar, gauge) at nodes; gas_flow (normal m3/h) in pipes and out of regulators.
+    """
+
+    def __init__(self, network: Network, wanted: Sequence[tuple[str, str]], seed: int, weather: Weather) -> None:
+        import pandapipes  # takes a second
+
+        self._pandapipes, self._network, self._weather = pandapipes, network, weather
+        self._factors = demand.week("cooking", np.random.default_rng([seed, 40]))
+        self._net = pandapipes.create_empty_network(fluid="hgas")
+        self._junctions = {name: i for i, name in enumerate(network.nodes)}
+        count = len(network.nodes)
+        pandapipes.create_junctions(self._net, count, pn_bar=4.0, tfluid_k=285.0)
+        gate = network.nodes["G-R-0"]
+        self._gate_bar: float = gate.attributes["pressure_bar"]
+        pandapipes.create_ext_grid(self._net, self._junctions[gate.id], p_bar=self._gate_bar, t_k=285.0, type="pt")
+        pipes = list(network.pipes.values())
+        self._pipes = {pipe.id: i for i, pipe in enumerate(pipes)}
+        pandapipes.create_pipes_from_parameters(
+            self._net,
+            [self._junctions[pipe.a] for pipe in pipes],
+            [self._junctions[pipe.b] for pipe in pipes],
+            length_km=[pipe.length_m / 1000 for pipe in pipes],
+            inner_diameter_mm=[pipe.diameter_mm for pipe in pipes],
+            k_mm=[ROUGHNESS_MM[pipe.material] for pipe in pipes],
+        )
+        # One sink at each node holds its customers and its share of leaks.
+        self._peak = np.array([node.attributes["peak_demand_m3h"] for node in network.nodes.values()])
+        self._leaks = np.zeros(count)
+        pandapipes.create_sinks(self._net, list(range(count)), mdot_kg_per_s=0.0)
+        self._wanted = list(wanted)
+        self._leak_at: dict[str, float] = {}
+
+    def step(self, to: float) -> Floats:
+        share = use(demand.at(self._factors, to), self._weather.air_c(to))
+        self._net.ext_grid["p_bar"] = self._gate_bar - GATE_DROOP_BAR * share
+        self._net.sink["mdot_kg_per_s"] = (self._peak * share + self._leaks) * KG_S_PER_M3H
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas' warnings about pandapipes' own code
+            self._pandapipes.pipeflow(self._net, friction_model="nikuradse", mode="hydraulics", use_numba=False)
+        return np.array([self.value(asset, quantity) for asset, quantity in self._wanted])
+
+    def value(self, asset: str, quantity: str) -> float:
+        if quantity == "gas_pressure":
+            return float(self._net.res_junction.at[self._junctions[asset], "p_bar"])
+        if asset in self._pipes:
+            return float(self._net.res_pipe.at[self._pipes[asset], "mdot_from_kg_per_s"]) / KG_S_PER_M3H
+        return float(self._net.sink.at[self._junctions[asset], "mdot_kg_per_s"]) / KG_S_PER_M3H
+
+    def pressure_in(self, pipe: str) -> float:
+        """Gauge pressure in bar in the middle of a pipe."""
+        ends = self._network.pipes[pipe]
+        return (self.value(ends.a, "gas_pressure") + self.value(ends.b, "gas_pressure")) / 2
+
+    def disturb(self, effect: str, asset: str, amount: float) -> None:
+        if effect != "leak" or asset not in self._network.pipes:
+            raise KeyError(f"gas has no {effect!r} at {asset!r}")
+        self._leak_at[asset] = amount
+        self._leaks[:] = 0.0
+        for name, leak in self._leak_at.items():
+            for end in (self._network.pipes[name].a, self._network.pipes[name].b):
+                self._leaks[self._junctions[end]] += leak / 2
+
+    def close(self) -> None:
+        """pandapipes holds no files; nothing to give back."""

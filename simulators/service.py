@@ -1,0 +1,103 @@
+"""The run itself: history first, as fast as the engines go, then live with the clock."""
+
+import threading
+import time as clock
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from lifeline.catalogue import load_catalogue
+from lifeline.settings import Settings
+from simulators.director import Director, TruthFile
+from simulators.fleet import Fleet
+from simulators.planning import make_town
+from simulators.scenario import Scenario
+from simulators.weather import DAY_S
+from simulators.world import HISTORY_STEP_S, World
+
+TICK_S = 1.0
+CHUNK_STEPS = 288
+DRAIN_S = 600.0
+log = structlog.get_logger()
+
+
+class Service:
+    """One town at one broker. ``now`` tells the time in epoch seconds; only ``run`` asks it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        seed: int,
+        scenario: Scenario,
+        truth: Path | None,
+        now: Callable[[], float] = clock.time,
+    ) -> None:
+        settings.require_broker()
+        self._settings, self._scenario, self._truth, self._now = settings, scenario, truth, now
+        self._town = make_town(seed)
+        Director(self._town, scenario, 0.0, _ignore)  # a wrong place is an error now, not in an hour
+        catalogue = load_catalogue(settings.catalogue)
+        self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8])
+        self.stop = threading.Event()
+
+    def run(self, history_days: float) -> None:
+        """Until ``stop`` is set. Raises ConfigurationError when the broker refuses the user."""
+        self._fleet.start()
+        world: World | None = None
+        try:
+            start = self._now() - history_days * DAY_S
+            start -= start % HISTORY_STEP_S
+            world = World(self._town, start)
+            self._fleet.wait_connected(self.stop)
+            self._history(world, start)
+            if not self.stop.is_set():
+                self._live(world)
+        finally:
+            self._fleet.stop()
+            if world is not None:
+                world.close()
+
+    def _history(self, world: World, start: float) -> None:
+        """Chunk by chunk, so that the broker works while the engines do; it ends at the last full step before now."""
+        begun, time, readings = clock.monotonic(), start, 0
+        steps = max(1, int((self._now() - start) // HISTORY_STEP_S))
+        while time <= self._now() and not self.stop.is_set():
+            times = [time + step * HISTORY_STEP_S for step in range(CHUNK_STEPS)]
+            times = [moment for moment in times if moment <= self._now()]
+            readings += self._fleet.recall(times, [world.at(moment) for moment in times])
+            time = times[-1] + HISTORY_STEP_S
+            done = min(100, round(100 * (time - start) / HISTORY_STEP_S / steps))
+            log.info("history", percent=done, readings=readings, seconds=round(clock.monotonic() - begun, 1))
+        for gateway in self._fleet.gateways.values():
+            gateway.drain(DRAIN_S, self.stop)
+        log.info("history delivered", readings=readings, seconds=round(clock.monotonic() - begun, 1))
+
+    def _live(self, world: World) -> None:
+        now = self._now()
+        world.go_live(now)
+        self._fleet.go_live(now)
+        truth = None if self._truth is None else self._truth.open("a", encoding="utf-8")
+        record = _ignore if truth is None else TruthFile(truth).write
+        director = Director(self._town, self._scenario, now, record)
+        log.info("live", scenario=self._scenario.name, devices=len(self._fleet.devices))
+        try:
+            while not self.stop.wait(max(0.0, now + TICK_S - self._now())):
+                now = self._now()
+                self.tick(world, director, now)
+        finally:
+            if truth is not None:
+                truth.close()
+
+    def tick(self, world: World, director: Director, now: float) -> None:
+        """One second of the city: events, physics, devices."""
+        director.tick(world, now)
+        self._fleet.silence(director.dead_gateways)
+        values = world.at(now)
+        director.observe(values, now)
+        self._fleet.sample(now, values)
+
+
+def _ignore(_record: object) -> None:
+    """The truth of who asked for none."""
