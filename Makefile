@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
 # asks apt for Chromium and Node where they are missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean requirements
+.PHONY: help demo test check format bench clean reference requirements
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -35,6 +35,10 @@ format: ## Format and mend what can be mended by itself
 bench: ## Measure speed and memory (ARGS="ingest" runs one of them)
 	@scripts/setup dev
 	$(PYTHON) -m tests.benchmarks $(ARGS)
+
+reference: ## Write the pages of docs/reference that the code can tell: settings, commands, metrics
+	@scripts/setup dev
+	$(PYTHON) scripts/reference.py
 
 requirements: ## Pin the newest packages that pyproject.toml allows, with hashes
 	@scripts/setup dev
