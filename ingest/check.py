@@ -22,7 +22,6 @@ from lifeline.storage.ingest import Readings, Unknown
 
 _US = 1_000_000
 _NOWHERE = -1
-_NO_CHANNELS: dict[str, int] = {}
 SHORTEST_S = 1.0
 """A change within less than a second counts as a change within one: two samples a millisecond apart have no rate."""
 
@@ -49,10 +48,14 @@ class Checked:
     unknown: list[Unknown] = field(default_factory=list)
 
 
-def places_of(batch: Batch, decoded: Decoded, inventory: Inventory) -> Int64s:
+def devices_of(batch: Batch, inventory: Inventory) -> Int64s:
+    """For each message the place of its device in the inventory, 0 where there is none."""
+    return np.fromiter(map(inventory.topics.get, batch.topics, repeat(0)), np.int64, len(batch))
+
+
+def places_of(devices: Int64s, decoded: Decoded, inventory: Inventory) -> Int64s:
     """For each reading the place of its sensor in the inventory, or -1."""
-    known = [inventory.channels.get(topic, _NO_CHANNELS) for topic in batch.topics]
-    channels = map(known.__getitem__, decoded.message.tolist())
+    channels = map(inventory.channels.__getitem__, devices[decoded.message].tolist())
     found = map(dict.get, channels, decoded.channel, repeat(_NOWHERE))
     return np.fromiter(found, np.int64, len(decoded.channel))
 
@@ -107,7 +110,7 @@ def _reject(row: int, batch: Batch, decoded: Decoded, inventory: Inventory, plac
 
 
 def _why_unknown(topic: bytes, inventory: Inventory) -> str:
-    if topic in inventory.device_ids:
+    if topic in inventory.topics:
         return "the device has no such channel"
     parts = wire.parse_topic(topic.decode(errors="replace"))
     if parts is None:

@@ -1,9 +1,9 @@
 """Payload bytes to readings, a whole batch in one call where that is possible.
 
 All payloads are joined to one JSON array and decoded at once. Between every two stands a number that nobody outside
-this process can guess: when each stands where it must, every payload was one value by itself, and none reached over into
-the next one, which may be another device's. A batch that cannot be read so is read message by message, and a message
-that cannot be read so is read element by element: one bad reading costs only itself.
+this process can guess: when each stands where it must, every payload was one value by itself, and none reached over
+into the next one, which may be another device's. A batch that cannot be read so is read message by message, and a
+message that cannot be read so is read element by element: one bad reading costs only itself.
 """
 
 import json

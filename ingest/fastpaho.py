@@ -35,8 +35,7 @@ class BufferedSocket:
     def __init__(self, socket: Any) -> None:
         self._socket = socket
         self._parts: list[bytes] = []
-        self._held = 0
-        self._wanted = 0
+        self._missing = 0
         self.data = b""
         self.position = 0
 
@@ -47,8 +46,8 @@ class BufferedSocket:
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
             raise BlockingIOError from error
         self._parts.append(part)
-        self._held += len(part)
-        if self._held >= self._wanted:
+        self._missing -= len(part)
+        if self._missing <= 0:
             self.data = self.data[self.position :] + b"".join(self._parts)
             self.position = 0
             self._parts.clear()
@@ -56,8 +55,8 @@ class BufferedSocket:
 
     def want(self, length: int) -> None:
         """Nothing can be done before ``length`` bytes from ``position`` on are there: do not join each part."""
-        self._wanted = length - (len(self.data) - self.position)
-        self._held = 0
+        if not self._parts:
+            self._missing = length - (len(self.data) - self.position)
 
     def recv(self, size: int) -> bytes:
         """Hand on up to ``size`` bytes of the buffer."""

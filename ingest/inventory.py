@@ -24,7 +24,10 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Inventory:
-    """All sensors by place, in the order of their ids. ``channels`` maps topic and channel to a place.
+    """All sensors by place, in the order of their ids.
+
+    ``topics`` maps a topic of readings to a place in ``channels`` and ``device_of``; 0 there is what is unknown.
+    ``channels`` maps a channel to the place of its sensor.
 
     ``last_ts`` (microseconds since 1970) and ``last_value`` are what each said last, for the rate check; batches
     change them.
@@ -36,8 +39,10 @@ class Inventory:
     max_rate: Floats
     last_ts: Int64s
     last_value: Floats
-    channels: dict[bytes, dict[str, int]] = field(default_factory=dict)
-    device_ids: dict[bytes, int] = field(default_factory=dict)
+    topics: dict[bytes, int] = field(default_factory=dict)
+    channels: list[dict[str, int]] = field(default_factory=lambda: [{}])
+    device_of: list[int] = field(default_factory=lambda: [0])
+    statuses: dict[bytes, int] = field(default_factory=dict)
 
 
 def build(rows: list[storage.SensorRow], devices: list[tuple[int, str, str]], catalogue: Catalogue) -> Inventory:
@@ -54,12 +59,14 @@ def build(rows: list[storage.SensorRow], devices: list[tuple[int, str, str]], ca
         last_ts=np.array([row.ts for row in rows], dtype=np.int64),
         last_value=np.array([row.value for row in rows], dtype=np.float64),
     )
+    by_device: dict[int, dict[str, int]] = {}
     for place, row in enumerate(rows):
-        topic = wire.readings_topic(row.network, row.device).encode()
-        inventory.channels.setdefault(topic, {})[row.channel] = place
+        by_device.setdefault(row.device_id, {})[row.channel] = place
     for device_id, network, device in devices:
-        inventory.device_ids[wire.readings_topic(network, device).encode()] = device_id
-        inventory.device_ids[wire.status_topic(network, device).encode()] = device_id
+        inventory.topics[wire.readings_topic(network, device).encode()] = len(inventory.channels)
+        inventory.channels.append(by_device.get(device_id, {}))
+        inventory.device_of.append(device_id)
+        inventory.statuses[wire.status_topic(network, device).encode()] = device_id
     return inventory
 
 
@@ -106,7 +113,7 @@ class InventoryKeeper:
             changed = version != self._version
             if changed:
                 self.now = build(storage.sensors(connection), storage.devices(connection), self._catalogue)
-                log.info("inventory loaded", sensors=len(self.now.sensor_id), devices=len(self.now.device_ids) // 2)
+                log.info("inventory loaded", sensors=len(self.now.sensor_id), devices=len(self.now.topics))
             connection.commit()
             self._version = version
             self._checked = time.monotonic()

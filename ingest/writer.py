@@ -13,10 +13,10 @@ from queue import Empty, SimpleQueue
 import structlog
 
 from ingest.batch import Batch
-from ingest.check import Checked, TimeLimits, check, places_of
-from ingest.decode import Decoded, decode
-from ingest.evidence import quarantined, sightings, unreadable
-from ingest.inventory import ASK_AGAIN_S, Inventory, InventoryKeeper
+from ingest.changes import Changes, changes_of, refused
+from ingest.check import TimeLimits, check, devices_of, places_of
+from ingest.decode import decode
+from ingest.inventory import ASK_AGAIN_S, InventoryKeeper
 from ingest.metrics import Metrics
 from ingest.rollups import touched_buckets
 from lifeline.catalogue import Catalogue
@@ -119,87 +119,69 @@ class Writer(threading.Thread):
             self._write(batch.part(middle, len(batch)))
             return
         log.error("a message cannot be stored", topic=batch.topics[0][:200], error=str(error)[:300])
-        self._store(batch, *unreadable(f"refused: {error}"), careful=True)
+        self._store(batch, refused(batch, f"refused: {error}"), careful=True)
 
     def _commit(self, batch: Batch) -> None:
-        connection = self._connected()
-        self._shared.keeper.refresh(connection)
-        decoded = decode(batch)
-        inventory = self._shared.keeper.now
-        places = places_of(batch, decoded, inventory)
-        if (places < 0).any() and self._shared.keeper.refresh(connection, older_than_s=ASK_AGAIN_S):
-            inventory = self._shared.keeper.now
-            places = places_of(batch, decoded, inventory)
-        checked = check(batch, decoded, inventory, self._shared.catalogue, self._shared.limits, self._clock(), places)
+        changes = self._changes(batch)
         try:
-            self._store(batch, decoded, checked, careful=bool(batch.redelivered))
+            self._store(batch, changes, careful=bool(batch.redelivered))
         except ConflictError:
             self._rollback()
-            self._store(batch, decoded, checked, careful=True)
+            self._store(batch, changes, careful=True)
 
-    def _store(self, batch: Batch, decoded: Decoded, checked: Checked, *, careful: bool) -> None:
+    def _changes(self, batch: Batch) -> Changes:
+        """Decode and check; what is unknown leads to another look at the inventory first."""
+        connection, keeper = self._connected(), self._shared.keeper
+        keeper.refresh(connection)
+        decoded = decode(batch)
+        inventory = keeper.now
+        devices = devices_of(batch, inventory)
+        places = places_of(devices, decoded, inventory)
+        if (places < 0).any() and keeper.refresh(connection, older_than_s=ASK_AGAIN_S):
+            inventory = keeper.now
+            devices = devices_of(batch, inventory)
+            places = places_of(devices, decoded, inventory)
+        now = self._clock()
+        checked = check(batch, decoded, inventory, self._shared.catalogue, self._shared.limits, now, places)
+        return changes_of(batch, decoded, checked, devices, inventory, self._seen, now)
+
+    def _store(self, batch: Batch, changes: Changes, *, careful: bool) -> None:
+        """The transaction. ``careful``: some of it may be there already."""
         connection = self._connected()
         now = self._clock()
-        good = len(checked.readings)
+        good = len(changes.readings)
         stored = good
         if good and careful:
-            stored = storage.insert_readings(connection, checked.readings)
+            stored = storage.insert_readings(connection, changes.readings)
         elif good:
-            storage.copy_readings(connection, checked.readings)
-        rows = quarantined(batch, checked.rejects)
-        kept = Counter(storage.quarantine(connection, rows, now) if rows else [])
-        counts = _counts(good, stored, checked.repeated, len(rows), sum(kept.values()))
+            storage.copy_readings(connection, changes.readings)
+        kept = Counter(storage.quarantine(connection, changes.rejects, now) if changes.rejects else [])
+        counts = _counts(good, stored, changes.repeated, len(changes.rejects), kept.total())
         with storage_errors(), connection.pipeline():
-            self._store_rest(connection, batch, decoded, checked, counts, now)
+            self._store_rest(connection, batch, changes, counts, now)
         with storage_errors():
             connection.commit()
         self._count(batch, counts, kept)
 
     def _store_rest(
-        self,
-        connection: Connection,
-        batch: Batch,
-        decoded: Decoded,
-        checked: Checked,
-        counts: dict[str, int],
-        now: datetime,
+        self, connection: Connection, batch: Batch, changes: Changes, counts: dict[str, int], now: datetime
     ) -> None:
         """Everything small, sent in one go; states last, since other writers wait for these rows until the commit."""
-        inventory = self._shared.keeper.now
-        if checked.unknown:
-            storage.note_unknown(connection, checked.unknown, now)
-        if len(checked.readings):
-            storage.note_rollups(connection, *touched_buckets(checked.readings, now))
+        if changes.unknown:
+            storage.note_unknown(connection, changes.unknown, now)
+        if len(changes.readings):
+            storage.note_rollups(connection, *touched_buckets(changes.readings, now))
         if counts["received"]:
             storage.keep_account(connection, self._shared.consumer, self._number, counts, now)
         if counts["stored"] and time.monotonic() - self._shared.announced > ANNOUNCE_S:
             self._shared.announced = time.monotonic()
             storage.announce(connection)
-        self._store_states(connection, batch, decoded, checked, inventory, now)
-
-    def _store_states(
-        self,
-        connection: Connection,
-        batch: Batch,
-        decoded: Decoded,
-        checked: Checked,
-        inventory: Inventory,
-        now: datetime,
-    ) -> None:
-        seen = sightings(batch, decoded, inventory, self._seen, now.timestamp())
-        if len(seen.device_id):
-            storage.see_devices(connection, seen, now)
-        statuses = {
-            inventory.device_ids[batch.topics[place]]: storage.Status(
-                inventory.device_ids[batch.topics[place]], word, detail, place in batch.retained
-            )
-            for place, word, detail in decoded.statuses
-            if batch.topics[place] in inventory.device_ids
-        }
-        if statuses:
-            storage.set_statuses(connection, [statuses[device] for device in sorted(statuses)], batch.received_at)
-        if len(checked.newest):
-            storage.update_states(connection, checked.newest, now)
+        if len(changes.seen.device_id):
+            storage.see_devices(connection, changes.seen, now)
+        if changes.statuses:
+            storage.set_statuses(connection, changes.statuses, batch.received_at)
+        if len(changes.newest):
+            storage.update_states(connection, changes.newest, now)
 
     def _count(self, batch: Batch, counts: dict[str, int], kept: "Counter[str]") -> None:
         metrics = self._shared.metrics

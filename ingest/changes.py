@@ -1,6 +1,7 @@
-"""What of a batch is no reading: rows for quarantine, and which devices were heard."""
+"""Everything that a batch changes in the database."""
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
@@ -12,11 +13,56 @@ from ingest.decode import Decoded
 from ingest.inventory import Inventory
 from lifeline.model import Reason
 from lifeline.storage.columns import Int64s
-from lifeline.storage.ingest import Quarantined, Readings, Sightings
+from lifeline.storage.ingest import Quarantined, Readings, Sightings, Status, Unknown
 
 SEEN_EVERY_S = 5.0
 """A device without sequence numbers has its last_seen written this often at most."""
 _DETAIL, _NAME = 500, 200
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be written: the good readings and the newest of each sensor, and everything beside them.
+
+    ``repeated`` counts readings that were in the batch twice.
+    """
+
+    readings: Readings
+    newest: Readings
+    repeated: int
+    rejects: list[Quarantined]
+    unknown: list[Unknown]
+    seen: Sightings
+    statuses: list[Status]
+
+
+def changes_of(
+    batch: Batch,
+    decoded: Decoded,
+    checked: Checked,
+    devices: Int64s,
+    inventory: Inventory,
+    seen: dict[int, float],
+    now: datetime,
+) -> Changes:
+    """Put together what decoding and checking found; see ``sightings`` for ``seen``."""
+    return Changes(
+        readings=checked.readings,
+        newest=checked.newest,
+        repeated=checked.repeated,
+        rejects=quarantined(batch, checked.rejects),
+        unknown=checked.unknown,
+        seen=sightings(batch, decoded, devices, inventory, seen, now.timestamp()),
+        statuses=statuses(batch, decoded, inventory),
+    )
+
+
+def refused(batch: Batch, detail: str) -> Changes:
+    """A batch of one message that the database, or we, cannot digest."""
+    none = np.empty(0, dtype=np.int64)
+    nothing = Readings(none, none, np.empty(0), np.empty(0, dtype=np.int16))
+    rejects = quarantined(batch, [Reject(0, Reason.UNPARSABLE, detail)])
+    return Changes(nothing, nothing, 0, rejects, [], Sightings(none, none, none, none, redelivered=False), [])
 
 
 def quarantined(batch: Batch, rejects: list[Reject]) -> list[Quarantined]:
@@ -65,24 +111,27 @@ def _moment(ts: int) -> datetime:
     return EPOCH + timedelta(microseconds=ts)
 
 
-def unreadable(detail: str) -> tuple[Decoded, Checked]:
-    """A batch of one message of which nothing can be stored."""
-    none, numbers = np.empty(0, dtype=np.int64), np.empty(0)
-    nothing = Readings(none, none, numbers, np.empty(0, dtype=np.int16))
-    decoded = Decoded(none, [], none, numbers, np.empty(0, dtype=np.bool_), none, none)
-    return decoded, Checked(nothing, nothing, 0, [Reject(0, Reason.UNPARSABLE, detail)])
+def statuses(batch: Batch, decoded: Decoded, inventory: Inventory) -> list[Status]:
+    """The last status of each known device, by device id."""
+    last: dict[int, Status] = {}
+    for place, word, detail in decoded.statuses:
+        device_id = inventory.statuses.get(batch.topics[place])
+        if device_id is not None:
+            last[device_id] = Status(device_id, word, detail, place in batch.retained)
+    return [last[device_id] for device_id in sorted(last)]
 
 
-def sightings(batch: Batch, decoded: Decoded, inventory: Inventory, seen: dict[int, float], now_s: float) -> Sightings:
+def sightings(
+    batch: Batch, decoded: Decoded, devices: Int64s, inventory: Inventory, seen: dict[int, float], now_s: float
+) -> Sightings:
     """Devices heard, with their sequence numbers. ``seen``: when each was last written; it is brought up to date."""
-    heard = {inventory.device_ids.get(topic, 0) for topic in set(batch.topics)} - {0}
-    devices, lowest, highest, n = _sequences(batch, decoded, inventory)
-    numbered = set(devices.tolist())
-    plain = [d for d in sorted(heard - numbered) if now_s - seen.get(d, 0.0) >= SEEN_EVERY_S]
+    heard = {inventory.device_of[place] for place in np.flatnonzero(np.bincount(devices)).tolist()} - {0}
+    numbered, lowest, highest, n = _sequences(decoded, np.array(inventory.device_of, dtype=np.int64)[devices])
+    plain = [d for d in sorted(heard.difference(numbered)) if now_s - seen.get(d, 0.0) >= SEEN_EVERY_S]
     seen.update(dict.fromkeys(plain, now_s))
     nothing = np.full(len(plain), -1, dtype=np.int64)
     return Sightings(
-        device_id=np.concatenate([devices, np.array(plain, dtype=np.int64)]),
+        device_id=np.concatenate([numbered, np.array(plain, dtype=np.int64)]),
         lowest=np.concatenate([lowest, nothing]),
         highest=np.concatenate([highest, nothing]),
         n=np.concatenate([n, np.zeros(len(plain), dtype=np.int64)]),
@@ -90,9 +139,9 @@ def sightings(batch: Batch, decoded: Decoded, inventory: Inventory, seen: dict[i
     )
 
 
-def _sequences(batch: Batch, decoded: Decoded, inventory: Inventory) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    ids = [inventory.device_ids.get(batch.topics[m], 0) for m in decoded.seq_message.tolist()]
-    device = np.array(ids, dtype=np.int64)
+def _sequences(decoded: Decoded, device_ids: Int64s) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+    """Device, lowest, highest and count of its sequence numbers; ``device_ids`` by message."""
+    device = device_ids[decoded.seq_message]
     known = device > 0
     device, seq = device[known], decoded.seq[known]
     order = np.lexsort((seq, device))
