@@ -39,7 +39,7 @@ class Window:
     def __init__(self, sensor_ids: NDArray[np.int32], seconds: float) -> None:
         self.sensor_ids = sensor_ids
         self.slots = int(np.ceil(seconds / SLOT_S)) + 1
-        self._seen: Seconds = np.full(len(sensor_ids), -1e12)  # long before any reading, and still a time
+        self._seen: Seconds = np.zeros(len(sensor_ids))  # 1970: before any reading, and still a time
         self._slot: int | None = None
         shape = (self.slots, len(sensor_ids))
         self._lowest, self._highest, self._last, self._first, self._final = (

@@ -283,6 +283,7 @@ CREATE TABLE outbox (
     fanned_out boolean NOT NULL DEFAULT false
 );
 CREATE INDEX outbox_waiting ON outbox (outbox_id) WHERE NOT fanned_out;
+CREATE INDEX outbox_alert ON outbox (alert_id);
 
 -- What a message about an alert says. Built in the transaction of the change, so that it tells the alert as it was then.
 CREATE FUNCTION alert_message(a alert, event_type text, at timestamptz, actor text, note text) RETURNS jsonb
@@ -303,13 +304,14 @@ CREATE TABLE delivery (
     delivery_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     outbox_id bigint NOT NULL REFERENCES outbox,
     endpoint_id integer NOT NULL REFERENCES endpoint,
+    level smallint NOT NULL,                    -- of the alert: worst first, and red in quick succession
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
     attempts integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     delivered_at timestamptz,
     UNIQUE (outbox_id, endpoint_id)
 );
-CREATE INDEX delivery_due ON delivery (next_attempt_at) WHERE state = 'pending';
+CREATE INDEX delivery_due ON delivery (endpoint_id, level, next_attempt_at) WHERE state = 'pending';
 
 CREATE TABLE delivery_attempt (
     attempt_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,0 +1,170 @@
+"""Delivers messages to endpoints by Standard Webhooks 1.0: signed, retried, logged, each with one id for ever.
+
+At least once: a receiver that keeps the ids that it has seen gets each event exactly once. Attempts run in threads, few
+of one endpoint at a time, so that one that is slow holds up nobody but itself.
+"""
+
+import json
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
+
+import httpx
+import structlog
+from standardwebhooks import Webhook
+
+from alerts import metrics
+from alerts.egress import GuardedTransport, RefusedAddressError
+from alerts.retry import next_delay, retry_after
+from lifeline.errors import StorageError
+from lifeline.model import JsonObject
+from lifeline.storage import outbox
+from lifeline.storage.database import Pool, storage_errors
+from lifeline.storage.outbox import Claim, DeliveryState
+
+THREADS = 32
+PER_ENDPOINT = 4
+MAX_BYTES = 20_000
+LEASE_MARGIN_S = 60.0
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an attempt brought. ``error`` is empty where the receiver took the message."""
+
+    status_code: int | None
+    error: str
+    retry_after_s: float | None
+    duration_ms: int
+
+
+class Courier:
+    """Carries messages. ``clock`` gives the time of each attempt."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Callable[[], datetime],
+        *,
+        timeout_s: float = 20,
+        allowed: Collection[str] = (),
+        public_url: str = "",
+    ) -> None:
+        self._pool, self._clock, self._timeout_s, self._public_url = pool, clock, timeout_s, public_url.rstrip("/")
+        self._client = httpx.Client(
+            transport=GuardedTransport(allowed), timeout=timeout_s, follow_redirects=False, trust_env=False
+        )
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
+        self._lock = Lock()
+        self._busy: Counter[int] = Counter()
+        self._in_flight: set[int] = set()
+
+    def run(self, now: datetime) -> list[Future[None]]:
+        """Fan out what is new and start the attempts that are due; give them, running."""
+        with self._lock:
+            spare = THREADS - len(self._in_flight)
+            free = {endpoint: max(PER_ENDPOINT - busy, 0) for endpoint, busy in self._busy.items() if busy}
+        lease = now + timedelta(seconds=self._timeout_s + LEASE_MARGIN_S)
+        with storage_errors(), self._pool.connection() as connection:
+            outbox.fan_out(connection, now)
+            claims = outbox.claim(connection, now, lease, per_endpoint=PER_ENDPOINT, free=free, limit=spare)
+        return [self._start(claim) for claim in claims if claim.delivery_id not in self._in_flight]
+
+    def close(self) -> None:
+        """Finish what is on its way; what is not begins again with the next start."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._client.close()
+
+    def _start(self, claim: Claim) -> Future[None]:
+        with self._lock:
+            self._busy[claim.endpoint_id] += 1
+            self._in_flight.add(claim.delivery_id)
+        return self._threads.submit(self._carry, claim)
+
+    def _carry(self, claim: Claim) -> None:
+        try:
+            self._settle(claim, self._attempt(claim))
+        except StorageError as error:
+            _log.warning("attempt not recorded, it will be repeated", message_id=claim.message_id, error=str(error))
+        finally:
+            with self._lock:
+                self._busy[claim.endpoint_id] -= 1
+                self._in_flight.discard(claim.delivery_id)
+
+    def _attempt(self, claim: Claim) -> Outcome:
+        started = time.monotonic()
+        status, error, wait_s = None, "", None
+        try:
+            content = encode(claim.body, self._public_url)
+            headers = sign(claim.secret, claim.message_id, self._clock(), content)
+            with self._client.stream("POST", claim.url, content=content, headers=headers) as response:
+                status = response.status_code
+                wait_s = retry_after(response.headers.get("retry-after"), self._clock())
+                error = "" if response.is_success else f"HTTP {status}"
+        except (httpx.HTTPError, httpx.InvalidURL, RefusedAddressError, ValueError) as problem:
+            error = f"{type(problem).__name__}: {problem}"[:500]
+        return Outcome(status, error, wait_s, round((time.monotonic() - started) * 1000))
+
+    def _settle(self, claim: Claim, outcome: Outcome) -> None:
+        at = self._clock()
+        state, again = DeliveryState.DELIVERED, None
+        if outcome.error:
+            chance = random.random()  # noqa: S311
+            delay = next_delay(claim.level, claim.attempts, outcome.status_code, outcome.retry_after_s, chance)
+            if delay is None or outcome.status_code == httpx.codes.GONE:
+                state = DeliveryState.FAILED
+            else:
+                state, again = DeliveryState.PENDING, at + timedelta(seconds=delay)
+        with storage_errors(), self._pool.connection() as connection:
+            outbox.record(
+                connection,
+                claim.delivery_id,
+                at,
+                state=state,
+                status_code=outcome.status_code,
+                error=outcome.error,
+                duration_ms=outcome.duration_ms,
+                next_attempt_at=again,
+            )
+            if outcome.status_code == httpx.codes.GONE:
+                outbox.disable(connection, claim.endpoint_id, "the receiver answered 410 Gone")
+        metrics.DELIVERIES.labels({"pending": "retry"}.get(state, state.value)).inc()
+        if outcome.error:
+            _log.warning(
+                "delivery failed", endpoint=claim.endpoint, error=outcome.error, attempts=claim.attempts, again=again
+            )
+
+
+def encode(body: JsonObject, public_url: str = "") -> bytes:
+    """The bytes that are sent: the message, with a link to the page where it is known, and under 20 kB."""
+    data = dict(body["data"])
+    if public_url:
+        data["url"] = f"{public_url}/?alert={data['alert_id']}"
+    content = _json(body | {"data": data})
+    if len(content) >= MAX_BYTES:
+        data["evidence"] = {"omitted": "too long; the API has it"}
+        data["note"] = str(data.get("note", ""))[:1000]
+        content = _json(body | {"data": data})
+    return content
+
+
+def _json(body: JsonObject) -> bytes:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def sign(secret: str, message_id: str, at: datetime, content: bytes) -> dict[str, str]:
+    """The headers of Standard Webhooks for this attempt. Raises ValueError for a secret that is none."""
+    return {
+        "content-type": "application/json",
+        "user-agent": "Lifeline",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message_id, at, content.decode()),
+    }

@@ -1,0 +1,85 @@
+"""Where webhooks may go: the public internet and hosts that the operator named, and nowhere else.
+
+A name is resolved once, its addresses are checked, and the connection is made to the very address that was checked, so
+a name that resolves differently a moment later (DNS rebinding) gains nothing. Host header, SNI and certificate check
+stay those of the name.
+"""
+
+import ipaddress
+import socket
+from collections.abc import Collection
+
+import httpx
+
+from lifeline.errors import LifelineError
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
+"""Addresses of clouds' own services that lie in public space; the others are link-local or private."""
+
+
+class RefusedAddressError(LifelineError):
+    """A webhook's host resolves to an address that it must not reach."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is on the public internet: not loopback, private, link-local, shared, multicast, reserved or
+    unspecified, nor an IPv4 address of that kind in IPv6 clothes (mapped, 6to4, Teredo, NAT64)."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+        if address in _NAT64:
+            inner.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+        embedded = [one for one in inner if one is not None]
+        if embedded:
+            return all(is_public(one) for one in embedded)
+    bad = address.is_multicast or address.is_reserved or address.is_unspecified or address in _METADATA
+    return address.is_global and not bad
+
+
+def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[str]:
+    """The addresses of a host, all of them public unless the host is ``allowed`` by name.
+
+    Raises RefusedAddressError, or httpx.ConnectError where the name does not resolve.
+    """
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError(f"{host} does not resolve: {error}") from error
+    addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
+    if name in {one.strip("[]").rstrip(".").lower() for one in allowed}:
+        return addresses
+    for address in addresses:
+        if not is_public(ipaddress.ip_address(address)):
+            raise RefusedAddressError(
+                f"{host} resolves to {address}, which is not public; LIFELINE_WEBHOOK_ALLOW names exceptions"
+            )
+    return addresses
+
+
+class GuardedTransport(httpx.BaseTransport):
+    """Connects to checked addresses only, one after the other until one answers."""
+
+    def __init__(self, allowed: Collection[str], inner: httpx.BaseTransport | None = None) -> None:
+        self._allowed = allowed
+        # No connection is kept: one whose certificate was checked for a name must not serve another name.
+        self._inner = inner or httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0), trust_env=False)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        host, url = request.url.host, request.url
+        port = url.port or (443 if url.scheme == "https" else 80)
+        addresses = checked_addresses(host, port, self._allowed)
+        for number, address in enumerate(addresses, 1):
+            request.url = url.copy_with(host=address)
+            request.extensions = {**request.extensions, "sni_hostname": host}
+            try:
+                return self._inner.handle_request(request)
+            except httpx.ConnectError:
+                if number == len(addresses):
+                    raise
+        raise httpx.ConnectError(f"{host} has no address")
+
+    def close(self) -> None:
+        self._inner.close()

@@ -1,0 +1,190 @@
+"""The process: what runs when, who leads, and what happens while the database is away."""
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, wait
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from alerts import metrics
+from alerts.delivery import Courier
+from alerts.rules import load_rules
+from alerts.tick import TickReport, Watch
+from lifeline.catalogue import load_catalogue
+from lifeline.errors import StorageError, StorageUnavailableError
+from lifeline.settings import Settings
+from lifeline.storage import alerts as alert_storage
+from lifeline.storage import health, outbox, retention, rollups
+from lifeline.storage.database import Connection, open_pool, storage_errors
+from lifeline.storage.leadership import Leadership
+
+LOCK = 5_461_433_650
+DELIVERY_S = 0.5
+HEARTBEAT_S = 5.0
+RETENTION_S = 3600.0
+LONGEST_BACKOFF_S = 30.0
+
+_log = structlog.get_logger()
+
+
+class Process:
+    """One ``alerts`` process. ``clock`` is read by its jobs and by nothing below them."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], instance: str) -> None:
+        self._settings, self._clock, self._instance = settings, clock, instance
+        self._catalogue = load_catalogue(settings.catalogue)
+        self._rules = load_rules(self._catalogue, settings.alerts_window_s, settings.alerts_rules)
+        dsn = settings.require_database()
+        self._pool = open_pool(dsn, application="lifeline alerts", size=12)
+        self._leadership = Leadership(dsn, key=LOCK, application="lifeline alerts leader")
+        self._courier = Courier(
+            self._pool,
+            clock,
+            timeout_s=settings.webhook_timeout_s,
+            allowed=settings.webhook_allow,
+            public_url=settings.public_url,
+        )
+        self._leads, self._stopping = threading.Event(), threading.Event()
+        self._watch: Watch | None = None
+        self._failures = 0
+        self._not_before = clock()
+        self._scheduler = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(6)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+            timezone="UTC",
+        )
+
+    def start(self) -> None:
+        """Begin to work, or to stand by."""
+        jobs: list[tuple[Callable[[], None], float]] = [
+            (self.tick, self._settings.alerts_tick_s),
+            (self.deliver, DELIVERY_S),
+            (self.roll_up, self._settings.rollup_s),
+            (self.retain, RETENTION_S),
+            (self.beat, HEARTBEAT_S),
+        ]
+        for job, seconds in jobs:
+            self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=self._clock(), id=job.__name__)
+        self._scheduler.start()
+        _log.info("started", rules=len(self._rules), instance=self._instance)
+
+    def stop(self) -> None:
+        """Finish what runs, and let another lead."""
+        self._stopping.set()
+        self._scheduler.shutdown(wait=True)
+        self._courier.close()
+        self._leadership.release()
+        self._pool.close()
+        _log.info("stopped")
+
+    def tick(self) -> None:
+        """Look at what came, where this process leads; back off while the database is away."""
+        now = self._clock()
+        if now < self._not_before:
+            return
+        try:
+            if self._lead():
+                watch = self._watch = self._watch or Watch(self._rules, self._catalogue, self._settings.alerts_window_s)
+                with metrics.TICK_SECONDS.time(), self._connection() as connection:
+                    report = watch.tick(connection, now)
+                    _count(connection, report, watch)
+            self._failures = 0
+            metrics.DATABASE_UP.set(1)
+        except StorageError as error:
+            self._back_off(now, error)
+
+    def _lead(self) -> bool:
+        leads = self._leadership.held()
+        if leads != self._leads.is_set():
+            _log.info("leads" if leads else "stands by", instance=self._instance)
+        if leads:
+            self._leads.set()
+        else:
+            self._step_down()
+        metrics.LEADER.set(leads)
+        return leads
+
+    def _step_down(self) -> None:
+        """What the window missed meanwhile would be missing for ever: begin anew."""
+        self._leads.clear()
+        self._watch = None
+        metrics.LEADER.set(0)
+
+    def _back_off(self, now: datetime, error: StorageError) -> None:
+        self._failures += 1
+        seconds = min(LONGEST_BACKOFF_S, 2.0 ** min(self._failures, 10) / 2) * (0.5 + random.random() / 2)  # noqa: S311
+        self._not_before = now + timedelta(seconds=seconds)
+        metrics.TICKS.labels("failed").inc()
+        if isinstance(error, StorageUnavailableError):
+            metrics.DATABASE_UP.set(0)
+            self._step_down()
+        _log.warning("tick failed", error=str(error), again_in_s=round(seconds, 1), failures=self._failures)
+
+    def deliver(self) -> None:
+        """Send what is due, until nothing is."""
+        try:
+            while self._leads.is_set() and not self._stopping.is_set():
+                running = self._courier.run(self._clock())
+                if not running:
+                    return
+                wait(running, timeout=DELIVERY_S, return_when=FIRST_COMPLETED)
+        except StorageError as error:
+            _log.warning("delivery waits for the database", error=str(error))
+
+    def roll_up(self) -> None:
+        """Compute the roll-ups of what came."""
+        self._upkeep("roll-ups", lambda connection, now: rollups.run(connection, now, go_on=self._goes_on))
+
+    def retain(self) -> None:
+        """Drop what is older than it is kept."""
+        days, quarantine_days = self._settings.retention_days, self._settings.quarantine_days
+        self._upkeep("retention", lambda connection, now: retention.run(connection, now, days, quarantine_days))
+
+    def _upkeep(self, job: str, work: Callable[[Connection, datetime], object]) -> None:
+        if not self._leads.is_set():
+            return
+        try:
+            with metrics.UPKEEP_SECONDS.labels(job).time(), self._connection() as connection:
+                work(connection, self._clock())
+        except StorageError as error:
+            _log.warning(f"{job} failed", error=str(error))
+
+    def _goes_on(self) -> bool:
+        return not self._stopping.is_set()
+
+    def beat(self) -> None:
+        """Say that this process lives, leader or not."""
+        try:
+            with self._connection() as connection:
+                detail = {"leader": self._leads.is_set()}
+                health.beat(connection, "alerts", self._instance, self._clock(), detail)
+        except StorageError as error:
+            _log.debug("no heartbeat", error=str(error))
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        with storage_errors(), self._pool.connection() as connection:
+            yield connection
+
+
+def _count(connection: Connection, report: TickReport, watch: Watch) -> None:
+    metrics.TICKS.labels("done").inc()
+    metrics.FINDINGS.set(report.findings)
+    metrics.SENSORS.set(report.sensors)
+    metrics.WINDOW_BYTES.set(watch.window.bytes)
+    for alert in report.raised:
+        metrics.RAISED.labels(alert.rule).inc()
+        _log.info("raised", alert=alert.alert_id, rule=alert.rule, level=alert.level.slug, network=alert.network)
+    for alert in report.changed:
+        metrics.CHANGED.labels(alert.rule).inc()
+    metrics.OPEN.clear()
+    for (network, kind, level), count in alert_storage.open_by_level(connection).items():
+        metrics.OPEN.labels(network, kind, level.slug).set(count)
+    waiting = outbox.waiting(connection)
+    metrics.OUTBOX_WAITING.set(waiting.messages)
+    metrics.DELIVERIES_WAITING.set(waiting.deliveries)

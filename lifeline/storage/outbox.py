@@ -1,0 +1,137 @@
+"""From the outbox to endpoints: deliveries with a lease, and the log of their attempts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from lifeline.model import JsonObject, Level
+from lifeline.storage.database import Connection, storage_errors
+from lifeline.storage.queries import load
+
+_SQL = load("outbox")
+_BATCH = 10_000
+
+
+class DeliveryState(StrEnum):
+    """What became of a delivery."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One delivery that this process attempts now. ``attempts`` counts this one."""
+
+    delivery_id: int
+    endpoint_id: int
+    endpoint: str
+    url: str
+    secret: str
+    message_id: str
+    body: JsonObject
+    level: Level
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One line of the delivery log; ``status_code`` None where no answer came."""
+
+    endpoint: str
+    message_id: str
+    event_type: str
+    at: datetime
+    status_code: int | None
+    error: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How much is still to be told."""
+
+    messages: int
+    deliveries: int
+
+
+def fan_out(connection: Connection, now: datetime) -> int:
+    """Plan the deliveries of messages that wait; give how many messages were taken (10,000 at most)."""
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["fan_out"], {"now": now, "limit": _BATCH}).fetchone()
+    return int(row[0]) if row else 0
+
+
+def claim(
+    connection: Connection,
+    now: datetime,
+    lease: datetime,
+    *,
+    per_endpoint: int,
+    free: Mapping[int, int],
+    limit: int,
+) -> list[Claim]:
+    """Take what is due, worst first: ``free[endpoint_id]`` of an endpoint, else ``per_endpoint``, ``limit`` in all.
+
+    What is not recorded by ``lease`` is due again.
+    """
+    values = {
+        "now": now,
+        "lease": lease,
+        "per_endpoint": per_endpoint,
+        "endpoints": list(free),
+        "free": list(free.values()),
+        "limit": limit,
+    }
+    with storage_errors(), connection.transaction():
+        rows = connection.execute(_SQL["claim"], values).fetchall()
+    return [
+        Claim(delivery, endpoint, name, url, secret, message_id, body, Level(level), attempts)
+        for delivery, endpoint, name, url, secret, message_id, body, level, attempts in rows
+    ]
+
+
+def record(
+    connection: Connection,
+    delivery_id: int,
+    at: datetime,
+    *,
+    state: DeliveryState,
+    status_code: int | None,
+    error: str,
+    duration_ms: int,
+    next_attempt_at: datetime | None,
+) -> None:
+    """Log an attempt and say what becomes of its delivery; one that is delivered or failed already stays so."""
+    values = {
+        "delivery_id": delivery_id,
+        "at": at,
+        "state": state,
+        "status_code": status_code,
+        "error": error,
+        "duration_ms": duration_ms,
+        "next_attempt_at": next_attempt_at,
+    }
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["record"], values)
+
+
+def disable(connection: Connection, endpoint_id: int, reason: str) -> None:
+    """Switch an endpoint off; what waits for it has failed."""
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["disable"], {"endpoint_id": endpoint_id, "reason": reason})
+
+
+def waiting(connection: Connection) -> Waiting:
+    """How much is still to be told."""
+    with storage_errors():
+        row = connection.execute(_SQL["waiting"]).fetchone()
+    return Waiting(*(row or (0, 0)))
+
+
+def attempts(connection: Connection, alert_id: int) -> list[Attempt]:
+    """The delivery log of an alert, oldest first."""
+    with storage_errors():
+        return [Attempt(*row) for row in connection.execute(_SQL["attempts"], {"alert_id": alert_id})]
