@@ -8,6 +8,7 @@ import typer
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import say
 from lifeline.errors import ConfigurationError
+from lifeline.settings import load_settings
 from lifeline.storage import migrations
 from lifeline.storage.database import connect
 from lifeline.storage.roles import ROLES
@@ -38,7 +39,8 @@ def migrate(
         with connect(dsn) as connection:
             waiting = [migration.name for migration in migrations.pending(connection)]
     else:
-        waiting = migrations.migrate(dsn, _passwords(role_passwords) if role_passwords else None)
+        passwords = _passwords(role_passwords) if role_passwords else None
+        waiting = migrations.migrate(dsn, passwords, retention_days=load_settings().retention_days)
     for name in waiting:
         say(f"{'would apply' if dry_run else 'applied'} {name}")
     if not waiting:

@@ -55,7 +55,8 @@ class System:
 
     def migrate(self) -> None:
         """Bring the schema to this version and give each process's role its password."""
-        applied = migrate(self.dsn, {role: self._password(role) for role in ROLES.values()})
+        passwords = {role: self._password(role) for role in ROLES.values()}
+        applied = migrate(self.dsn, passwords, retention_days=self.settings.retention_days)
         note(f"schema    {'applied ' + ', '.join(applied) if applied else 'up to date'}")
 
     def start_processes(self) -> None:
