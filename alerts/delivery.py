@@ -16,7 +16,7 @@ from threading import Lock
 
 import httpx
 import structlog
-from standardwebhooks import Webhook
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from alerts import metrics
 from alerts.egress import GuardedTransport, RefusedAddressError
@@ -161,10 +161,14 @@ def _json(body: JsonObject) -> bytes:
 
 def sign(secret: str, message_id: str, at: datetime, content: bytes) -> dict[str, str]:
     """The headers of Standard Webhooks for this attempt. Raises ValueError for a secret that is none."""
+    try:
+        signature = Webhook(secret).sign(message_id, at, content.decode())
+    except EmptyWebhookSecretError as error:
+        raise ValueError("the endpoint has no secret") from error
     return {
         "content-type": "application/json",
         "user-agent": "Lifeline",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message_id, at, content.decode()),
+        "webhook-signature": signature,
     }

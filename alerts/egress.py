@@ -16,8 +16,8 @@ from lifeline.errors import LifelineError
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-_METADATA = frozenset({ipaddress.ip_address("168.63.129.16")})
-"""Addresses of clouds' own services that lie in public space; the others are link-local or private."""
+_OWN_SERVICES = (ipaddress.IPv4Network("168.63.129.16/32"), ipaddress.IPv4Network("192.0.0.0/24"))
+"""Where clouds keep services of their own in space that counts as public; the others are link-local or private."""
 
 
 class RefusedAddressError(LifelineError):
@@ -34,8 +34,8 @@ def is_public(address: Address) -> bool:
         embedded = [one for one in inner if one is not None]
         if embedded:
             return all(is_public(one) for one in embedded)
-    bad = address.is_multicast or address.is_reserved or address.is_unspecified or address in _METADATA
-    return address.is_global and not bad
+    bad = address.is_multicast or address.is_reserved or address.is_unspecified
+    return address.is_global and not bad and not any(address in network for network in _OWN_SERVICES)
 
 
 def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[str]:
