@@ -1,7 +1,8 @@
 """Routes of risk: the cells and segments of the map, one asset explained, the counts for the legend."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from enum import IntEnum
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
@@ -22,6 +23,14 @@ _GEOJSON_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"content": {GEOJSON: {}}},
     304: {"description": "As the ETag says"},
 }
+
+
+class CellSize(IntEnum):
+    """H3 resolutions of the map: 0.74, 0.105 and 0.015 km2 a cell."""
+
+    LARGE = 8
+    MIDDLE = 9
+    SMALL = 10
 
 
 class OpenAlerts(BaseModel):
@@ -66,7 +75,7 @@ class Explanation(BaseModel):
 
 @router.get("/cells", response_class=Response, responses=_GEOJSON_ANSWER)
 async def get_cells(
-    request: Request, resolution: Annotated[Literal[8, 9, 10], Query(description="H3 resolution")] = 9
+    request: Request, resolution: Annotated[CellSize, Query(description="H3 resolution")] = CellSize.MIDDLE
 ) -> Response:
     """Every hexagon with its level, as GeoJSON with an ETag.
 
