@@ -149,7 +149,7 @@ def _season_parts(season: seasonal.Seasonal) -> dict[str, NDArray[np.generic]]:
     }
 
 
-_MODEL_PARTS = ("centre", "scale", "moments", "explained", "limit", "limit_ewma")
+_MODEL_PARTS = ("centre", "scale", "precision", "explained", "limit", "limit_ewma")
 
 
 def _group_parts(groups: Sequence[tuple[NDArray[np.int64], residual.Model]]) -> dict[str, NDArray[np.generic]]:

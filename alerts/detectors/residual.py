@@ -15,9 +15,11 @@ Four rules make it trustworthy on any set of sensors, and they hold no figure of
   than the formula for independent ones says.
 
 Everything is indifferent to each sensor's zero and unit when `resolution` is scaled alike. A missing reading leaves the
-regression (its own inverse per pattern of gaps), so that one dead sensor does not blind the group.
+regression (P of the inputs that remain, per pattern of gaps), so that one dead sensor does not blind the group.
+Readings that come at different moments are to be carried over before (rolling.carried).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,11 +47,11 @@ _DAY_S = 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What was learned: arrays (sensor,), and the penalised second moments (input, input) of all inputs."""
+    """What was learned: arrays (sensor,), and P (input, input): the inverse of all inputs' penalised moments."""
 
     centre: Floats
     scale: Floats
-    moments: Floats
+    precision: Floats
     explained: Floats
     """Share of the variance that the other sensors explain out of sample; at or below 0 the sensor stands alone."""
     limit: Floats
@@ -60,6 +62,9 @@ class Model:
     def known(self) -> Bools:
         """Sensors with history enough to be judged, (sensor,)."""
         return np.isfinite(self.scale)
+
+
+Groups = Sequence[tuple[NDArray[np.int64], Model]]
 
 
 class Judgement(NamedTuple):
@@ -92,7 +97,7 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
     return Model(
         centre=centre,
         scale=scale,
-        moments=_moments(inputs) + np.diag(noise),
+        precision=_inverse(_moments(inputs), noise),
         explained=explained,
         limit=_limit(residual, floor),
         limit_ewma=_limit(charts.ewma(residual), floor * charts.ewma_spread()),
@@ -101,18 +106,35 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
 
 
 def judge(model: Model, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
-    """Score (time, sensor) readings. An alarm is a score above 1, made an episode by `charts.episodes`.
+    """Score (time, sensor) readings of one group. An alarm is a score above 1, made an episode by `charts.episodes`.
 
     `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`).
     """
+    return judge_groups([(np.arange(values.shape[1]), model)], values, times, ewma_start)
+
+
+def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
+    """Score (time, sensor) readings of many groups, each its columns and model; a column in no group gets NaN."""
+    sensors = values.shape[1]
+    raw = np.full(values.shape, np.nan)
+    scale, limit, limit_ewma = (np.full(sensors, np.nan) for _ in range(3))
+    for columns, model in groups:
+        raw[:, columns] = _standing(model, values[:, columns], times) * model.scale
+        scale[columns] = model.scale
+        limit[columns] = model.limit * model.scale
+        limit_ewma[columns] = model.limit_ewma * model.scale
+    begin = None if ewma_start is None else np.nan_to_num(ewma_start)
+    smoothed = charts.ewma(raw, start=begin)
+    smoothed[:, np.isnan(scale)] = np.nan
+    score = np.maximum(np.abs(raw) / limit, np.abs(smoothed) / limit_ewma)
+    return Judgement(score, raw, smoothed, values - raw)
+
+
+def _standing(model: Model, values: Floats, times: Floats) -> Floats:
+    """Standardised residual: against the others where they explain the sensor, else against its median."""
     z = (values - model.centre) / model.scale
-    regressed = _residuals(model.moments, _inputs(z, times, model.harmonics), values.shape[1])
-    residual = np.where(model.explained > 0, regressed, z)
-    begin = None if ewma_start is None else np.nan_to_num(ewma_start / model.scale)
-    smoothed = charts.ewma(residual, start=begin)
-    score = np.maximum(np.abs(residual) / model.limit, np.abs(smoothed) / model.limit_ewma)
-    raw, slow = residual * model.scale, smoothed * model.scale
-    return Judgement(score, raw, slow, values - raw)
+    regressed = _residuals(model.precision, _inputs(z, times, model.harmonics), values.shape[1])
+    return np.where(model.explained > 0, regressed, z)
 
 
 def _standard(values: Floats, resolution: Floats | float) -> tuple[Floats, Floats]:
@@ -147,29 +169,47 @@ def _moments(inputs: Floats) -> Floats:
     return repaired
 
 
+def _inverse(moments: Floats, noise: Floats) -> Floats:
+    return np.asarray(np.linalg.inv(moments + np.diag(noise)), dtype=np.float64)
+
+
 def _out_of_sample(inputs: Floats, noise: Floats, sensors: int) -> tuple[Floats, Floats]:
     """Residuals of each block by what the other blocks taught: regressed, and against the median alone."""
     regressed, alone = np.full((len(inputs), sensors), np.nan), np.full((len(inputs), sensors), np.nan)
     for block in np.array_split(np.arange(len(inputs)), FOLDS):
         rest = np.delete(inputs, block, axis=0)
-        regressed[block] = _residuals(_moments(rest) + np.diag(noise), inputs[block], sensors)
+        precision = _inverse(_moments(rest), noise)
+        regressed[block] = _residuals(precision, inputs[block], sensors)
         alone[block] = inputs[block, :sensors] - robust.median(rest[:, :sensors])
     return regressed, alone
 
 
-def _residuals(moments: Floats, inputs: Floats, sensors: int) -> Floats:
-    """r = (P z) / diag(P), with P the inverse over the inputs present: one inverse per pattern of gaps."""
-    present = ~np.isnan(inputs)
+def _residuals(precision: Floats, inputs: Floats, sensors: int) -> Floats:
+    """r = (P z) / diag(P) of the sensors, P being that of the inputs present: once per pattern of gaps."""
+    missing = np.isnan(inputs)
+    gapped = missing.any(axis=1)
     residual = np.full((len(inputs), sensors), np.nan)
-    patterns, which = np.unique(present, axis=0, return_inverse=True)
-    for number, pattern in enumerate(patterns):
-        rows = np.flatnonzero(which.reshape(-1) == number)
-        columns = np.flatnonzero(pattern)
-        judged = columns[columns < sensors]
-        precision = np.linalg.inv(moments[np.ix_(columns, columns)])[:, : len(judged)]
-        share = np.diagonal(precision)
-        residual[np.ix_(rows, judged)] = inputs[np.ix_(rows, columns)] @ precision / share
+    residual[~gapped] = inputs[~gapped] @ precision[:, :sensors] / np.diagonal(precision)[:sensors]
+    patterns: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(gapped).tolist():
+        patterns.setdefault(missing[row].tobytes(), []).append(row)
+    for rows in patterns.values():
+        there = np.flatnonzero(~missing[rows[0]])
+        columns = there[there < sensors]
+        remaining = _without(precision, missing[rows[0]])[:, : len(columns)]
+        residual[np.ix_(np.array(rows), columns)] = (
+            inputs[np.ix_(np.array(rows), there)] @ remaining / np.diagonal(remaining)
+        )
     return residual
+
+
+def _without(precision: Floats, absent: Bools) -> Floats:
+    """P when inputs are absent: the inverse of the moments of the rest, P_oo - P_om P_mm^-1 P_mo (Schur complement)."""
+    there, gone = np.flatnonzero(~absent), np.flatnonzero(absent)
+    across = precision[np.ix_(gone, there)]
+    kept = precision[np.ix_(there, there)]
+    remaining: Floats = kept - across.T @ np.linalg.solve(precision[np.ix_(gone, gone)], across)
+    return remaining
 
 
 def _limit(charted: Floats, floor: Floats) -> Floats:

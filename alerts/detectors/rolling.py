@@ -12,16 +12,27 @@ Bools = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 
 
+BLOCK = 4096
+"""Sensors at a time where a calculation needs many intermediate matrices: so that they stay in the cache."""
+
+
 def first_rows(times: Floats, window_s: float) -> Rows:
     """First row of the trailing window of each row, (time,)."""
     return np.searchsorted(times, np.asarray(times) - window_s, side="right").astype(np.int64)
 
 
 def _totals(values: Floats, first: Rows) -> Floats:
-    """Sums over rows first..t by differences of one cumulated sum, (time, sensor)."""
-    climb = np.zeros((len(values) + 1, values.shape[1]))
-    np.cumsum(values, axis=0, out=climb[1:])
-    return climb[1:] - climb[first]
+    """Sums over rows first..t, (time, sensor): what comes is added, what leaves is taken off."""
+    sums = np.empty(values.shape)
+    running = np.zeros(values.shape[1])
+    left = 0
+    for row, begin in enumerate(first.tolist()):
+        running += values[row]
+        for leaving in range(left, begin):
+            running -= values[leaving]
+        left = begin
+        sums[row] = running
+    return sums
 
 
 def total(values: Floats, times: Floats, window_s: float) -> Floats:
@@ -29,6 +40,22 @@ def total(values: Floats, times: Floats, window_s: float) -> Floats:
     first = first_rows(times, window_s)
     count = _totals((~np.isnan(values)).astype(float), first)
     return np.where(count > 0, _totals(np.nan_to_num(values), first), np.nan)
+
+
+def carried(values: Floats, times: Floats, max_age_s: float) -> Floats:
+    """Each gap filled with the reading before it, while that is no older than `max_age_s`; (time, sensor).
+
+    Sensors that report at their own pace can so be compared at the same moment.
+    """
+    filled = np.empty_like(values)
+    clock = np.asarray(times, dtype=float)
+    newest, at = np.full(values.shape[1], np.nan), np.full(values.shape[1], -np.inf)
+    for row, reading in enumerate(values):
+        present = ~np.isnan(reading)
+        newest = np.where(present, reading, newest)
+        at = np.where(present, clock[row], at)
+        filled[row] = np.where(clock[row] - at <= max_age_s, newest, np.nan)
+    return filled
 
 
 def mean(values: Floats, times: Floats, window_s: float) -> Floats:
@@ -50,10 +77,18 @@ def extremes(values: Floats, times: Floats, window_s: float) -> tuple[Floats, Fl
 
 def slope(values: Floats, times: Floats, window_s: float, min_readings: int = 3) -> Floats:
     """Least-squares slope per second over the trailing window; NaN below `min_readings` readings."""
-    clock = (np.asarray(times, dtype=float) - times[0])[:, None] if len(times) else np.empty((0, 1))
+    found = np.full(values.shape, np.nan)
     first = first_rows(times, window_s)
+    for left in range(0, values.shape[1], BLOCK):
+        part = slice(left, left + BLOCK)
+        found[:, part] = _slope(values[:, part], np.asarray(times, dtype=float), first, min_readings)
+    return found
+
+
+def _slope(values: Floats, times: Floats, first: Rows, min_readings: int) -> Floats:
+    clock = (times - times[:1])[:, None]
     present = ~np.isnan(values)
-    level = np.nanmean(values) if present.any() else 0.0
+    level = np.where(present, values, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     x = np.where(present, values - level, 0.0)
     t = np.where(present, clock, 0.0)
     n, sx, st = (_totals(part, first) for part in (present.astype(float), x, t))

@@ -147,3 +147,15 @@ def test_nothing_at_all_is_no_error():
     assert np.isnan(robust.median(empty)).all()
     assert np.isnan(robust.quantile(empty, 0.5)).all()
     assert robust.resolution_of(empty).tolist() == [0, 0]
+
+
+@given(matrices, st.floats(0, 600))
+def test_a_reading_is_carried_over_gaps_while_it_is_young_enough(values, age):
+    times = clock(values)
+    filled = rolling.carried(values, times, age)
+    for row in range(len(values)):
+        for sensor in range(values.shape[1]):
+            known = np.flatnonzero(~np.isnan(values[: row + 1, sensor]))
+            young = len(known) > 0 and times[row] - times[known[-1]] <= age
+            expected = values[known[-1], sensor] if young else np.nan
+            np.testing.assert_equal(filled[row, sensor], expected)

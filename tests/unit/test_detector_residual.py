@@ -140,3 +140,23 @@ def test_gaps_constants_and_single_readings_never_raise_and_never_alarm_unknown_
     assert np.isnan(judged.score[:, ~model.known]).all()
     assert not np.isinf(judged.score).any()
     assert np.isnan(judged.residual[np.isnan(values)]).all()
+
+
+def test_many_groups_at_once_equal_each_by_itself_and_a_sensor_in_none_is_not_judged(learned):
+    model, values, times = learned
+    both = np.hstack([values, 3 * values[:, ::-1] + 1, values[:, :1]])
+    other = residual.learn(both[:500, 9:18], times[:500])
+    together = residual.judge_groups([(np.arange(9), model), (np.arange(9, 18), other)], both, times)
+    np.testing.assert_allclose(together.score[:, :9], residual.judge(model, values, times).score)
+    np.testing.assert_allclose(together.score[:, 9:18], residual.judge(other, both[:, 9:18], times).score)
+    assert np.isnan(together.score[:, 18]).all()
+    assert np.isnan(together.smoothed[:, 18]).all()
+
+
+def test_a_group_without_an_input_judges_as_one_that_never_had_it():
+    values, times = network(1000)
+    gapped = values.copy()
+    gapped[:, 3] = np.nan
+    with_gap = residual.judge(residual.learn(values, times), gapped, times).residual[:, [0, 1, 2, 4]]
+    without = residual.judge(residual.learn(np.delete(values, 3, axis=1), times), np.delete(values, 3, axis=1), times)
+    np.testing.assert_allclose(with_gap, without.residual[:, :4], rtol=0.02, atol=0.002)
