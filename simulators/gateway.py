@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import orjson
 import paho.mqtt.client as mqtt
@@ -22,13 +23,24 @@ WINDOW = 20
 BUFFERED_MESSAGES = 20_000
 KEEPALIVE_S = 20
 SESSION_S = 3600
+PATIENCE_S = 0.05
 log = structlog.get_logger()
+
+
+class Message(NamedTuple):
+    """What waits to be sent."""
+
+    topic: str
+    payload: bytes
+    retain: bool
 
 
 class Gateway:
     """Speaks for itself and for the devices behind it. Messages are QoS 1 and leave in the order in which they came.
 
-    ``devices``: (network, device) of every device whose retained status it keeps, its own first.
+    ``devices``: (network, device) of every device whose retained status it keeps, its own first. A thread of its own
+    sends, so that the window is respected and nobody else waits for the broker. paho calls back with its locks held, so
+    ``_turn`` is never held while paho is called.
     """
 
     def __init__(
@@ -36,36 +48,42 @@ class Gateway:
     ) -> None:
         self.name, self.network = name, network
         self._devices, self._settings, self._token = devices, settings, token
-        self._lock = threading.RLock()
-        self._waiting: deque[tuple[str, bytes, bool]] = deque()
-        self._in_flight: set[int] = set()
+        self._turn = threading.Condition()
+        self._waiting: deque[Message] = deque()
+        self._in_flight: dict[int, Message] = {}
+        self._acknowledged_early: set[int] = set()
+        self._sending = 0
         self._window = WINDOW
         self._connected = threading.Event()
+        self._ended = True
         self._client: mqtt.Client | None = None
+        self._sender: threading.Thread | None = None
         self.dropped = 0
         self.refused: str | None = None
 
     def start(self) -> None:
         """Connect, now or as soon as the broker is there, and keep connected."""
         host, port = self._settings.require_broker()
-        client = self._new_client()
-        with self._lock:
-            self._client = client
-            self._in_flight.clear()
-        client.connect_async(
+        self._ended = False
+        self._client = self._new_client()
+        self._client.connect_async(
             host, port, keepalive=KEEPALIVE_S, clean_start=mqtt.MQTT_CLEAN_START_FIRST_ONLY, properties=_session()
         )
-        client.loop_start()
+        self._client.loop_start()
+        self._sender = threading.Thread(target=self._send, args=(self._client,), name=self.name, daemon=True)
+        self._sender.start()
 
     def stop(self, timeout_s: float = 10.0) -> bool:
         """Deliver what waits, say offline, disconnect. False when something could not be delivered in time."""
-        if self._client is None:
+        client = self._client
+        if client is None:
             return not self._waiting
         for network, device in self._devices:
             self.offer(wire.status_topic(network, device), _status("offline"), retain=True)
-        delivered = self.drain(timeout_s)
-        self._client.disconnect(ReasonCode(PacketTypes.DISCONNECT, "Normal disconnection"))
-        self._client.loop_stop()
+        delivered = self.drain(timeout_s if self._connected.is_set() else 0.0)
+        self._end_sending()
+        client.disconnect()
+        client.loop_stop()
         self._client = None
         return delivered
 
@@ -74,14 +92,20 @@ class Gateway:
         client, self._client = self._client, None
         if client is None:
             return
-        client.loop_stop()  # first the thread, or it would connect again
+        self._end_sending()
+        client.loop_stop()  # before the socket is closed, or it would connect again
         socket = client.socket()
         if socket is not None:
             socket.close()
         self._connected.clear()
+        with self._turn:  # what was not acknowledged goes out again when it is back
+            self._waiting.extendleft(reversed(self._in_flight.values()))
+            self._in_flight.clear()
+            self._acknowledged_early.clear()
 
     @property
     def alive(self) -> bool:
+        """Whether it is, or tries to be, connected."""
         return self._client is not None
 
     def publish(self, network: str, device: str, frames: Sequence[JsonObject]) -> None:
@@ -91,27 +115,22 @@ class Gateway:
 
     def offer(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send as soon as the window allows. A full buffer forgets its oldest message and counts it."""
-        with self._lock:
+        with self._turn:
             if len(self._waiting) >= BUFFERED_MESSAGES:
                 self._waiting.popleft()
                 self.dropped += 1
-            self._waiting.append((topic, payload, retain))
-        self._pump()
-
-    def waiting(self) -> int:
-        """Messages not yet acknowledged by the broker."""
-        with self._lock:
-            return len(self._waiting) + len(self._in_flight)
+            self._waiting.append(Message(topic, payload, retain))
+            self._turn.notify_all()
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
         """Wait until the broker has everything; False after ``timeout_s`` or when ``stop`` is set."""
-        pause = threading.Event()
         waited = 0.0
-        while self.waiting():
-            if waited >= timeout_s or (stop is not None and stop.is_set()):
-                return False
-            pause.wait(0.02)
-            waited += 0.02
+        with self._turn:
+            while self._waiting or self._in_flight or self._sending:
+                if waited >= timeout_s or (stop is not None and stop.is_set()):
+                    return False
+                self._turn.wait(PATIENCE_S)
+                waited += PATIENCE_S
         return True
 
     def wait_connected(self, timeout_s: float) -> bool:
@@ -120,6 +139,33 @@ class Gateway:
         if self.refused:
             raise ConfigurationError(f"the broker refuses {self.name}: {self.refused}")
         return connected
+
+    def _send(self, client: mqtt.Client) -> None:
+        while True:
+            with self._turn:
+                self._turn.wait_for(lambda: self._ended or self._may_send())
+                if self._ended:
+                    return
+                message = self._waiting.popleft()
+                self._sending += 1
+            mid = client.publish(message.topic, message.payload, qos=1, retain=message.retain).mid
+            with self._turn:
+                self._sending -= 1
+                if mid in self._acknowledged_early:
+                    self._acknowledged_early.discard(mid)
+                else:
+                    self._in_flight[mid] = message
+                self._turn.notify_all()
+
+    def _may_send(self) -> bool:
+        return self._connected.is_set() and bool(self._waiting) and len(self._in_flight) < self._window
+
+    def _end_sending(self) -> None:
+        with self._turn:
+            self._ended = True
+            self._turn.notify_all()
+        if self._sender is not None:
+            self._sender.join()
 
     def _new_client(self) -> mqtt.Client:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{self.name}-{self._token}", protocol=mqtt.MQTTv5)
@@ -149,41 +195,31 @@ class Gateway:
             log.error("gateway refused", gateway=self.name, reason=str(reason))
             self._connected.set()
             return
-        self.refused = None
-        with self._lock:
+        with self._turn:
             self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
             # Before anything that waits: who comes back says so first.
-            online = [(wire.status_topic(*device), _status("online"), True) for device in self._devices]
+            online = [Message(wire.status_topic(*device), _status("online"), True) for device in self._devices]
             self._waiting.extendleft(reversed(online))
-        self._connected.set()
-        self._pump()
+            self.refused = None
+            self._connected.set()
+            self._turn.notify_all()
 
     def _on_disconnect(
-        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _p: object
+        self, _client: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _properties: object
     ) -> None:
         self._connected.clear()
         if reason.is_failure:
             log.warning("gateway disconnected", gateway=self.name, reason=str(reason))
 
-    def _on_publish(self, client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _p: object) -> None:
+    def _on_publish(
+        self, client: mqtt.Client, _data: object, mid: int, reason: ReasonCode, _properties: object
+    ) -> None:
         if reason.is_failure:
             log.error("publish refused", gateway=self.name, reason=str(reason))
-        with self._lock:
-            if client is self._client:
-                self._in_flight.discard(mid)
-        self._pump()
-
-    def _pump(self) -> None:
-        with self._lock:
-            client = self._client
-            while (
-                client is not None
-                and self._connected.is_set()
-                and self._waiting
-                and len(self._in_flight) < self._window
-            ):
-                topic, payload, retain = self._waiting.popleft()
-                self._in_flight.add(client.publish(topic, payload, qos=1, retain=retain).mid)
+        with self._turn:
+            if client is self._client and self._in_flight.pop(mid, None) is None:
+                self._acknowledged_early.add(mid)
+            self._turn.notify_all()
 
 
 def _session() -> Properties:
