@@ -102,9 +102,11 @@ class Process:
         leads = self._leadership.held()
         if leads != self._leads.is_set():
             _log.info("leads" if leads else "stands by", instance=self._instance)
-        if leads:
+        if leads and not self._leads.is_set():
+            with self._connection() as connection:
+                outbox.release(connection, self._clock())
             self._leads.set()
-        else:
+        if not leads:
             self._step_down()
         metrics.LEADER.set(leads)
         return leads

@@ -93,6 +93,12 @@ def claim(
     ]
 
 
+def release(connection: Connection, now: datetime) -> int:
+    """Take over from a process that ended: what it had claimed is due now. Give how many those are."""
+    with storage_errors(), connection.transaction():
+        return connection.execute(_SQL["release"], {"now": now}).rowcount
+
+
 def record(
     connection: Connection,
     delivery_id: int,

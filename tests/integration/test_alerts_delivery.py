@@ -252,6 +252,21 @@ def test_a_delivery_whose_process_died_is_taken_up_again_with_the_same_id(office
         assert receiver.attempts == [claim.message_id]
 
 
+def test_who_takes_over_does_not_wait_for_the_claims_of_the_dead(office: Office) -> None:
+    with Receiver() as receiver:
+        office.endpoint(receiver.url)
+        office.raise_alert()
+        with office.pool.connection() as own:
+            outbox.fan_out(own, office.now)
+            outbox.claim(own, office.now, office.now + timedelta(days=1), per_endpoint=4, free={}, limit=9)
+        assert office.work() == 0
+        with office.pool.connection() as own:
+            assert outbox.release(own, office.now) == 1
+        assert office.work() == 1
+        assert office.states() == ["delivered"]
+        assert outbox.release(office.connection, office.now) == 0
+
+
 def test_a_disabled_endpoint_is_left_alone(office: Office) -> None:
     with Receiver() as receiver:
         office.endpoint(receiver.url)

@@ -307,7 +307,8 @@ CREATE TABLE delivery (
     level smallint NOT NULL,                    -- of the alert: worst first, and red in quick succession
     state text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'delivered', 'failed')),
     attempts integer NOT NULL DEFAULT 0,
-    next_attempt_at timestamptz,
+    next_attempt_at timestamptz,                -- of one that is claimed: when the claim ends
+    claimed boolean NOT NULL DEFAULT false,     -- a process is at it
     delivered_at timestamptz,
     UNIQUE (outbox_id, endpoint_id)
 );

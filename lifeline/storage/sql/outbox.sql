@@ -41,7 +41,7 @@ WITH due AS (
     ORDER BY d.level, d.next_attempt_at, d.delivery_id
     LIMIT %(limit)s
 ), claimed AS (
-    UPDATE delivery d SET attempts = d.attempts + 1, next_attempt_at = %(lease)s
+    UPDATE delivery d SET attempts = d.attempts + 1, claimed = true, next_attempt_at = %(lease)s
     WHERE d.delivery_id IN (SELECT delivery_id FROM due) AND d.state = 'pending' AND d.next_attempt_at <= %(now)s
     RETURNING d.delivery_id, d.endpoint_id, d.outbox_id, d.level, d.attempts
 )
@@ -49,13 +49,17 @@ SELECT c.delivery_id, c.endpoint_id, e.name, e.url, e.secret, o.message_id, o.bo
 FROM claimed c JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
 ORDER BY c.level, c.delivery_id;
 
+-- name: release
+-- What another process was at when it ended: due at once, not when its claim ends.
+UPDATE delivery SET claimed = false, next_attempt_at = %(now)s WHERE state = 'pending' AND claimed;
+
 -- name: record
 -- An attempt, and what becomes of its delivery.
 WITH noted AS (
     INSERT INTO delivery_attempt (delivery_id, at, status_code, error, duration_ms)
     VALUES (%(delivery_id)s, %(at)s, %(status_code)s, %(error)s, %(duration_ms)s)
 )
-UPDATE delivery SET state = %(state)s, next_attempt_at = %(next_attempt_at)s,
+UPDATE delivery SET state = %(state)s, claimed = false, next_attempt_at = %(next_attempt_at)s,
     delivered_at = CASE WHEN %(state)s = 'delivered' THEN %(at)s::timestamptz END
 WHERE delivery_id = %(delivery_id)s AND state = 'pending';
 
