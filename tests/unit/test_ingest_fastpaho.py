@@ -73,7 +73,7 @@ class Session:
         self.far.sendall(data)
         result = MQTTErrorCode.MQTT_ERR_SUCCESS
         for _ in range(turns):
-            result = self.client.loop(timeout=0.01)
+            result = self.client.loop(timeout=0)
             if result:
                 break
         return result
