@@ -113,7 +113,7 @@ def best_plain(found: Comparison, by: str) -> tuple[float, str]:
         for limit in PLAIN_LIMITS:
             alarm = smooth > limit
             value = scoring.score(found.truth, alarm).f1 if by == "f1" else scoring.batadal(found.truth, alarm).s
-            results.append((value, f"|z| > {limit:g}, median of {rows}"))
+            results.append((value, f"limit {limit:g}, median of {rows}"))
     return max(results)
 
 
