@@ -4,7 +4,6 @@ SWMM keeps its state in one C library: a process can run one simulation at a tim
 """
 
 import math
-import tempfile
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +14,7 @@ import numpy as np
 
 from simulators.demand import week
 from simulators.drains import MANNING_N
-from simulators.engine import Floats
+from simulators.engine import Floats, scratch_folder
 from simulators.town import Network
 from simulators.weather import LOCAL_S, Weather
 
@@ -97,7 +96,7 @@ class DrainageEngine:
 
         self.clock = start
         self._start, self._weather, self._network = start, weather, network
-        self._folder = tempfile.TemporaryDirectory(prefix="lifeline-swmm-")
+        self._folder = scratch_folder("swmm")
         folder = Path(self._folder.name)
         (folder / "town.inp").write_text(drainage_input(network, start, seed), encoding="ascii")
         self._swmm = Simulation(*(str(folder / f"town.{ending}") for ending in ("inp", "rpt", "out")))
@@ -137,10 +136,6 @@ class DrainageEngine:
             self._nodes[asset].generated_inflow(amount / 3.6)
         else:
             raise KeyError(f"drainage has no {effect!r} at {asset!r}")
-
-    def routing_error(self) -> float:
-        """SWMM's own continuity error of flow routing so far, in per cent."""
-        return float(self._swmm.flow_routing_error)
 
     def close(self) -> None:
         self._swmm.__exit__()

@@ -1,6 +1,11 @@
 """What the town asks of an engine, and how its steps are read at any moment between them."""
 
 import math
+import os
+import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -26,6 +31,16 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give back memory and files."""
         ...
+
+
+def scratch_folder(engine: str) -> "tempfile.TemporaryDirectory[str]":
+    """A folder for an engine's files. What a killed process left behind is removed on the way."""
+    root = Path(tempfile.gettempdir())
+    for left in root.glob("lifeline-engine-*"):
+        owner = re.match(r"lifeline-engine-(\d+)-", left.name)
+        if owner and not Path(f"/proc/{owner[1]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"lifeline-engine-{os.getpid()}-{engine}-")
 
 
 class Track:

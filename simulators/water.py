@@ -4,14 +4,13 @@ Every pipe has a dry joint in its middle, so that a burst has a place to flow fr
 """
 
 import math
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from simulators.demand import SHAPES, STEP_S, week, week_step
-from simulators.engine import Floats
+from simulators.engine import Floats, scratch_folder
 from simulators.orifice import emitter_coefficient
 from simulators.town import Network, Node, Pipe
 
@@ -103,7 +102,7 @@ class WaterEngine:
         from wntr.epanet.toolkit import ENepanet  # takes a second: only who simulates water waits for it
 
         self._start = math.floor(start / STEP_S) * STEP_S
-        self._folder = tempfile.TemporaryDirectory(prefix="lifeline-epanet-")
+        self._folder = scratch_folder("epanet")
         folder = Path(self._folder.name)
         (folder / "town.inp").write_text(water_input(network, self._start, seed), encoding="ascii")
         self._epanet = ENepanet()
