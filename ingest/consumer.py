@@ -30,7 +30,7 @@ RECONNECT_S = (0.2, 10.0)
 """First and longest wait before the next attempt; each wait is drawn between half and the whole of it."""
 ATTEMPT_S = 10.0
 """A connection that is not subscribed after so long is given up."""
-FULL_BYTES = 2_000_000
+FULL_BYTES = 1_000_000
 """A batch with so many bytes is full, however few messages it has."""
 HELD_BYTES = 128_000_000
 """Bytes held at most, besides the limit on messages; then the socket is not read."""
