@@ -42,7 +42,7 @@ class Started:
         home.chmod(0o711)
         self.home = Home(home if command == "up" else home / "demo")
         self.log = home / f"{command}.log"
-        with self.log.open("a") as output:
+        with self.log.open("w") as output:
             self.process = subprocess.Popen(
                 [LIFELINE, command, "--home", home, *arguments],
                 env=environment(**settings),

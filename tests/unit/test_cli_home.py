@@ -93,10 +93,11 @@ def test_a_port_that_is_taken_gives_the_next_free_one_which_is_kept(home: Home) 
         port = taken.getsockname()[1]
         found = home.port("api", port, insist=False)
         assert port < found < port + 200
-        assert home.port("api", port, insist=False) == found
+        assert Home(home.path).port("api", port, insist=False) == found
+        assert home.port("metrics", port, insist=False) not in (port, found)  # promised, though nobody has bound it
         with pytest.raises(ConfigurationError, match=f"port {port}"):
             home.port("api", port, insist=True)
-    assert home.port("api", port, insist=False) == port
+    assert Home(home.path).port("api", port, insist=False) == port
 
 
 def test_starting_over_removes_everything_but_the_lock(home: Home) -> None:
