@@ -160,3 +160,15 @@ def test_a_group_without_an_input_judges_as_one_that_never_had_it():
     with_gap = residual.judge(residual.learn(values, times), gapped, times).residual[:, [0, 1, 2, 4]]
     without = residual.judge(residual.learn(np.delete(values, 3, axis=1), times), np.delete(values, 3, axis=1), times)
     np.testing.assert_allclose(with_gap, without.residual[:, :4], rtol=0.02, atol=0.002)
+
+
+def test_a_sensor_alone_is_judged_by_its_own_daily_cycle():
+    times = 1.7e9 + 900.0 * np.arange(96 * 21)
+    rng = np.random.default_rng(5)
+    flow = (50 + 20 * np.sin(2 * np.pi * times / 86400) + rng.normal(size=len(times)))[:, None]
+    model = residual.learn(flow[: 96 * 14], times[: 96 * 14], 0.01)
+    assert model.explained[0] > 0.9
+    fresh = flow[96 * 14 :].copy()
+    assert alarms(model, fresh, times[96 * 14 :]).mean() < 0.01
+    fresh[300:, 0] += 4
+    assert (residual.judge(model, fresh, times[96 * 14 :]).score[320:, 0] > 1).mean() > 0.9
