@@ -81,6 +81,7 @@ class Consumer:
         self._subscribed = False
         self._online = False
         self._given_up = ""
+        self._repeats = 0
         self._attempted = 0.0
         self._next_attempt = 0.0
         self._wait_s = RECONNECT_S[0]
@@ -206,6 +207,8 @@ class Consumer:
         batch.payloads += payloads
         batch.mids += mids
         batch.size += sum(map(len, payloads))
+        batch.suspect = batch.suspect or self._repeats > 0
+        self._repeats -= len(topics)
         for place, flag in flags.items():
             if flag & 8:
                 batch.redelivered.add(start + place)
@@ -277,6 +280,7 @@ class Consumer:
             return
         if self._generation > 1:
             self._metrics.reconnects.inc()
+        self._repeats = self._settings.ingest_max_pending if flags.session_present else 0
         options = SubscribeOptions(qos=1)
         _, subscribed = client.subscribe([(topic, options) for topic in self._subscriptions.wanted])
         self._awaited = {subscribed or 0}

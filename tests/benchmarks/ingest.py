@@ -167,7 +167,7 @@ def block_of(number: int, sensors: int, size: int) -> Block:
 
 
 def latency(found: Bench, rate: float, seconds: float) -> tuple[float, float]:
-    """p50 and p99 in seconds from the time of sending to the first query that sees the reading; one in 200 is looked at."""
+    """p50 and p99 in seconds from the time of sending to the first query that sees the reading; one in 200 is seen."""
     found.clear()
     seen: dict[float, float] = {}
     options = found.load(messages=int(rate * seconds), rate=rate, marker_every=200)

@@ -53,7 +53,7 @@ def connect(port: int, user: str, password: str, client_id: str, *, version: int
 
 @dataclass
 class Load:
-    """What to publish: ``messages`` over ``devices``, each with these channels, ``rate`` a second (0: as fast as can be).
+    """What to publish: ``messages`` over ``devices``, each with these channels, ``rate`` a second (0: flat out).
 
     ``ts`` counts up from ``start_ms`` by one for each round of the devices, or is the time of sending with a rate.
     Every ``marker_every``-th message comes from the device ``marker``.
