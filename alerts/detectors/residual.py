@@ -12,7 +12,8 @@ Four rules make it trustworthy on any set of sensors, and they hold no figure of
 - Where the neighbours explain nothing out of sample, the sensor stands on its own median.
 - Two charts, the residual itself (sudden) and its EWMA (small and lasting), each against a limit of its own:
   max(5 robust sigma, the 99.9 % quantile of the clean period), as a chart of autocorrelated residuals spreads wider
-  than the formula for independent ones says.
+  than the formula for independent ones says. One sample just beyond the limit is no alarm: two of three on the same
+  side are, or one beyond twice the limit (a runs rule, Western Electric 1956).
 
 Everything is indifferent to each sensor's zero and unit when `resolution` is scaled alike. A missing reading leaves the
 regression (P of the inputs that remain, per pattern of gaps), so that one dead sensor does not blind the group.
@@ -108,7 +109,8 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
 def judge(model: Model, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
     """Score (time, sensor) readings of one group. An alarm is a score above 1, made an episode by `charts.episodes`.
 
-    `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`).
+    `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`). The rule of two
+    of three counts within the block: the first two rows of one that goes on from another may score lower.
     """
     return judge_groups([(np.arange(values.shape[1]), model)], values, times, ewma_start)
 
@@ -126,8 +128,17 @@ def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floa
     begin = None if ewma_start is None else np.nan_to_num(ewma_start)
     smoothed = charts.ewma(raw, start=begin)
     smoothed[:, np.isnan(scale)] = np.nan
-    score = np.maximum(np.abs(raw) / limit, np.abs(smoothed) / limit_ewma)
+    score = np.maximum(_sudden(raw / limit), np.abs(smoothed) / limit_ewma)
     return Judgement(score, raw, smoothed, values - raw)
+
+
+def _sudden(ratio: Floats) -> Floats:
+    """Two of three samples beyond the limit on the same side, or one beyond twice: max(|median of three|, |x| / 2)."""
+    known = np.nan_to_num(ratio)
+    before, earlier = np.zeros_like(known), np.zeros_like(known)
+    before[1:], earlier[2:] = known[:-1], known[:-2]
+    middle = np.maximum(np.minimum(before, earlier), np.minimum(np.maximum(before, earlier), known))
+    return np.where(np.isnan(ratio), np.nan, np.maximum(np.abs(middle), np.abs(known) / 2))
 
 
 def _standing(model: Model, values: Floats, times: Floats) -> Floats:

@@ -78,7 +78,18 @@ def test_blocks_judged_one_after_the_other_equal_the_whole(learned):
     whole = residual.judge(model, values, times)
     first = residual.judge(model, values[:300], times[:300])
     second = residual.judge(model, values[300:], times[300:], first.smoothed[-1])
-    np.testing.assert_allclose(second.score, whole.score[300:])
+    np.testing.assert_allclose(second.smoothed, whole.smoothed[300:])
+    np.testing.assert_allclose(second.score[2:], whole.score[302:])
+
+
+def test_one_sample_just_beyond_the_limit_is_no_alarm_two_are_and_so_is_one_far_beyond(learned):
+    model, values, times = learned
+    limit = model.limit[2] * model.scale[2]
+    calm = residual.judge(model, values, times).expected[500:503, 2]
+    for beyond, alarm in (((1.5, 0, 0), False), ((1.5, 1.5, 0), True), ((2.5, 0, 0), True), ((1.5, -1.5, 0), False)):
+        wild = values.copy()
+        wild[500:503, 2] = calm + limit * np.array(beyond)
+        assert (residual.judge(model, wild, times).score[500:503, 2] > 1).any() == alarm
 
 
 def test_coarser_instruments_than_those_that_taught_raise_no_storm():
