@@ -31,6 +31,15 @@ from tests.integration.receiver import SECRET, Receiver
 from tests.integration.town import build, empty, open_alert
 
 CHROMIUM = Path("/usr/bin/chromium")
+LEAK = """
+title = "A hole that nobody can miss"
+[[event]]
+kind = "gas_leak"
+at_s = 3
+lasts_s = 600
+hole_mm = 20
+share = 0.5
+"""
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox", "--disable-background-networking"]
 
 
@@ -118,7 +127,8 @@ def city(clean_database: str, broker: Broker, tmp_path: Path) -> Iterator[City]:
         stack.enter_context(_child([sys.executable, "-m", "alerts"], env, tmp_path / "alerts.log"))
         api = stack.enter_context(running_api(clean_database))
         as_simulator = {"LIFELINE_MQTT_USERNAME": "simulator", "LIFELINE_MQTT_PASSWORD": PASSWORDS["simulator"]}
-        run = [*"-m simulators run --seed 5 --history-days 0 --scenario sudden-gas-leak --truth".split(), "truth.jsonl"]
+        (tmp_path / "leak.toml").write_text(LEAK)
+        run = "-m simulators run --seed 5 --history-days 0 --scenario leak.toml --truth truth.jsonl".split()
         stack.enter_context(_child([sys.executable, *run], env | as_simulator, tmp_path / "simulators.log", tmp_path))
         yield City(api, receiver, clean_database)
 
