@@ -133,12 +133,21 @@ class Consumer:
             self._client.loop_misc()
         else:
             self._check(self._client.loop(timeout=0.002 if self._under_way or len(self._collecting) else 0.05))
+            self._read_on()
             if not self._subscribed and now - self._attempted > ATTEMPT_S:
                 self._given_up = "the broker did not confirm the subscriptions in time"
             if self._given_up:
                 self._drop()
         self.acknowledge()
         self._flush(time.monotonic())
+
+    def _read_on(self) -> None:
+        """Stock paho reads one packet a call: have it read what else is there before we look at anything else."""
+        for _ in range(0 if isinstance(self._client, FastClient) else 200):
+            before = len(self._collecting)
+            self._check(self._client.loop_read())
+            if len(self._collecting) == before:
+                break
 
     def finish(self) -> None:
         """Hand over the rest; nothing more is read."""
