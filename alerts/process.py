@@ -12,7 +12,7 @@ from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from alerts import metrics
+from alerts import learning, metrics
 from alerts.delivery import Courier
 from alerts.rules import load_rules
 from alerts.tick import TickReport, Watch
@@ -20,13 +20,14 @@ from lifeline.catalogue import load_catalogue
 from lifeline.errors import StorageError, StorageUnavailableError
 from lifeline.settings import Settings
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import health, outbox, retention, rollups
+from lifeline.storage import baselines, health, outbox, retention, rollups
 from lifeline.storage.database import Connection, open_pool, storage_errors
 from lifeline.storage.leadership import Leadership
 
 LOCK = 5_461_433_650
 DELIVERY_S = 0.5
 HEARTBEAT_S = 5.0
+LEARNING_S = 60.0
 RETENTION_S = 3600.0
 LONGEST_BACKOFF_S = 30.0
 
@@ -67,6 +68,7 @@ class Process:
             (self.tick, self._settings.alerts_tick_s),
             (self.deliver, DELIVERY_S),
             (self.roll_up, self._settings.rollup_s),
+            (self.learn, LEARNING_S),
             (self.retain, RETENTION_S),
             (self.beat, HEARTBEAT_S),
         ]
@@ -146,6 +148,14 @@ class Process:
         """Compute the roll-ups of what came."""
         self._upkeep("roll-ups", lambda connection, now: rollups.run(connection, now, go_on=self._goes_on))
 
+    def learn(self) -> None:
+        """Learn what is normal, where it is time to."""
+        self._upkeep("baselines", self._learn)
+
+    def _learn(self, connection: Connection, now: datetime) -> None:
+        if learning.due(baselines.standing(connection), now.timestamp()):
+            learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on)
+
     def retain(self) -> None:
         """Drop what is older than it is kept."""
         days, quarantine_days = self._settings.retention_days, self._settings.quarantine_days
@@ -189,7 +199,7 @@ def _count(connection: Connection, report: TickReport, watch: Watch) -> None:
     metrics.TICKS.labels("done").inc()
     metrics.FINDINGS.set(report.findings)
     metrics.SENSORS.set(report.sensors)
-    metrics.WINDOW_BYTES.set(watch.window.bytes)
+    metrics.WINDOW_BYTES.set(watch.bytes)
     for alert in report.raised:
         metrics.RAISED.labels(alert.rule).inc()
         _log.info("raised", alert=alert.alert_id, rule=alert.rule, level=alert.level.slug, network=alert.network)

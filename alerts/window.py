@@ -122,6 +122,19 @@ class Window:
             np.minimum(start + self._final[rows], 0),
         )
 
+    def newest_in(self, begin: float, end: float) -> tuple[Floats, Seconds]:
+        """The newest value of every sensor in the slots of ``[begin, end)`` (epoch seconds) and its time; NaN: none."""
+        value = np.full(len(self.sensor_ids), np.nan, np.float32)
+        at = np.full(len(self.sensor_ids), np.nan)
+        first = int(begin // SLOT_S) if self._slot is None else max(int(begin // SLOT_S), self._slot - self.slots + 1)
+        last = first - 1 if self._slot is None else min(int(np.ceil(end / SLOT_S)) - 1, self._slot)
+        for number in range(first, last + 1):
+            row = self._last[number % self.slots]
+            there = ~np.isnan(row)
+            value[there] = row[there]
+            at[there] = number * SLOT_S + self._final[number % self.slots][there]
+        return value, at
+
     def extremes(self, columns: Ints) -> tuple[Floats, Floats]:
         """Lowest and highest value of each column over the whole window; NaN where there is none."""
         if not len(columns):
