@@ -23,6 +23,7 @@ from alerts.window import Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, AlertKind, Finding, Level, Subject, SubjectKind
 from lifeline.storage.alerts import is_active
+from lifeline.storage.baselines import RAIN
 from lifeline.storage.window import AssetRow, DeviceRow, Readings, SensorRow, States
 
 Detector = Callable[[Any, Scene], list[Finding]]
@@ -86,7 +87,8 @@ class Detection:
         self.inventory = build_inventory(sensors, devices, self.catalogue)
         self.topology = build_topology(sensors, assets)
         self.window = self.window.carried_over(self.inventory.sensor_ids)
-        self.trend = self.trend.carried_over(self.inventory.sensor_ids)
+        rain = np.array([row.quantity == RAIN for row in sensors], np.bool_)
+        self.trend = self.trend.carried_over(self.inventory.sensor_ids, rain)
         self.set_knowledge(self._parts)
 
     def set_knowledge(self, parts: Iterable[Part]) -> None:

@@ -104,8 +104,7 @@ class Replay:
         recent = int(np.searchsorted(before.ts, detection.window.floor(first)))
         detection.take(_part(before, recent, len(before.ts)), first)
         detection.close_quarters(first)
-        quarter = np.floor(before.ts / STEP_S) * STEP_S
-        detection.trend.fill(before.sensor_id, quarter, before.value)  # in order: the last of a quarter stays
+        detection.trend.fill_readings(before.sensor_id, before.ts, before.value)
         self._note(before, ids)
 
     def _note(self, readings: Readings, ids: NDArray[np.int32]) -> None:

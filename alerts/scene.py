@@ -60,14 +60,14 @@ class Scene:
         return rolling.carried(values, times, CARRIED_S), times
 
     def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
-        """The quarters of the last day and then the minutes since, as ``recent``."""
+        """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
         values, times = self.trend.values(columns)
         minutes, clock = self.recent(columns, healthy=healthy)
-        since = clock > (times[-1] if len(times) else -np.inf)
+        before = times <= clock[0]
         if healthy:
             values[:, self.sick[columns]] = np.nan
-        values = rolling.carried(np.concatenate([values, minutes[since]]), np.append(times, clock[since]), CARRIED_S)
-        return values, np.append(times, clock[since])
+        times = np.append(times[before], clock)
+        return rolling.carried(np.concatenate([values[before], minutes]), times, CARRIED_S), times
 
     def columns(self, rule: Scored, quantity: str) -> Ints:
         """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""

@@ -31,7 +31,7 @@ KNOWN_SHARE = 0.75
 TITLE = {"en": "Biogas in a chamber", "zh": "井室沼气积聚"}
 ADVICE = {
     "en": "Low, steady and without a neighbour that rises: biogas of the sewer rather than a leak. Ventilate on the "
-    "next round and measure; no ignition source, nobody enters. It becomes a leak alert as soon as it behaves like one.",
+    "next round and measure; no ignition source, nobody enters. It becomes a leak alert once it behaves like one.",
     "zh": "浓度低且平稳、相邻井室未同步上升:更可能是沼气而非燃气泄漏。"
     "下次巡检时通风复测;严禁火源,未检测严禁下井。"
     "一旦呈泄漏特征将自动升级。",

@@ -22,6 +22,8 @@ from lifeline.model import Finding, JsonObject, Subject, SubjectKind
 
 Floats = NDArray[np.float64]
 
+CLEARLY = 4.0
+"""Six clean hours must have moved by more than so many steps, or standing still says nothing (default)."""
 JUMPS = 3
 SHARED = 0.25
 """Where more than this share of a quantity's sensors scatter, it is the water and not the sensors (default)."""
@@ -67,7 +69,7 @@ def _flatline(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
         values = scene.trend.values(columns)[0][-quarters_in(STILL_S) :]
         step = _resolution(scene, columns)
-        stuck = health.flatline(values, step, known.part.still[places] / 2)
+        stuck = health.flatline(values, step, known.part.still[places] / CLEARLY)
         full = np.sum(~np.isnan(values), axis=0) >= 0.75 * quarters_in(STILL_S)
         score = np.where(full, stuck.astype(float), np.nan)
         return score, lambda p: {
@@ -84,7 +86,7 @@ def _noise(rule: Health, scene: Scene) -> list[Finding]:
         values = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
         usual = known.part.baseline.noise[places]
         halves = [health.noise(half, usual, _resolution(scene, columns)) for half in np.array_split(values, 2)]
-        told = health.Noise(*np.minimum(*halves))
+        told = health.Noise(*(np.minimum(*both) for both in zip(*halves, strict=True)))
         ratio = np.where(_stirred(scene, columns, told.ratio), np.nan, told.ratio)
         score = ratio / health.NOISE_RATIO
         return score, lambda p: {"noise": number(told.sigma[p]), "usual_noise": number(usual[p])}

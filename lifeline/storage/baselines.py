@@ -15,6 +15,9 @@ from lifeline.storage.queries import load
 KEPT_VERSIONS = 5
 """Versions of each part that stay."""
 
+RAIN = "rain"
+"""The quantity of which a quarter's mean counts and not its last reading."""
+
 _SQL = load("baselines")
 
 
@@ -78,7 +81,9 @@ def quarters(connection: Connection, low: float, high: float) -> Quarters:
 
 
 def _quarters(connection: Connection, statement: str, values: dict[str, object]) -> Quarters:
-    sensor_id, bucket, last = array_columns(connection, _SQL[statement], values, ("i4", "i8", "f8"))
+    sensor_id, bucket, last = array_columns(
+        connection, _SQL[statement], values | {"averaged": RAIN}, ("i4", "i8", "f8")
+    )
     return Quarters(sensor_id.astype(np.int32), seconds(bucket), last.astype(np.float64))
 
 

@@ -13,7 +13,7 @@ from alerts.learning import learn_part, matrix, parts_of
 from alerts.rules import AnyRule
 from lifeline.catalogue import Catalogue
 from lifeline.model import JsonObject
-from lifeline.storage.baselines import Quarters
+from lifeline.storage.baselines import RAIN, Quarters
 from lifeline.storage.window import AssetRow, DeviceRow, SensorRow
 from simulators.device import Meters
 from simulators.director import Director
@@ -153,5 +153,9 @@ def quarters_of(past: Past) -> Quarters:
     times, values = past.times[rows], past.values[rows]
     bucket = np.floor(times / 900) * 900
     last = np.append(np.flatnonzero(np.diff(bucket)), len(bucket) - 1)
-    row, column = np.nonzero(~np.isnan(values[last]))
-    return Quarters(past.sensor_ids[column], bucket[last][row], values[last][row, column])
+    kept = values[last]
+    rain = [place for place, i in enumerate(past.town.instruments) if i.quantity == RAIN]
+    first = np.append(0, last[:-1] + 1)
+    kept[:, rain] = np.add.reduceat(np.nan_to_num(values[:, rain]), first, axis=0) / (last - first + 1)[:, None]
+    row, column = np.nonzero(~np.isnan(kept))
+    return Quarters(past.sensor_ids[column], bucket[last][row], kept[row, column])

@@ -1,15 +1,16 @@
 -- What is normal: the history that teaches, the periods that must not, and what was learned.
 
 -- name: history
--- The last value of each quarter of an hour of some sensors: a single reading, with the noise that readings have.
-SELECT array_agg(sensor_id), array_agg(bucket), array_agg(last)
-FROM reading_15m
-WHERE sensor_id = ANY(%(sensors)s) AND bucket >= to_timestamp(%(low)s) AND bucket < to_timestamp(%(high)s);
+-- The last value of each quarter of an hour of some sensors: a single reading, with the noise that readings have; of rain
+-- the mean.
+SELECT array_agg(r.sensor_id), array_agg(bucket), array_agg(CASE s.quantity WHEN %(averaged)s THEN mean ELSE last END)
+FROM reading_15m r JOIN sensor s USING (sensor_id)
+WHERE r.sensor_id = ANY(%(sensors)s) AND bucket >= to_timestamp(%(low)s) AND bucket < to_timestamp(%(high)s);
 
 -- name: quarters
 -- The same of every sensor for a stretch of time: to fill the detectors' day.
-SELECT array_agg(sensor_id), array_agg(bucket), array_agg(last)
-FROM reading_15m WHERE bucket >= to_timestamp(%(low)s) AND bucket < to_timestamp(%(high)s);
+SELECT array_agg(r.sensor_id), array_agg(bucket), array_agg(CASE s.quantity WHEN %(averaged)s THEN mean ELSE last END)
+FROM reading_15m r JOIN sensor s USING (sensor_id) WHERE bucket >= to_timestamp(%(low)s) AND bucket < to_timestamp(%(high)s);
 
 -- name: marked
 -- Periods in which an alert on a sensor was in alarm: they do not teach.
