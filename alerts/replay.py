@@ -3,7 +3,7 @@
 Nobody shelves or confirms in a replay: an alert that returned is acknowledged at once, so that the next is another one.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
@@ -80,34 +80,31 @@ class Replay:
         sensors = len(detection.inventory.sensor_ids)
         self._newest, self._received = np.full(sensors, -np.inf), np.full(sensors, -np.inf)
 
-    def run(self, readings: Readings, first: float, last: float, every_s: float) -> Iterator[float]:
-        """Ticks every ``every_s`` seconds over ``(first, last]``; gives the time of each when it is done.
-
-        What lies up to a day before ``first`` fills the trend and the window.
-        """
-        order = np.argsort(readings.ts, kind="stable")
-        readings = Readings(readings.sensor_id[order], readings.ts[order], readings.value[order])
-        self._remember(readings, first)
-        now, begin = first, int(np.searchsorted(readings.ts, first, side="right"))
-        while now < last:
-            now = min(now + every_s, last)
-            end = int(np.searchsorted(readings.ts, now, side="right"))
-            self._tick(_part(readings, begin, end), now)
-            begin = end
-            yield now
-
-    def _remember(self, readings: Readings, first: float) -> None:
-        """The day before, as a start reads it from the database."""
-        detection, ids = self.detection, self.detection.inventory.sensor_ids
+    def start(self, readings: Readings, first: float) -> None:
+        """Remember the day before ``first``, as a start reads it from the database."""
+        detection = self.detection
+        readings = _in_order(readings)
         begin, end = np.searchsorted(readings.ts, [first - ROWS * STEP_S, first], side="right")
         before = _part(readings, int(begin), int(end))
         recent = int(np.searchsorted(before.ts, detection.window.floor(first)))
         detection.take(_part(before, recent, len(before.ts)), first)
         detection.close_quarters(first)
         detection.trend.fill_readings(before.sensor_id, before.ts, before.value)
-        self._note(before, ids)
+        self._note(before)
 
-    def _note(self, readings: Readings, ids: NDArray[np.int32]) -> None:
+    def run(self, readings: Readings, first: float, last: float, every_s: float) -> int:
+        """Ticks every ``every_s`` seconds over ``(first, last]``; how many."""
+        readings = _in_order(readings)
+        now, begin, ticks = first, int(np.searchsorted(readings.ts, first, side="right")), 0
+        while now < last:
+            now = min(now + every_s, last)
+            end = int(np.searchsorted(readings.ts, now, side="right"))
+            self._tick(_part(readings, begin, end), now)
+            begin, ticks = end, ticks + 1
+        return ticks
+
+    def _note(self, readings: Readings) -> None:
+        ids = self.detection.inventory.sensor_ids
         column = np.minimum(np.searchsorted(ids, readings.sensor_id), max(len(ids) - 1, 0))
         known = ids[column] == readings.sensor_id if len(ids) else np.zeros(len(column), np.bool_)
         np.maximum.at(self._newest, column[known], readings.ts[known])
@@ -116,7 +113,7 @@ class Replay:
         detection = self.detection
         ids = detection.inventory.sensor_ids
         detection.take(readings, now)
-        self._note(readings, ids)
+        self._note(readings)
         quarter = detection.close_quarters(now)
         spoke = np.isfinite(self._newest)
         newest = self._newest[spoke]
@@ -125,6 +122,11 @@ class Replay:
         alerts = list(self.book.open.values())
         findings, suppressed = detection.look(states, self.devices(now), alerts, at, quarter)
         self.book.apply(reconcile(detection.rules, findings, alerts, suppressed), at)
+
+
+def _in_order(readings: Readings) -> Readings:
+    order = np.argsort(readings.ts, kind="stable")
+    return Readings(readings.sensor_id[order], readings.ts[order], readings.value[order])
 
 
 def _part(readings: Readings, begin: int, end: int) -> Readings:

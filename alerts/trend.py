@@ -1,8 +1,8 @@
 """The last day of readings in memory: the last reading of each quarter of an hour, a ring of quarters x sensors.
 
 What takes hours to show (a drift, a dry spell, a slow leak) is judged on it: 4 bytes a sensor and quarter, 39 MB for
-100,000 sensors and a day. It is filled from the roll-ups at the start and goes on from the window. Both hold single
-readings, so that what was learned of their noise holds. Rain alone is held as the mean of its quarter: what falls counts.
+100,000 sensors and a day. Filled from the roll-ups at the start, it goes on from the window. Both hold single
+readings, so that what was learned of their noise holds. Of rain alone the mean of the quarter: what falls counts.
 """
 
 import numpy as np

@@ -118,6 +118,11 @@ def readings_between(connection: Connection, low: float, high: float) -> Reading
     return _readings(connection, "readings_between", {"low": low, "high": high})
 
 
+def past_between(connection: Connection, low: float, high: float) -> Readings:
+    """Plausible readings of a stretch of the past, also those that were stored and forwarded."""
+    return _readings(connection, "readings_between", {"low": low, "high": high, "unfit": int(Quality.IMPLAUSIBLE)})
+
+
 def readings_of(connection: Connection, ids: Sequence[int], since: Sequence[float], floor: float) -> Readings:
     """Fit readings of the sensors ``ids``, of each after its own ``since`` and after ``floor`` (epoch seconds)."""
     return _readings(connection, "readings_of", {"sensors": list(ids), "since": list(since), "floor": floor})
@@ -125,6 +130,6 @@ def readings_of(connection: Connection, ids: Sequence[int], since: Sequence[floa
 
 def _readings(connection: Connection, statement: str, values: dict[str, Any]) -> Readings:
     sensor_id, ts, value = array_columns(
-        connection, _SQL[statement], values | {"unfit": int(UNFIT)}, ("i4", "i8", "f8")
+        connection, _SQL[statement], {"unfit": int(UNFIT)} | values, ("i4", "i8", "f8")
     )
     return Readings(sensor_id.astype(np.int32), seconds(ts), value.astype(np.float64))
