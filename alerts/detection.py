@@ -79,6 +79,7 @@ class Detection:
         self._lateness = Lateness()
         self._found: dict[str, list[Finding]] = {}
         self._minute = -1
+        self._memo: dict[tuple[str, int], NDArray[np.float64]] = {}
 
     def set_inventory(
         self, sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], assets: Sequence[AssetRow]
@@ -96,6 +97,7 @@ class Detection:
         self._parts = list(parts)
         self.knowledge = Knowledge(self._parts, self.inventory.sensor_ids)
         self._minute = -1
+        self._memo.clear()
 
     def take(self, readings: Readings, now: float) -> None:
         """Readings into the window."""
@@ -119,6 +121,8 @@ class Detection:
         minute = int(now.timestamp() // MINUTE_S)
         due = {"minute": minute != self._minute, "quarter": quarter or self._minute < 0}
         self._minute = minute
+        if quarter:
+            self._memo.clear()
         findings: list[Finding] = []
         suppressed: set[Key] = set()
         for rule in self.rules.values():
@@ -162,6 +166,7 @@ class Detection:
             alarmed=self._columns(alarmed),
             jumps=self.jumps,
             lateness=self._lateness.by_device(),
+            memo=self._memo,
         )
 
 

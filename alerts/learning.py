@@ -164,7 +164,7 @@ def _mains(
         here, there = _positions(group, place), np.array([place[c] for c in anchors], np.int64)
         model = burst.learn(clean[:, here], clean[:, there], times, resolution[here])
         if np.isfinite(model.coefficients).any():
-            residual = burst.detect(model, clean[:, here], clean[:, there], times).residual
+            residual = burst.residuals(model, clean[:, here], clean[:, there], times)
             fall = np.fmax.reduce(-residual, axis=0, initial=0.0)
             found.append(Mains(here, there, model, np.maximum(SUDDEN_SIGMAS * model.sigma, MARGIN * fall)))
     return found

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import rolling
 from alerts.detectors.ladder import Standing, stand
 from alerts.detectors.silence import Ears
 from alerts.inventory import Inventory
@@ -23,6 +22,8 @@ from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
 Floats = NDArray[np.float64]
 Held = Mapping[int, Level]
 
+JUDGED_S = 1800.0
+"""Scores older than this and twice the rule's delays change nothing any more."""
 CARRIED_S = 900.0
 """A reading stands for its sensor for so long, where sensors are compared."""
 
@@ -48,6 +49,12 @@ class Scene:
     """How many implausible readings came lately, by sensor id."""
     lateness: Mapping[int, tuple[float, float]] = field(default_factory=dict)
     """Median and least lateness of a device's messages, seconds, by device id."""
+    memo: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    """What a detector worked out from the quarters; it lasts until the next is closed."""
+
+    def highest(self, columns: Ints) -> Floats:
+        """The highest reading of each column within the window; NaN where there is none."""
+        return self.window.extremes(columns)[1].astype(np.float64)
 
     def recent(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """Readings of the window, (slot, column) with the oldest first, carried over gaps; and times, epoch seconds."""
@@ -57,7 +64,7 @@ class Scene:
             values[:, self.sick[columns]] = np.nan
         first = (self.now.timestamp() // 60 - len(values) + 1) * 60
         times = np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
-        return rolling.carried(values, times, CARRIED_S), times
+        return _carried(values, times), times
 
     def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
@@ -67,7 +74,7 @@ class Scene:
         if healthy:
             values[:, self.sick[columns]] = np.nan
         times = np.append(times[before], clock)
-        return rolling.carried(np.concatenate([values[before], minutes]), times, CARRIED_S), times
+        return _carried(np.concatenate([values[before], minutes]), times), times
 
     def columns(self, rule: Scored, quantity: str) -> Ints:
         """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""
@@ -87,10 +94,21 @@ class Scores(NamedTuple):
     evidence: Callable[[int], JsonObject]
 
 
+def _carried(values: Floats, times: Floats) -> Floats:
+    """As detectors/rolling.carried, at once over all rows: for the few sensors that are compared with each other."""
+    there = ~np.isnan(values)
+    row = np.maximum.accumulate(np.where(there, np.arange(len(values))[:, None], -1), axis=0)
+    before = np.maximum(row, 0)
+    fresh = (row >= 0) & (times[:, None] - times[before] <= CARRIED_S)
+    return np.where(fresh, np.take_along_axis(values, before, axis=0), np.nan)
+
+
 def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
     """Findings of a score: levels with hysteresis and delays over its rows (detectors/ladder.py)."""
     held = scene.held[rule.id]
-    scores = _worth(rule, scores, held)
+    reach = scene.now.timestamp() - 2 * max(rule.on_delay_s, rule.off_delay_s) - JUDGED_S
+    recent = int(np.searchsorted(scores.times, reach))
+    scores = _worth(rule, scores._replace(values=scores.values[recent:], times=scores.times[recent:]), held)
     if not scores.subjects:
         return []
     levels = np.array([held.get(subject.id, 0) for subject in scores.subjects], np.int8)

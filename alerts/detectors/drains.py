@@ -2,7 +2,7 @@
 
 Each takes its condition from a detector of its own (blockage, rain, overflow, pump) over a day of quarters and the
 minutes since, with the rain of the nearest gauge. Where the gauge is silent or sick, rain is unknown, and nothing is
-claimed of dry weather.
+claimed of dry weather. A level that dry weather knows (its 99th percentile) is never unusual.
 """
 
 import numpy as np
@@ -30,9 +30,16 @@ def detect_blockage(rule: Blockage, scene: Scene) -> list[Finding]:
     for known in scene.knowledge.parts:
         for catchment in known.part.catchments:
             levels, gauge = known.group(catchment.levels), known.group(catchment.gauge)
-            if levels is not None and gauge is not None:
+            if levels is not None and gauge is not None and _unusual(rule.id, scene, catchment, levels):
                 found += _reaches(rule, scene, known, catchment, levels, gauge)
     return found
+
+
+def _unusual(rule: str, scene: Scene, catchment: Catchment, levels: Columns) -> bool:
+    """Whether any level left what it knows of dry weather within the window, or has an alert: else there is no need."""
+    with np.errstate(invalid="ignore"):
+        high = bool((scene.highest(levels) > catchment.dry.high).any())
+    return high or bool(np.isin(scene.inventory.sensor_ids[levels], list(scene.held[rule])).any())
 
 
 def _reaches(
@@ -92,7 +99,7 @@ def detect_rain_response(rule: RainResponse, scene: Scene) -> list[Finding]:
     for known in scene.knowledge.parts:
         for catchment in known.part.catchments:
             levels, gauge = known.group(catchment.levels), known.group(catchment.gauge)
-            if levels is not None and gauge is not None:
+            if levels is not None and gauge is not None and _unusual(rule.id, scene, catchment, levels):
                 found += _responses(rule, scene, known, catchment, levels, gauge)
     return found
 
@@ -105,7 +112,8 @@ def _responses(
     told = rain.detect(catchment.response, level, fallen, times)
     stores = rain.stores(fallen, times)
     unheard = (stores > np.maximum(BEYOND * catchment.stores, rain.WET_MM)).any(axis=1) | np.isnan(fallen)
-    score = np.where(unheard[:, None], np.nan, np.maximum(told.score, 0.0))
+    score = np.where(level > catchment.dry.high, np.maximum(told.score, 0.0), np.where(np.isnan(level), np.nan, 0.0))
+    score[unheard] = np.nan
 
     def evidence(place: int) -> JsonObject:
         return {

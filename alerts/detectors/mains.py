@@ -48,19 +48,16 @@ def _network(
 ) -> list[Finding]:
     pressure, times = scene.recent(columns)
     flow, _ = scene.recent(anchors)
-    quick = burst.detect(mains.model, pressure, flow, times)
-    quarters, ends = scene.trend.values(columns)
-    quarters[:, scene.sick[columns]] = np.nan
-    slow = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends)
+    quick = burst.residuals(mains.model, pressure, flow, times)
+    slow, ends = _lasting(scene, mains, columns, anchors)
     before = np.searchsorted(ends, times, side="right") - 1
-    lasting = np.where(before[:, None] >= 0, slow.score[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
-    score = np.fmax(-quick.residual / mains.sudden, np.where(np.isnan(quick.residual), np.nan, lasting))
-    score = np.where(np.isnan(quick.residual), np.nan, score)
+    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
+    score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
+    score = np.where(np.isnan(quick), np.nan, score)
     held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
-    falls = burst.fall(mains.model, quick, FALL_ROWS)
 
     def evidence(place: int) -> JsonObject:
-        residual = quick.residual[-1, place]
+        residual, falls = quick[-1, place], burst.fall(mains.model, quick, FALL_ROWS)
         return {
             "quantity": "pressure",
             "unit": scene.catalogue.quantities["pressure"].unit,
@@ -74,6 +71,16 @@ def _network(
         }
 
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
+
+
+def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:
+    """The CUSUM's score over the quarters of a day, and their ends."""
+    key = ("burst", int(columns[0]))
+    quarters, ends = scene.trend.values(columns)
+    if key not in scene.memo:
+        quarters[:, scene.sick[columns]] = np.nan
+        scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
+    return scene.memo[key], ends
 
 
 def _falling(scene: Scene, columns: Ints, falls: Floats) -> list[JsonObject]:
