@@ -58,23 +58,25 @@ class Scene:
 
     def recent(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """Readings of the window, (slot, column) with the oldest first, carried over gaps; and times, epoch seconds."""
-        series = self.window.series(columns, self.now.timestamp())
-        values = series.last.astype(np.float64)
-        if healthy:
-            values[:, self.sick[columns]] = np.nan
-        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
-        times = np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
+        values, times = self._minutes(columns, healthy)
         return _carried(values, times), times
 
     def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
         values, times = self.trend.values(columns)
-        minutes, clock = self.recent(columns, healthy=healthy)
+        minutes, clock = self._minutes(columns, healthy)
         before = times <= clock[0]
         if healthy:
             values[:, self.sick[columns]] = np.nan
         times = np.append(times[before], clock)
         return _carried(np.concatenate([values[before], minutes]), times), times
+
+    def _minutes(self, columns: Ints, healthy: bool) -> tuple[Floats, Floats]:
+        values = self.window.series(columns, self.now.timestamp()).last.astype(np.float64)
+        if healthy:
+            values[:, self.sick[columns]] = np.nan
+        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
+        return values, np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
 
     def columns(self, rule: Scored, quantity: str) -> Ints:
         """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""
