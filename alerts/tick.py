@@ -7,6 +7,7 @@ from datetime import datetime
 from alerts.detection import Detection
 from alerts.inventory import Inventory
 from alerts.learning import read_parts
+from alerts.overrides import applied
 from alerts.reconciliation import reconcile
 from alerts.rules import AnyRule
 from alerts.trend import ROWS, STEP_S
@@ -46,6 +47,7 @@ class Watch:
         self.detection = Detection(rules, catalogue, window_s)
         self._fingerprint: tuple[str, ...] = ()
         self._learned: tuple[str, ...] = ()
+        self._overrides: list[baseline_storage.Override] = []
         self._filled = False
 
     @property
@@ -75,12 +77,14 @@ class Watch:
         return TickReport(len(findings), raised, changed, len(detection.inventory.sensor_ids))
 
     def _read_inventory(self, connection: Connection) -> None:
-        """Inventory and baselines, where they changed."""
+        """Inventory, overrides and baselines, where they changed."""
+        overrides = baseline_storage.overrides(connection)
         fingerprint = window_storage.fingerprint(connection)
-        if fingerprint != self._fingerprint:
+        if fingerprint != self._fingerprint or overrides != self._overrides:
             sensors, devices = window_storage.sensors(connection), window_storage.devices(connection)
-            self.detection.set_inventory(sensors, devices, window_storage.assets(connection))
-            self._fingerprint = fingerprint
+            assets = window_storage.assets(connection)
+            self.detection.set_inventory(applied(sensors, assets, overrides), devices, assets)
+            self._fingerprint, self._overrides = fingerprint, overrides
         learned = baseline_storage.fingerprint(connection)
         if learned != self._learned:
             self.detection.set_knowledge(read_parts(connection))
