@@ -6,6 +6,8 @@ from datetime import datetime
 
 import numpy as np
 
+from alerts.casebook import Casebook
+from alerts.causes import load_causes
 from alerts.detectors import rate, silence, threshold
 from alerts.inventory import Inventory, build_inventory
 from alerts.reconciliation import Key, reconcile
@@ -45,6 +47,7 @@ class Watch:
         self.rules: dict[str, Threshold | Rate | Silence] = {rule.id: rule for rule in rules}
         self.catalogue = catalogue
         self.window = Window(np.empty(0, np.int32), window_s)
+        self._casebook = Casebook(load_causes())
         self._inventory: Inventory | None = None
         self._fingerprint: tuple[str, ...] = ()
         self._filled = False
@@ -62,6 +65,7 @@ class Watch:
         with storage_errors(), connection.transaction():
             raised = alert_storage.raise_alerts(connection, plan.openings, now)
             changed = alert_storage.change_alerts(connection, plan.changes, now)
+            self._casebook.update(connection, now)
         return TickReport(len(findings), raised, changed, len(inventory.sensor_ids))
 
     def _read_inventory(self, connection: Connection) -> Inventory:
