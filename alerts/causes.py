@@ -72,7 +72,10 @@ class Sign(Match, frozen=True, kw_only=True):
 
 class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A hypothesis. Two alerts that it explains are one event where they began within ``within_s`` and are at most
-    ``apart_m`` apart in any networks, or joined by pipes and at most ``joined_m`` apart, or ``hops`` pipes apart."""
+    ``apart_m`` apart in any networks, or joined by pipes and at most ``joined_m`` apart, or ``hops`` pipes apart.
+
+    With ``along`` it spreads in that network alone: two are joined by its pipes, or one of them is in it.
+    """
 
     id: str
     title: Text
@@ -81,6 +84,7 @@ class Cause(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     apart_m: float = 0
     joined_m: float = 0
     hops: int = 0
+    along: str = ""
     explains: tuple[Match, ...]
     signs: tuple[Sign, ...] = ()
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.causes import Cause, Member, Sorted, rank
-from alerts.proximity import Floats, Groups, join_in_time, join_near, plane
+from alerts.proximity import Floats, Groups, join_across, join_in_time, join_near, plane
 from alerts.topology import Topology
 from lifeline.model import JsonObject, Level
 from lifeline.storage.incidents import Change, OpenIncident, Opening
@@ -40,6 +40,10 @@ def group(members: Sequence[Member], causes: Sequence[Cause], topology: Topology
     alike = Sorted(members)
     for cause in causes:
         covered = [place for place in alike.where(cause.covers) if members[place].open]
+        if cause.along:
+            others = [place for place in covered if members[place].network != cause.along]
+            covered = [place for place in covered if members[place].network == cause.along]
+            join_across(groups, covered, others, x, y, at, cause.apart_m, cause.within_s)
         join_near(groups, covered, x, y, at, cause.apart_m, cause.within_s)
         if cause.joined_m:
             for part in _by(covered, {place: topology.component(members[place].asset_id) for place in covered}):

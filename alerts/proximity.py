@@ -95,6 +95,31 @@ def join_near(
                         groups.join(run[0], other[0])
 
 
+def join_across(
+    groups: Groups,
+    some: Sequence[int],
+    others: Sequence[int],
+    x: Floats,
+    y: Floats,
+    at: Floats,
+    reach_m: float,
+    within_s: float,
+) -> None:
+    """Join each of some with every one of the others that is near it; two of one kind only by way of the other kind."""
+    cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for member in others:
+        if reach_m > 0 and np.isfinite(x[member]) and np.isfinite(y[member]):
+            cells[int(x[member] // reach_m), int(y[member] // reach_m)].append(member)
+    for member in some if cells else ():
+        if np.isfinite(x[member]) and np.isfinite(y[member]):
+            column, row = int(x[member] // reach_m), int(y[member] // reach_m)
+            near = [each for dx in (-1, 0, 1) for dy in (-1, 0, 1) for each in cells.get((column + dx, row + dy), ())]
+            there = np.array(near, int)
+            close = np.hypot(x[member] - x[there], y[member] - y[there]) <= reach_m
+            for other in there[close & (np.abs(at[member] - at[there]) <= within_s)].tolist():
+                groups.join(member, other)
+
+
 def _touch(
     run: Sequence[int], other: Sequence[int], x: Floats, y: Floats, at: Floats, reach_m: float, within_s: float
 ) -> bool:

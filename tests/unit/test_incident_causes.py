@@ -13,7 +13,7 @@ from alerts.proximity import Groups, distance_to, plane
 from alerts.rules import load_rules
 from lifeline.catalogue import shipped_catalogue
 from lifeline.errors import CatalogueError
-from lifeline.model import AlertKind, AssetKind, JsonObject, Level
+from lifeline.model import AlertKind, AssetKind, JsonObject
 from tests.unit.test_incidents import alarms, alert, burst, storm
 
 CAUSES = load_causes()
@@ -44,9 +44,6 @@ def test_methane_in_a_drainage_chamber_beside_a_gas_pipe_is_a_leak_and_says_so()
 def test_methane_in_a_drainage_chamber_far_from_gas_pipes_is_biogas_where_h2s_is_with_it() -> None:
     found = likeliest(drainage("methane.level"), drainage("h2s.level", 2))
     assert (found["cause"], found["cross_network"]) == ("biogas", False)
-    assert (
-        likeliest(drainage("methane.level", neighbours=(PIPE._replace(distance_m=40.0),)))["cause"] != "biogas" or True
-    )
 
 
 def test_a_pipe_too_far_away_is_no_sign() -> None:
@@ -123,9 +120,10 @@ def test_shares_add_up_and_fall_and_name_only_alerts_that_are_there(members: lis
 
 
 def test_a_cause_that_explains_half_falls_behind_one_that_explains_all() -> None:
-    whole = rank(CAUSES, [alert(1, "pressure.fall", network="water"), alert(2, "turbidity.high", network="water")])
-    assert whole[0]["cause"] == "burst"
-    assert whole[0]["explains"] == 2
+    ranked = rank(CAUSES, [alert(1, "pressure.fall", network="water"), alert(2, "turbidity.high", network="water")])
+    explained = {each["cause"]: each["explains"] for each in ranked}
+    assert ranked[0]["cause"] == "burst"
+    assert (explained["burst"], explained["water_quality"]) == (2, 1)
 
 
 def test_three_places_are_places_and_not_three_alerts_of_one() -> None:
@@ -234,7 +232,3 @@ def test_groups_do_not_depend_on_the_order_of_the_joins(joins: list[tuple[int, i
     assert list(one) == list(other)
     assert sum(map(len, one)) == 31
     assert all(one.find(group[0]) == group[0] == min(group) for group in one)
-
-
-def test_levels_of_the_model_are_what_causes_carry() -> None:
-    assert likeliest(alert(1, level=Level.RED))["share"] <= 1

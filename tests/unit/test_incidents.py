@@ -187,9 +187,12 @@ def one_event(a: Member, b: Member, cause: object, topology: Topology) -> bool:
         return True
     if None in (a.longitude, b.longitude):
         return False
+    if cause.along and cause.along not in (a.network, b.network):
+        return False
     x, y = plane(np.array([a.longitude, b.longitude]), np.array([a.latitude, b.latitude]), topology.latitude)
     apart = float(np.hypot(x[0] - x[1], y[0] - y[1]))
-    joined = topology.component(a.asset_id) == topology.component(b.asset_id) != -1
+    spreads = not cause.along or a.network == b.network == cause.along
+    joined = spreads and topology.component(a.asset_id) == topology.component(b.asset_id) != -1
     return bool(0 < cause.apart_m >= apart) or bool(joined and 0 < cause.joined_m >= apart)
 
 
