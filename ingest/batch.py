@@ -13,8 +13,8 @@ class Batch:
 
     ``redelivered`` and ``retained`` hold places; ``cut`` maps the place of a message that was too large to its length.
     ``suspect``: among the first messages after a reconnection, where the broker repeats what it has no answer to, and
-    after a crash of its own without the DUP mark. ``born`` is the monotonic time of the first message. ``done`` is set
-    once everything is committed.
+    after a crash of its own without the DUP mark. ``born`` and ``handed_over`` are monotonic times of the first message
+    and of the hand-over to a writer. ``done`` is set once everything is committed.
     """
 
     connection: int
@@ -27,6 +27,7 @@ class Batch:
     suspect: bool = False
     size: int = 0
     born: float = 0.0
+    handed_over: float = 0.0
     received_at: datetime = EPOCH
     done: Event = field(default_factory=Event)
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import charts, robust
+from alerts.detectors import charts, robust, rolling
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -39,6 +39,8 @@ INPUT_NOISE = 0.1
 RESIDUAL_FLOOR = 0.05
 """Share of a sensor's spread below which a residual is not told from the instrument's accuracy (default)."""
 SIGMAS, QUANTILE = 5.0, 0.999
+SPIKE_PASSES, SPIKE_SHARE = 2, 0.01
+"""Single wild samples are left out of what is learned, unless more than this share of a sensor's are (default)."""
 FOLDS = 5
 CYCLE_HARMONICS = 3
 MIN_CYCLE_DAYS = 3.0
@@ -81,8 +83,20 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
     """Model of (time, sensor) readings of a clean period; set readings that must not teach to NaN before.
 
     `times` epoch seconds (time,), ascending; `resolution` (sensor,). A sensor with fewer than MIN_ROWS readings, or
-    that never moved and has no resolution, is not judged and says NaN.
+    that never moved and has no resolution, is not judged and says NaN. Spikes of a single sample are left out: they are
+    the instrument's, and would widen every limit (two passes; the second learns from what is left).
     """
+    for _ in range(SPIKE_PASSES):
+        model, residual, floor = _learn(values, times, resolution)
+        spikes = _spikes(residual, floor)
+        if not spikes.any():
+            return model
+        values = np.where(spikes, np.nan, values)
+    return _learn(values, times, resolution)[0]
+
+
+def _learn(values: Floats, times: Floats, resolution: Floats | float) -> tuple[Model, Floats, Floats]:
+    """The model, its residuals out of sample, and their floor."""
     centre, scale = _standard(values, resolution)
     days = (times[-1] - times[0]) / _DAY_S if len(times) else 0.0
     harmonics = CYCLE_HARMONICS if days >= MIN_CYCLE_DAYS else 0
@@ -95,7 +109,7 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
     explained = 1 - np.divide(np.nansum(regressed**2, axis=0), power, out=np.ones_like(power), where=power > 0)
     residual = np.where(explained > 0, regressed, alone)
     floor = np.maximum(RESIDUAL_FLOOR, np.broadcast_to(resolution, scale.shape) / scale)
-    return Model(
+    model = Model(
         centre=centre,
         scale=scale,
         precision=_inverse(_moments(inputs), noise),
@@ -104,6 +118,23 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
         limit_ewma=_limit(charts.ewma(residual), floor * charts.ewma_spread()),
         harmonics=harmonics,
     )
+    return model, residual, floor
+
+
+def _spikes(residual: Floats, floor: Floats) -> Bools:
+    """Single samples beyond twice SIGMAS, the furthest off of their row, between samples that are within SIGMAS.
+
+    Where they are frequent they are how the sensor reports, and none is a fault.
+    """
+    size = np.abs(residual)
+    ratio = np.nan_to_num(size / (SIGMAS * np.maximum(robust.MAD_TO_SIGMA * robust.median(size), floor)))
+    calm = np.ones((len(ratio) + 2, ratio.shape[1]), dtype=bool)
+    calm[1:-1] = ratio < 1
+    furthest = ratio >= ratio.max(axis=1, keepdims=True, initial=0.0)
+    single: Bools = (ratio > 2) & furthest & calm[:-2] & calm[2:]
+    rare = single.sum(axis=0) <= SPIKE_SHARE * np.sum(~np.isnan(residual), axis=0)
+    kept: Bools = single & rare
+    return kept
 
 
 def judge(model: Model, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
@@ -125,10 +156,13 @@ def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floa
         scale[columns] = model.scale
         limit[columns] = model.limit * model.scale
         limit_ewma[columns] = model.limit_ewma * model.scale
-    begin = None if ewma_start is None else np.nan_to_num(ewma_start)
-    smoothed = charts.ewma(raw, start=begin)
-    smoothed[:, np.isnan(scale)] = np.nan
-    score = np.maximum(_sudden(raw / limit), np.abs(smoothed) / limit_ewma)
+    begin = np.zeros(sensors) if ewma_start is None else np.nan_to_num(ewma_start)
+    score, smoothed = np.empty(values.shape), np.empty(values.shape)
+    for left in range(0, sensors, rolling.BLOCK):
+        part = slice(left, left + rolling.BLOCK)
+        smoothed[:, part] = np.where(np.isnan(scale[part]), np.nan, charts.ewma(raw[:, part], start=begin[part]))
+        lasting = np.abs(smoothed[:, part]) / limit_ewma[part]
+        score[:, part] = np.maximum(_sudden(raw[:, part] / limit[part]), lasting)
     return Judgement(score, raw, smoothed, values - raw)
 
 

@@ -183,3 +183,21 @@ def test_a_sensor_alone_is_judged_by_its_own_daily_cycle():
     assert alarms(model, fresh, times[96 * 14 :]).mean() < 0.01
     fresh[300:, 0] += 4
     assert (residual.judge(model, fresh, times[96 * 14 :]).score[320:, 0] > 1).mean() > 0.9
+
+
+def test_rare_spikes_in_the_history_do_not_widen_the_limits():
+    values, times = network(3000)
+    spiked = values.copy()
+    places = np.random.default_rng(6).random(values.shape) < 0.002
+    spiked[places] += 50 * np.std(values)
+    clean, taught = residual.learn(values, times), residual.learn(spiked, times)
+    np.testing.assert_allclose(taught.limit[:8], clean.limit[:8], rtol=0.5)
+    np.testing.assert_allclose(taught.limit_ewma[:8], clean.limit_ewma[:8], rtol=0.5)
+
+
+def test_a_sensor_that_jumps_by_nature_keeps_limits_that_bear_it():
+    rng = np.random.default_rng(7)
+    values = np.where(rng.random((3000, 1)) < 0.05, 5.0, 0.0) + 0.1 * rng.normal(size=(3000, 1))
+    times = 1.7e9 + np.arange(3000.0)
+    model = residual.learn(values[:2000], times[:2000])
+    assert alarms(model, values[2000:], times[2000:]).mean() < 0.01
