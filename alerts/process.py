@@ -12,7 +12,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alerts import metrics
-from alerts.delivery import Courier
+from alerts.delivery import Courier, Style
 from alerts.rules import load_rules
 from alerts.tick import TickReport, Watch
 from lifeline.catalogue import load_catalogue
@@ -47,7 +47,13 @@ class Process:
             clock,
             timeout_s=settings.webhook_timeout_s,
             allowed=settings.webhook_allow,
-            public_url=settings.public_url,
+            style=Style(
+                settings.public_url.rstrip("/"),
+                settings.sender,
+                settings.message_status,
+                next(iter(settings.link_secret.get_secret_value().split()), ""),
+                timedelta(hours=settings.link_hours),
+            ),
         )
         self._leads, self._stopping = threading.Event(), threading.Event()
         self._watch: Watch | None = None
