@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import structlog
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
@@ -59,6 +60,7 @@ class Process:
         self._watch: Watch | None = None
         self._failures = 0
         self._not_before = clock()
+        self._ticked_at: datetime | None = None
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(6)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -76,6 +78,7 @@ class Process:
         ]
         for job, seconds in jobs:
             self._scheduler.add_job(job, "interval", seconds=seconds, next_run_time=self._clock(), id=job.__name__)
+        self._scheduler.add_listener(_count_failure, EVENT_JOB_ERROR)
         self._scheduler.start()
         _log.info("started", rules=len(self._rules), instance=self._instance)
 
@@ -99,6 +102,7 @@ class Process:
                 with metrics.TICK_SECONDS.time(), self._connection() as connection:
                     report = watch.tick(connection, now)
                     _count(connection, report, watch)
+                self._ticked_at = now
             self._failures = 0
             metrics.DATABASE_UP.set(1)
         except StorageError as error:
@@ -169,7 +173,8 @@ class Process:
         """Say that this process lives, leader or not."""
         try:
             with self._connection() as connection:
-                detail = {"leader": self._leads.is_set()}
+                ticked_at = self._ticked_at.isoformat() if self._ticked_at else None
+                detail = {"leader": self._leads.is_set(), "ticked_at": ticked_at}
                 health.beat(connection, "alerts", self._instance, self._clock(), detail)
         except StorageError as error:
             _log.debug("no heartbeat", error=str(error))
@@ -178,6 +183,12 @@ class Process:
     def _connection(self) -> Iterator[Connection]:
         with storage_errors(), self._pool.connection() as connection:
             yield connection
+
+
+def _count_failure(event: JobExecutionEvent) -> None:
+    """A job that raised what nobody expected: APScheduler logs it, and the next run tries again."""
+    if event.job_id == "tick":
+        metrics.TICKS.labels("failed").inc()
 
 
 def _count(connection: Connection, report: TickReport, watch: Watch) -> None:

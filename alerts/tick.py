@@ -21,6 +21,9 @@ from lifeline.storage.window import DeviceRow, States
 OVERLAP_S = 60.0
 """How much of a sensor's past is read again with what is new: readings may overtake each other by so much."""
 
+AHEAD_S = 600.0
+"""Clocks of devices may run fast by so much at the start: ingest takes nothing from further ahead."""
+
 FILL_STEP_S = 300.0
 """The window is filled in stretches of this length, so that a start needs little more memory than a tick."""
 
@@ -73,9 +76,9 @@ class Watch:
     def _read_readings(self, connection: Connection, states: States, now: float) -> None:
         """Bring the window up to date: everything at the start, then the sensors of which something came."""
         if not self._filled:
-            low = self.window.floor(now)
-            while low < now:
-                high = min(low + FILL_STEP_S, now)
+            low, end = self.window.floor(now), now + AHEAD_S
+            while low < end:
+                high = min(low + FILL_STEP_S, end)
                 self._merge(window_storage.readings_between(connection, low, high), now)
                 low = high
             self._filled = True

@@ -1,5 +1,6 @@
 """``python -m api``: serves the API and the operations page until SIGTERM or SIGINT."""
 
+import signal
 import sys
 from datetime import UTC, datetime
 from types import FrameType
@@ -21,9 +22,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._live = live
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        # uvicorn's own handler would raise the signal again at the end, and an orderly stop would not exit with 0.
         self._live.close()
-        super().handle_exit(sig, frame)
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
 
 def main() -> int:

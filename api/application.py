@@ -14,14 +14,14 @@ from api.heartbeat import Heartbeat
 from api.keeper import MapKeeper
 from api.live import Broadcaster
 from api.page import page_router, read_page
-from api.shield import Shield
+from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 POOL_SIZE = 8
-LARGEST_BODY = 65_536
-"""Bytes; an acknowledgement with the longest note takes about 8,000."""
+POOL_TIMEOUT_S = 3.0
+"""With the database away a request is refused after so long."""
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
@@ -31,7 +31,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE)
+        pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE, timeout_s=POOL_TIMEOUT_S)
         broadcaster: Broadcaster = app.state.live
         broadcaster.open()
         keeper = MapKeeper(dsn, pool, catalogue, broadcaster, clock)

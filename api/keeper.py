@@ -18,9 +18,12 @@ from api.problems import ProblemError
 from api.riskmap import RiskMap
 from lifeline.catalogue import Catalogue
 from lifeline.storage import changes
+from lifeline.storage import riskmap as rows
 from lifeline.storage.database import Pool, borrow
 
 TIME_LIMIT_S = 10.0
+LONGEST_REST_S = 2.0
+"""After a drawing it rests as long as that took, and no longer than this."""
 LATE_S = 3 * TIME_LIMIT_S
 READINGS_S = 2.0
 """Readings alone can only change what is covered: they have the map drawn no more often than this."""
@@ -81,6 +84,7 @@ class MapKeeper:
         anew = before is None or bool(what & {"inventory", "risk"})
         started = time.perf_counter()
         with borrow(self._pool) as connection:
+            rows.one_moment(connection)
             base = ground.load(connection, self._catalogue) if anew or before is None else before.ground
             alerts, newest = riskmap.read(connection)
         drawn = riskmap.build(base, alerts, newest, now, before)
@@ -114,7 +118,7 @@ class MapKeeper:
                 self._stop.wait(1)
                 continue  # what was pending is still to be drawn
             self._drawn_at = time.monotonic()
-            rest_s = self._drawn_at - started  # as long idle as busy: requests need the processor too
+            rest_s = min(self._drawn_at - started, LONGEST_REST_S)  # requests need the processor too
             pending = self._take(rest_s)
 
     def _take(self, rest_s: float) -> frozenset[str]:

@@ -22,7 +22,7 @@ from ingest.inventory import InventoryKeeper
 from ingest.metrics import Metrics
 from ingest.writer import Shared, Writer
 from lifeline.catalogue import load_catalogue
-from lifeline.errors import LifelineError, StorageError
+from lifeline.errors import ConfigurationError, LifelineError, StorageError
 from lifeline.log import configure_logging
 from lifeline.settings import Settings, load_settings
 from lifeline.storage import ingest as storage
@@ -70,10 +70,7 @@ class Ingest:
         """Read and write until told to stop, then drain."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        if self._settings.ingest_metrics_port:
-            start_http_server(
-                self._settings.ingest_metrics_port, self._settings.metrics_host, registry=self._metrics.registry
-            )
+        self._serve_metrics()
         subscriptions = self._prepare()
         if subscriptions is None:
             return
@@ -90,6 +87,16 @@ class Ingest:
         while not self._stopping.is_set():
             consumer.step()
         self._drain(consumer)
+
+    def _serve_metrics(self) -> None:
+        host, port = self._settings.metrics_host, self._settings.ingest_metrics_port
+        if not port:
+            return
+        try:
+            start_http_server(port, host, registry=self._metrics.registry)
+        except OSError as error:
+            message = f"metrics cannot be served on {host}:{port}: {error.strerror}; set LIFELINE_INGEST_METRICS_PORT"
+            raise ConfigurationError(message) from error
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping.set()

@@ -12,7 +12,9 @@ class Batch:
     """Messages of one connection, in order; ``mids`` holds 0 for those that need no acknowledgement (QoS 0).
 
     ``redelivered`` and ``retained`` hold places; ``cut`` maps the place of a message that was too large to its length.
-    ``born`` is the monotonic time of the first message. ``done`` is set once everything is committed.
+    ``suspect``: among the first messages after a reconnection, where the broker repeats what it has no answer to, and
+    after a crash of its own without the DUP mark. ``born`` and ``handed_over`` are monotonic times of the first message
+    and of the hand-over to a writer. ``done`` is set once everything is committed.
     """
 
     connection: int
@@ -22,8 +24,10 @@ class Batch:
     redelivered: set[int] = field(default_factory=set)
     retained: set[int] = field(default_factory=set)
     cut: dict[int, int] = field(default_factory=dict)
+    suspect: bool = False
     size: int = 0
     born: float = 0.0
+    handed_over: float = 0.0
     received_at: datetime = EPOCH
     done: Event = field(default_factory=Event)
 
@@ -40,6 +44,7 @@ class Batch:
             redelivered={place - start for place in self.redelivered if start <= place < stop},
             retained={place - start for place in self.retained if start <= place < stop},
             cut={place - start: size for place, size in self.cut.items() if start <= place < stop},
+            suspect=self.suspect,
             received_at=self.received_at,
         )
 

@@ -24,12 +24,13 @@ _DETAIL, _NAME = 500, 200
 class Changes:
     """What is to be written: the good readings and the newest of each sensor, and everything beside them.
 
-    ``repeated`` counts readings that were in the batch twice.
+    ``repeated`` counts readings that were in the batch twice; ``rejected`` all bad ones, ``rejects`` has each once.
     """
 
     readings: Readings
     newest: Readings
     repeated: int
+    rejected: int
     rejects: list[Quarantined]
     unknown: list[Unknown]
     seen: Sightings
@@ -50,6 +51,7 @@ def changes_of(
         readings=checked.readings,
         newest=checked.newest,
         repeated=checked.repeated,
+        rejected=len(checked.rejects),
         rejects=quarantined(batch, checked.rejects),
         unknown=checked.unknown,
         seen=sightings(batch, decoded, devices, inventory, seen, now.timestamp()),
@@ -62,27 +64,32 @@ def refused(batch: Batch, detail: str) -> Changes:
     none = np.empty(0, dtype=np.int64)
     nothing = Readings(none, none, np.empty(0), np.empty(0, dtype=np.int16))
     rejects = quarantined(batch, [Reject(0, Reason.UNPARSABLE, detail)])
-    return Changes(nothing, nothing, 0, rejects, [], Sightings(none, none, none, none, redelivered=False), [])
+    return Changes(nothing, nothing, 0, 1, rejects, [], Sightings(none, none, none, none, redelivered=False), [])
 
 
 def quarantined(batch: Batch, rejects: list[Reject]) -> list[Quarantined]:
-    """The first bad reading of a message keeps the message's bytes, the others of the same message only themselves:
-    a pack of a thousand bad readings must not be kept a thousand times."""
+    """One row a reject, but what is looked up by its digest only once.
+
+    The first bad reading of a message keeps the message's bytes, the others of the same message only themselves: a pack
+    of a thousand bad readings must not be kept a thousand times.
+    """
     whole: set[int] = set()
+    digests: set[bytes] = set()
     rows = []
     for reject in rejects:
-        payload = batch.payloads[reject.message]
-        if reject.message in whole:
-            payload = _alone(reject)
+        row = _row(batch, reject, _alone(reject) if reject.message in whole else batch.payloads[reject.message])
         whole.add(reject.message)
-        rows.append(_row(batch, reject, payload))
+        if not (row.look_up and row.digest in digests):
+            rows.append(row)
+        digests.add(row.digest)
     return rows
 
 
 def _row(batch: Batch, reject: Reject, payload: bytes) -> Quarantined:
     topic = batch.topics[reject.message]
     digest = blake2b(digest_size=16)
-    for part in (topic, batch.payloads[reject.message], (reject.channel or "").encode(errors="replace")):
+    channel, ts = (reject.channel or "").encode(errors="replace"), str(reject.ts).encode()
+    for part in (topic, batch.payloads[reject.message], channel, ts):
         digest.update(len(part).to_bytes(8, "big") + part)
     return Quarantined(
         topic=_text(topic.decode(errors="replace"), 1000),
@@ -92,8 +99,12 @@ def _row(batch: Batch, reject: Reject, payload: bytes) -> Quarantined:
         channel=None if reject.channel is None else _text(reject.channel, _NAME),
         reading_ts=None if reject.ts is None else _moment(reject.ts),
         digest=digest.digest(),
-        # a retained status comes again with every subscription
-        redelivered=reject.message in batch.redelivered or topic.endswith(b"/status"),
+        # A reading with a time is the same reading whenever it comes. Bytes that say nothing may rightly come twice,
+        # unless the broker repeats them; a retained status comes again with every subscription.
+        look_up=reject.ts is not None
+        or batch.suspect
+        or reject.message in batch.redelivered
+        or topic.endswith(b"/status"),
     )
 
 

@@ -33,7 +33,7 @@ _NOT_FINITE = {"nan", "inf", "-inf", "+inf", "infinity", "-infinity", "+infinity
 
 _Time = Annotated[datetime, Meta(tz=True)]
 _Milliseconds = Annotated[int, Meta(ge=-(10**18), le=10**18)]
-_Sequence = Annotated[int, Meta(ge=0, le=2**62)]
+_Sequence = Annotated[int, Meta(ge=-1, le=2**62)]
 
 
 class Item(msgspec.Struct, gc=False):
@@ -41,7 +41,7 @@ class Item(msgspec.Struct, gc=False):
 
     ts: _Time | _Milliseconds | float | None = None
     v: dict[str, float] | float | None = None
-    seq: _Sequence | None = None
+    seq: _Sequence = NO_SEQ
     backlog: bool = False
 
 
@@ -100,7 +100,9 @@ class _Loose:
 
 def decode(batch: Batch) -> Decoded:
     """Never raises on any bytes: each message ends as readings, as rejects, as both, or as a status."""
-    statuses = [place for place, topic in enumerate(batch.topics) if topic.endswith(b"/status")]
+    statuses: list[int] = []
+    if b"/status" in b"\n".join(batch.topics):  # a sixth of the time of asking each
+        statuses = [place for place, topic in enumerate(batch.topics) if topic.endswith(b"/status")]
     aside = {*statuses, *batch.cut}
     places = [place for place in range(len(batch)) if place not in aside] if aside else None
     payloads = batch.payloads if places is None else [batch.payloads[place] for place in places]
@@ -167,7 +169,7 @@ def _sorted_out(found: list[Any]) -> tuple[list[Item], Int64s, list[int]]:
 def _columns(items: list[Item], owner: Int64s, loose: _Loose) -> Decoded:
     values: list[dict[str, float]] = list(map(_v, items))
     counts = np.fromiter(map(len, values), np.int64, len(values))
-    seq = np.array([NO_SEQ if n is None else n for n in map(_seq, items)], dtype=np.int64)
+    seq = np.fromiter(map(_seq, items), np.int64, len(items))
     numbered = seq >= 0
     channel = list(chain.from_iterable(values))
     value = np.fromiter(chain.from_iterable(map(dict.values, values)), np.float64, len(channel))

@@ -156,7 +156,7 @@ class Writer(threading.Thread):
         elif good:
             storage.copy_readings(connection, changes.readings)
         kept = Counter(storage.quarantine(connection, changes.rejects, now) if changes.rejects else [])
-        counts = _counts(good, stored, changes.repeated, len(changes.rejects), kept.total())
+        counts = _counts(good, stored, changes.repeated, changes.rejected, kept.total())
         with storage_errors(), connection.pipeline():
             self._store_rest(connection, batch, changes, counts, now)
         with storage_errors():

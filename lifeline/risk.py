@@ -123,7 +123,7 @@ def standing(inventory: Inventory) -> Standing:
 
 
 def parts(inventory: Inventory, risk: Standing) -> list[list[JsonObject]]:
-    """Each asset's standing score as its parts, as stored: what was known (``value``, None: not known) and its points."""
+    """Each asset's standing score as its parts, as stored: what was known (``value``; None: nothing) and its points."""
     known = [
         [MEAN_BREAKS_PER_KM_YEAR] * len(inventory),
         list(inventory.material),

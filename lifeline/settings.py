@@ -70,8 +70,13 @@ class Settings(BaseSettings):
     )
     ingest_fast_reader: bool = Field(True, description="false: stock paho reads the socket.")
     ingest_batch_messages: int = Field(20_000, ge=1, le=65_535, description="Messages in a batch at most.")
-    ingest_batch_age_ms: int = Field(200, ge=1, le=60_000, description="Age at which a batch is flushed.")
-    ingest_idle_ms: int = Field(5, ge=0, le=10_000, description="Flush when nothing came for so long.")
+    ingest_batch_age_ms: int = Field(200, ge=1, le=60_000, description="Age at which a batch goes to another writer.")
+    ingest_idle_ms: int = Field(
+        5,
+        ge=0,
+        le=10_000,
+        description="A batch gathers so long at least while no writer is at work; longer when the database is busy.",
+    )
     ingest_max_pending: int = Field(
         60_000,
         ge=1,

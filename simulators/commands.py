@@ -1,5 +1,6 @@
 """The simulators' command line."""
 
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -55,6 +56,8 @@ def run(
     try:
         settings = load_settings()
         configure_logging("simulators", settings)
+        for chatty in ("pandapower", "pandapipes", "wntr", "matplotlib"):
+            logging.getLogger(chatty).setLevel(logging.ERROR)
         service = Service(settings, seed, load_scenario(scenario), truth)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())

@@ -1,6 +1,7 @@
 """A gateway: one MQTT 5 client with a last will, and the buffer in which readings wait while it has no connection."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -124,13 +125,12 @@ class Gateway:
 
     def drain(self, timeout_s: float, stop: threading.Event | None = None) -> bool:
         """Wait until the broker has everything; False after ``timeout_s`` or when ``stop`` is set."""
-        waited = 0.0
+        end = time.monotonic() + timeout_s
         with self._turn:
             while self._waiting or self._in_flight or self._sending:
-                if waited >= timeout_s or (stop is not None and stop.is_set()):
+                if time.monotonic() >= end or (stop is not None and stop.is_set()):
                     return False
                 self._turn.wait(PATIENCE_S)
-                waited += PATIENCE_S
         return True
 
     def wait_connected(self, timeout_s: float) -> bool:

@@ -66,7 +66,12 @@ class Service:
         while time <= self._now() and not self.stop.is_set():
             times = [time + step * HISTORY_STEP_S for step in range(CHUNK_STEPS)]
             times = [moment for moment in times if moment <= self._now()]
-            readings += self._fleet.recall(times, [world.at(moment) for moment in times])
+            rows = []
+            for moment in times:
+                if self.stop.is_set():
+                    return
+                rows.append(world.at(moment))
+            readings += self._fleet.recall(times, rows)
             time = times[-1] + HISTORY_STEP_S
             done = min(100, round(100 * (time - start) / HISTORY_STEP_S / steps))
             log.info("history", percent=done, readings=readings, seconds=round(clock.monotonic() - begun, 1))

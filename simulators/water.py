@@ -20,7 +20,9 @@ YEARS_S = 10 * 366 * 86_400
 # EPANET's codes, from its toolkit header epanet2_enums.h.
 EMITTER, PRESSURE, QUALITY, DEMAND = 3, 11, 12, 9
 FLOW = 8
-HYDRAULIC_STEP, QUALITY_STEP = 1, 2
+HYDRAULIC_STEP = 1
+MENDED = 1e-4
+"""Emitter coefficient of a pipe that was mended: at 0 EPANET 2.2 keeps reporting the leak's last flow as demand."""
 
 
 def middle(pipe: str) -> str:
@@ -153,7 +155,7 @@ class WaterEngine:
         if effect != "burst" or asset not in self._pipes:
             raise KeyError(f"water has no {effect!r} at {asset!r}")
         joint = self._epanet.ENgetnodeindex(middle(asset))
-        self._epanet.ENsetnodevalue(joint, EMITTER, emitter_coefficient(amount) if amount else 0.0)
+        self._epanet.ENsetnodevalue(joint, EMITTER, max(emitter_coefficient(amount), MENDED))
 
     def close(self) -> None:
         self._epanet.ENclose()

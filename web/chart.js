@@ -47,7 +47,7 @@ export class Chart {
         { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => number(tick)) },
       ],
       series: [
-        { label: "", value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString([], { hour12: false })) },
+        { label: t("time"), value: (_, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString([], { hour12: false })) },
         line, ...(banded ? [edge("↑"), edge("↓")] : []),
       ],
       bands: banded ? [{ series: [2, 3], fill: themed("--accent-faint") }] : [],

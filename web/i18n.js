@@ -6,7 +6,7 @@ const WORDS = {
   zh: {
     all: "全部", risk_alerts: "风险预警", maintenance_alerts: "设备维护", cells: "网格", pipes: "管线", sensors: "监测点",
     alerts: "预警", layers: "图层", legend: "风险等级", unknown: "未知", unknown_hint: "无数据,不代表安全",
-    data_as_of: "数据截至", live: "实时", connecting: "连接中", lost: "连接中断",
+    data_as_of: "数据截至", live: "实时", time: "时间", connecting: "连接中", lost: "连接中断",
     stale_stream: "与服务器的实时连接已中断,正在重连。页面显示的是 {time} 的情况。",
     stale_data: "最近一次监测数据为 {time}({age}前)。地图可能已过时。",
     error_network: "无法连接服务器", error_refused: "密钥无效或已过期,请重新登录", error_server: "服务器出错:{detail}",
@@ -33,7 +33,7 @@ const WORDS = {
   en: {
     all: "All", risk_alerts: "Risk", maintenance_alerts: "Maintenance", cells: "Cells", pipes: "Pipes", sensors: "Sensors",
     alerts: "Alerts", layers: "Layers", legend: "Level of risk", unknown: "Unknown", unknown_hint: "No data is not safe",
-    data_as_of: "Data as of", live: "Live", connecting: "Connecting", lost: "Connection lost",
+    data_as_of: "Data as of", live: "Live", time: "Time", connecting: "Connecting", lost: "Connection lost",
     stale_stream: "The live connection is lost; trying again. The page shows {time}.",
     stale_data: "The newest reading is from {time}, {age} ago. The map may be out of date.",
     error_network: "The server cannot be reached", error_refused: "The key is not valid or has expired: sign in again", error_server: "The server failed: {detail}",

@@ -5,7 +5,9 @@ Topology tells the cause, per reach from an upstream to a downstream sensor:
   upstream high, downstream low, dry      -> blockage between them
   upstream high, downstream high, rain    -> capacity
   upstream high, downstream high, dry     -> inflow, or a pump that failed below
-High is above the 99th percentile of dry weather; low is below the median, the downstream having lost its flow.
+High is above the 99th percentile of dry weather. Low is not above halfway from the median to that percentile: a full
+blockage takes the downstream's flow, but a half-blocked pipe backs up until it passes the flow on, and its downstream
+is as on any day. The time for which it must hold lets a wave from above arrive below.
 """
 
 from dataclasses import dataclass
@@ -78,7 +80,7 @@ def detect(
     """
     up, down = reaches[:, 0], reaches[:, 1]
     high = level > usual.high + MARGIN_M
-    low = level < usual.median
+    low = level <= (usual.median + usual.high) / 2
     quiet = is_dry[:, up]
     cause = np.select(
         [high[:, up] & low[:, down] & quiet, high[:, up] & high[:, down] & ~quiet, high[:, up] & high[:, down]],

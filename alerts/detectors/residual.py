@@ -12,7 +12,8 @@ Four rules make it trustworthy on any set of sensors, and they hold no figure of
 - Where the neighbours explain nothing out of sample, the sensor stands on its own median.
 - Two charts, the residual itself (sudden) and its EWMA (small and lasting), each against a limit of its own:
   max(5 robust sigma, the 99.9 % quantile of the clean period), as a chart of autocorrelated residuals spreads wider
-  than the formula for independent ones says.
+  than the formula for independent ones says. One sample just beyond the limit is no alarm: two of three on the same
+  side are, or one beyond twice the limit (a runs rule, Western Electric 1956).
 
 Everything is indifferent to each sensor's zero and unit when `resolution` is scaled alike. A missing reading leaves the
 regression (P of the inputs that remain, per pattern of gaps), so that one dead sensor does not blind the group.
@@ -38,6 +39,8 @@ INPUT_NOISE = 0.1
 RESIDUAL_FLOOR = 0.05
 """Share of a sensor's spread below which a residual is not told from the instrument's accuracy (default)."""
 SIGMAS, QUANTILE = 5.0, 0.999
+SPIKE_PASSES, SPIKE_SHARE = 2, 0.01
+"""Single wild samples are left out of what is learned, unless more than this share of a sensor's are (default)."""
 FOLDS = 5
 CYCLE_HARMONICS = 3
 MIN_CYCLE_DAYS = 3.0
@@ -80,8 +83,20 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
     """Model of (time, sensor) readings of a clean period; set readings that must not teach to NaN before.
 
     `times` epoch seconds (time,), ascending; `resolution` (sensor,). A sensor with fewer than MIN_ROWS readings, or
-    that never moved and has no resolution, is not judged and says NaN.
+    that never moved and has no resolution, is not judged and says NaN. Spikes of a single sample are left out: they are
+    the instrument's, and would widen every limit (two passes; the second learns from what is left).
     """
+    for _ in range(SPIKE_PASSES):
+        model, residual, floor = _learn(values, times, resolution)
+        spikes = _spikes(residual, floor)
+        if not spikes.any():
+            return model
+        values = np.where(spikes, np.nan, values)
+    return _learn(values, times, resolution)[0]
+
+
+def _learn(values: Floats, times: Floats, resolution: Floats | float) -> tuple[Model, Floats, Floats]:
+    """The model, its residuals out of sample, and their floor."""
     centre, scale = _standard(values, resolution)
     days = (times[-1] - times[0]) / _DAY_S if len(times) else 0.0
     harmonics = CYCLE_HARMONICS if days >= MIN_CYCLE_DAYS else 0
@@ -94,7 +109,7 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
     explained = 1 - np.divide(np.nansum(regressed**2, axis=0), power, out=np.ones_like(power), where=power > 0)
     residual = np.where(explained > 0, regressed, alone)
     floor = np.maximum(RESIDUAL_FLOOR, np.broadcast_to(resolution, scale.shape) / scale)
-    return Model(
+    model = Model(
         centre=centre,
         scale=scale,
         precision=_inverse(_moments(inputs), noise),
@@ -103,12 +118,30 @@ def learn(values: Floats, times: Floats, resolution: Floats | float = 0.0) -> Mo
         limit_ewma=_limit(charts.ewma(residual), floor * charts.ewma_spread()),
         harmonics=harmonics,
     )
+    return model, residual, floor
+
+
+def _spikes(residual: Floats, floor: Floats) -> Bools:
+    """Single samples beyond twice SIGMAS, the furthest off of their row, between samples that are within SIGMAS.
+
+    Where they are frequent they are how the sensor reports, and none is a fault.
+    """
+    size = np.abs(residual)
+    ratio = np.nan_to_num(size / (SIGMAS * np.maximum(robust.MAD_TO_SIGMA * robust.median(size), floor)))
+    calm = np.ones((len(ratio) + 2, ratio.shape[1]), dtype=bool)
+    calm[1:-1] = ratio < 1
+    furthest = ratio >= ratio.max(axis=1, keepdims=True, initial=0.0)
+    single: Bools = (ratio > 2) & furthest & calm[:-2] & calm[2:]
+    rare = single.sum(axis=0) <= SPIKE_SHARE * np.sum(~np.isnan(residual), axis=0)
+    kept: Bools = single & rare
+    return kept
 
 
 def judge(model: Model, values: Floats, times: Floats, ewma_start: Floats | None = None) -> Judgement:
     """Score (time, sensor) readings of one group. An alarm is a score above 1, made an episode by `charts.episodes`.
 
-    `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`).
+    `ewma_start` (sensor,), in the sensor's unit, is the last row of the block before (`smoothed[-1]`). The rule of two
+    of three counts within the block: the first two rows of one that goes on from another may score lower.
     """
     return judge_groups([(np.arange(values.shape[1]), model)], values, times, ewma_start)
 
@@ -126,8 +159,17 @@ def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floa
     begin = None if ewma_start is None else np.nan_to_num(ewma_start)
     smoothed = charts.ewma(raw, start=begin)
     smoothed[:, np.isnan(scale)] = np.nan
-    score = np.maximum(np.abs(raw) / limit, np.abs(smoothed) / limit_ewma)
+    score = np.maximum(_sudden(raw / limit), np.abs(smoothed) / limit_ewma)
     return Judgement(score, raw, smoothed, values - raw)
+
+
+def _sudden(ratio: Floats) -> Floats:
+    """Two of three samples beyond the limit on the same side, or one beyond twice: max(|median of three|, |x| / 2)."""
+    known = np.nan_to_num(ratio)
+    before, earlier = np.zeros_like(known), np.zeros_like(known)
+    before[1:], earlier[2:] = known[:-1], known[:-2]
+    middle = np.maximum(np.minimum(before, earlier), np.minimum(np.maximum(before, earlier), known))
+    return np.where(np.isnan(ratio), np.nan, np.maximum(np.abs(middle), np.abs(known) / 2))
 
 
 def _standing(model: Model, values: Floats, times: Floats) -> Floats:

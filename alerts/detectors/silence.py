@@ -1,7 +1,8 @@
 """Silence of sensors, devices and gateways: one alert for one cause. Maintenance, never risk.
 
-With heard(x) the newest reading of a sensor, or of any sensor of a device, or of any device behind a gateway, and
-patience(x) the longest silence of the sensor, or the shortest of those of the device or gateway, x is
+With heard(x) the time at which a sensor's newest reading was measured or came, whichever is later (of a device: of
+any of its sensors; of a gateway: of any device behind it), and patience(x) the longest silence of the sensor, or the
+shortest of those of the device or gateway, x is
 
     dark         when  now - heard(x) > patience(x), or a device's last will says offline and nothing came since;
                  a gateway also when every device behind it is dark,
@@ -86,13 +87,16 @@ def listen(inventory: Inventory, states: States, rows: Sequence[DeviceRow], now:
 
 
 def _newest(inventory: Inventory, states: States, now: float) -> tuple[Seconds, Seconds]:
-    """By sensor: when its newest reading was measured (a clock that runs fast counts as now), and when it came."""
+    """By sensor: when it was heard, and when its newest reading came.
+
+    Heard is the later of measured and received: a device that brings what it stored, or whose clock is slow, speaks.
+    """
     heard = np.full(len(inventory.sensor_ids), -np.inf)
     received = heard.copy()
     column = np.searchsorted(inventory.sensor_ids, states.sensor_id)
     column = np.minimum(column, max(len(heard) - 1, 0))
     known = inventory.sensor_ids[column] == states.sensor_id if len(heard) else np.zeros(len(column), np.bool_)
-    heard[column[known]] = np.minimum(states.ts[known], now)
+    heard[column[known]] = np.minimum(np.maximum(states.ts[known], states.received_at[known]), now)
     received[column[known]] = states.received_at[known]
     return heard, received
 

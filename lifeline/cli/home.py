@@ -40,6 +40,7 @@ class Home:
         self.secrets = self.path / "secrets"
         self._lock = self.path / "lock"
         self._running = self.path / "running.json"
+        self._given: set[int] = set()
 
     @property
     def demo(self) -> "Home":
@@ -124,18 +125,26 @@ class Home:
         ``insist``: it was asked for by name, so ConfigurationError where it is taken.
         """
         kept = self.path / f"port.{name}"
-        if wanted == 0 or _is_free(wanted):
+        if wanted == 0:
+            return wanted
+        if self._may_give(wanted):
+            self._given.add(wanted)
             return wanted
         if insist:
             raise ConfigurationError(f"port {wanted} ({name}) is taken by another program")
         candidates = list(range(wanted + 1, wanted + 200))
         with contextlib.suppress(OSError, ValueError):
             candidates.insert(0, int(kept.read_text(encoding="utf-8")))
-        free: int | None = next((port for port in candidates if _is_free(port)), None)
+        free: int | None = next((port for port in candidates if self._may_give(port)), None)
         if free is None:
             raise ConfigurationError(f"no port from {wanted} to {wanted + 199} ({name}) is free")
         kept.write_text(f"{free}\n")
+        self._given.add(free)
         return free
+
+    def _may_give(self, port: int) -> bool:
+        """Free, and not promised to another process that has not bound it yet."""
+        return port not in self._given and _is_free(port)
 
     def remove(self) -> None:
         """Start over: everything below the home goes. The caller has made sure that nothing runs on it."""

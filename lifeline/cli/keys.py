@@ -7,6 +7,7 @@ import typer
 
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import out, say, table
+from lifeline.errors import ConflictError
 from lifeline.model import Role
 from lifeline.storage import keys
 
@@ -24,8 +25,11 @@ def add(
 ) -> None:
     """Make a key. It is shown this once and kept nowhere."""
     now = datetime.now(UTC)
-    with find(home).connection() as connection:
-        key = keys.create(connection, name, role, now, now + timedelta(days=days) if days else None)
+    try:
+        with find(home).connection() as connection:
+            key = keys.create(connection, name, role, now, now + timedelta(days=days) if days else None)
+    except ConflictError as error:
+        raise ConflictError(f"there is a key {name!r} already") from error
     say(key)
 
 

@@ -15,7 +15,7 @@ Pool = ConnectionPool[Connection]
 
 @contextmanager
 def storage_errors() -> Iterator[None]:
-    """Turn the driver's errors into StorageUnavailableError (try again), ConflictError, RejectedDataError, StorageError."""
+    """Turn the driver's errors into StorageUnavailableError (try again), Conflict-, RejectedData- or StorageError."""
     try:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:

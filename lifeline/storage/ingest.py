@@ -47,7 +47,7 @@ class Readings:
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """One row of ``quarantine``. ``redelivered``: it may be there already."""
+    """One row of ``quarantine``. ``look_up``: it may be there already."""
 
     topic: str
     payload: bytes
@@ -56,7 +56,7 @@ class Quarantined:
     channel: str | None
     reading_ts: datetime | None
     digest: bytes
-    redelivered: bool
+    look_up: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _columns(rows: Readings) -> dict[str, Column]:
 
 def quarantine(connection: Connection, rows: Sequence[Quarantined], received_at: datetime) -> list[str]:
     """Keeps the rows that are not kept yet and gives the reasons of those."""
-    names = ("topic", "payload", "reason", "detail", "channel", "reading_ts", "digest", "redelivered")
+    names = ("topic", "payload", "reason", "detail", "channel", "reading_ts", "digest", "look_up")
     values = {name: [getattr(row, name) for row in rows] for name in names}
     with storage_errors():
         kept = connection.execute(_SQL["quarantine"], {**values, "received_at": received_at})

@@ -71,6 +71,12 @@ class Newest:
     ts: NDArray[np.float64]
 
 
+def one_moment(connection: Connection) -> None:
+    """Begin a transaction in which every function here sees the same moment; it must be its first statement."""
+    with storage_errors():
+        connection.execute(_SQL["one_moment"])
+
+
 def assets(connection: Connection) -> list[AssetRow]:
     """Every asset in order of its id."""
     with storage_errors():

@@ -21,7 +21,7 @@ SIZES = (10_000, 30_000, 100_000)
 GROUP = 50
 LIMIT_S = 2.0
 TREES_OF = 20
-"""river takes most of an hour for 100,000 sensors: measured on so many and multiplied, as a model per sensor is linear."""
+"""river takes most of an hour for 100,000 sensors: measured on so many and multiplied, a model per sensor each."""
 
 BATADAL = tables.Mapping(
     DATA / "batadal",

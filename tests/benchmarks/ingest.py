@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -166,16 +167,17 @@ def block_of(number: int, sensors: int, size: int) -> Block:
 
 
 def latency(found: Bench, rate: float, seconds: float) -> tuple[float, float]:
-    """p50 and p99 in seconds from the time of sending to the first query that sees the reading; one message in 200 is looked at."""
+    """p50 and p99 in seconds from the time of sending to the first query that sees the reading; one in 200 is seen."""
     found.clear()
     seen: dict[float, float] = {}
     options = found.load(messages=int(rate * seconds), rate=rate, marker_every=200)
     with found.ingest(), psycopg.connect(found.database.dsn, autocommit=True) as connection:
         marker = connection.execute(
-            "SELECT sensor_id FROM sensor JOIN device USING (device_id) WHERE external_id = 'marker' AND channel = 'methane'"
+            "SELECT sensor_id FROM sensor JOIN device USING (device_id)"
+            " WHERE external_id = 'marker' AND channel = 'methane'"
         ).fetchone()
         load = start("publish", asdict(options))
-        last = psycopg.types.datetime.datetime.fromtimestamp(time.time() - 10, psycopg.types.datetime.timezone.utc)
+        last = datetime.fromtimestamp(time.time() - 10, UTC)
         while load.poll() is None:
             rows = connection.execute(
                 "SELECT ts FROM reading WHERE sensor_id = %s AND ts > %s", [marker[0] if marker else 0, last]
@@ -212,7 +214,7 @@ def state_upsert(found: Bench, sensors: int) -> float:
         connection.execute("TRUNCATE sensor_state")
         connection.execute("ALTER TABLE sensor_state DROP CONSTRAINT sensor_state_sensor_id_fkey")
     with storage.connect_writer(found.database.dsn) as connection:
-        now = psycopg.types.datetime.datetime.now(psycopg.types.datetime.timezone.utc)
+        now = datetime.now(UTC)
         for turn in range(3):
             started = time.perf_counter()
             for n in range(sensors // 20_000):
@@ -224,10 +226,48 @@ def state_upsert(found: Bench, sensors: int) -> float:
         return (time.perf_counter() - started) / sensors * 1e6
 
 
+def long_run(found: Bench, minutes: float = 10, rate: float = 3_000) -> list[Row]:
+    """Memory of the consumer while the database is away for one minute of ten."""
+    found.clear()
+    seconds = int(minutes * 60)
+    load = start("publish", asdict(found.load(messages=int(rate * seconds), rate=rate)))
+    memory: list[tuple[float, float]] = []
+    with found.ingest() as process:
+        began = time.time()
+        away = (began + seconds * 0.3, began + seconds * 0.4)
+        down = False
+        while load.poll() is None:
+            memory.append((time.time() - began, resident_mb(process.pid)))
+            if down != (away[0] <= time.time() < away[1]):
+                down = not down
+                (found.database.kill if down else found.database.start)()
+            time.sleep(0.5)
+        result(load, go=False)
+        with psycopg.connect(found.database.dsn, autocommit=True) as connection:
+            wait_for(lambda: account(connection)[0] >= rate * seconds, "all readings", 120)
+    total = books(found.database.dsn)
+    assert total["readings"] == rate * seconds, total
+    before = max(mb for at, mb in memory if at < seconds * 0.3)
+    after = float(np.median([mb for at, mb in memory if at > seconds * 0.8]))
+    peak = max(mb for _, mb in memory)
+    return [
+        Row(f"{minutes:g} minutes at {rate:,.0f}/s, largest memory before the outage", before, "MB"),
+        Row("largest memory at all", peak, "MB", "", None, "< 400", peak < 400),
+        Row("memory in the last fifth", after, "MB", "peak", after / peak, "<= 1.05 x peak", after <= 1.05 * peak),
+    ]
+
+
+def resident_mb(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4096 / 1e6
+
+
 def main() -> bool:
     """Prints the tables; False when a limit was missed."""
     with bench(durable=False) as found:
         good = print_rows("Ingest, broker with snapshots (durable=False)", measure(found))
+        if "--long" in sys.argv:
+            good = print_rows("Ingest, memory", long_run(found)) and good
     with bench(durable=True) as found:
         rows = one_reading(found, 100_000, "durable broker: ", limit=None)
         print_rows("Ingest, broker that writes each message to disk (durable=True)", rows)

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def connect(port: int, user: str, password: str, client_id: str, *, version: int
 
 @dataclass
 class Load:
-    """What to publish: ``messages`` over ``devices``, each with these channels, ``rate`` a second (0: as fast as it goes).
+    """What to publish: ``messages`` over ``devices``, each with these channels, ``rate`` a second (0: flat out).
 
     ``ts`` counts up from ``start_ms`` by one for each round of the devices, or is the time of sending with a rate.
     Every ``marker_every``-th message comes from the device ``marker``.
@@ -103,7 +104,7 @@ def run_publisher(load: Load) -> dict[str, Any]:
     if load.rate:
         return _at_a_rate(load, streams[0])
     blocks = []
-    for first, last in zip(shares, shares[1:], strict=False):
+    for first, last in pairwise(shares):
         packets = encode(load, first, last, load.start_ms)
         blocks.append(
             [(b"".join(packets[i : i + 250]), len(packets[i : i + 250])) for i in range(0, len(packets), 250)]

@@ -360,3 +360,12 @@ def test_it_beats_announces_and_accounts(city: City) -> None:
         assert json.loads(notice.payload) == {"what": "reading"}
         wait_for(lambda: city.rows("SELECT 1 FROM heartbeat WHERE process = 'ingest'"), "a heartbeat")
     assert city.rows("SELECT sensor_id, bucket <= now() FROM rollup_note") == [(0, True)]
+
+
+def test_a_metrics_port_that_is_taken_is_one_clear_line_and_status_1(city: City) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start_ingest(city.env(ingest_metrics_port=taken.getsockname()[1]), city.log)
+        assert process.wait(20) == 1
+    assert "set LIFELINE_INGEST_METRICS_PORT" in city.log.read_text()

@@ -271,3 +271,24 @@ def test_a_hundred_sensors_are_judged_each_by_itself() -> None:
     window = window_of(inventory, [(n, -5, 3.0 if n % 10 == 0 else 0.1) for n in range(1, 101)])
     found = threshold.detect(METHANE, window, inventory, CATALOGUE, {}, NOW)
     assert [finding.subject.id for finding in found] == list(range(10, 101, 10))
+
+
+FALL = rule("""detector = "rate"
+quantity = "pressure"
+when = "below"
+limits = { yellow = -2, orange = -5 }
+deadband = 1
+span_s = 120
+off_delay_s = 1200
+""")
+
+
+def test_a_burst_is_a_sudden_fall_and_a_slow_one_is_not() -> None:
+    burst = [(-60.0 * n, 30.0 if n < 3 else 36.0) for n in range(20)]
+    found = judge(FALL, burst, quantity="pressure")
+    assert found is not None
+    assert found.level is Level.YELLOW
+    assert found.evidence["peak"] == pytest.approx(-3, abs=0.01)
+    assert found.evidence["limit"] == -2
+    assert judge(FALL, [(-60.0 * n, 20 + 1.5 * n) for n in range(20)], quantity="pressure") is None
+    assert judge(FALL, [(-60.0 * n, 40.0 if n < 3 else 30.0) for n in range(20)], quantity="pressure") is None

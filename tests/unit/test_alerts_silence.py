@@ -26,6 +26,7 @@ class City:
 
     def __init__(self) -> None:
         self.ago: dict[int, float] = dict.fromkeys((21, 22, 31, 32, 41), 10.0)
+        self.measured_ago: dict[int, float] = {}
         self.gateways: dict[int, int | None] = {1: None, 2: 1, 3: 1, 4: None}
         self.status: dict[int, tuple[str, float]] = {}
         self.resting: set[int] = set()
@@ -46,9 +47,10 @@ class City:
         ]
         devices = [DeviceRow(device, gateway, *self._status(device)) for device, gateway in self.gateways.items()]
         heard = np.array(list(self.ago), np.int32)
-        ts = CLOCK - np.array(list(self.ago.values()))
+        received = CLOCK - np.array(list(self.ago.values()))
+        ts = CLOCK - np.array([self.measured_ago.get(sensor, ago) for sensor, ago in self.ago.items()])
         inventory = build_inventory(sensors, devices, shipped_catalogue())
-        ears = silence.listen(inventory, States(heard, ts, ts), devices, CLOCK)
+        ears = silence.listen(inventory, States(heard, ts, received), devices, CLOCK)
         held = held or {}
         found = [f for r in RULES.values() for f in silence.detect(r, ears[r.subject], held.get(r.id, {}), NOW)]
         return found, {rule.id: silence.suppressed(ears[rule.subject]) for rule in RULES.values()}
@@ -64,6 +66,12 @@ def who(found: list[Finding]) -> list[tuple[str, int]]:
 
 def test_who_speaks_is_not_silent() -> None:
     assert City().find()[0] == []
+
+
+def test_who_brings_what_it_stored_during_an_outage_is_not_silent() -> None:
+    city = City()
+    city.measured_ago = dict.fromkeys(city.ago, 5 * 86_400.0)
+    assert city.find()[0] == []
 
 
 def test_a_sensor_whose_device_goes_on_speaking_is_silent_alone() -> None:

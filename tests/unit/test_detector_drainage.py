@@ -46,6 +46,22 @@ def test_high_above_low_below_and_no_rain_is_a_blockage_after_four_hours():
     assert 4 * 12 <= first - cut <= 6 * 12
 
 
+def test_a_half_blocked_sewer_that_passes_its_flow_on_is_found_within_a_day():
+    level, fallen, times = sewer(4, seed=2, storms=0)
+    level[400:, 0] += 0.2
+    found = judged(level, fallen, times)
+    first = np.flatnonzero(found.confirmed[:, 0] & (found.cause[:, 0] == Cause.BLOCKAGE))[0]
+    assert 400 < first < 400 + 288
+
+
+def test_a_wave_from_above_is_no_blockage():
+    level, fallen, times = sewer(4, seed=2, storms=0)
+    level[400:700, 0] += 0.5
+    level[406:706, 1] += 0.5
+    found = judged(level, fallen, times)
+    assert not (found.confirmed & (found.cause == Cause.BLOCKAGE)).any()
+
+
 def test_dry_weather_and_storms_are_no_blockage():
     level, fallen, times = sewer(60, seed=3, storms=30)
     found = judged(level, fallen, times)

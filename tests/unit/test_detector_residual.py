@@ -78,7 +78,18 @@ def test_blocks_judged_one_after_the_other_equal_the_whole(learned):
     whole = residual.judge(model, values, times)
     first = residual.judge(model, values[:300], times[:300])
     second = residual.judge(model, values[300:], times[300:], first.smoothed[-1])
-    np.testing.assert_allclose(second.score, whole.score[300:])
+    np.testing.assert_allclose(second.smoothed, whole.smoothed[300:])
+    np.testing.assert_allclose(second.score[2:], whole.score[302:])
+
+
+def test_one_sample_just_beyond_the_limit_is_no_alarm_two_are_and_so_is_one_far_beyond(learned):
+    model, values, times = learned
+    limit = model.limit[2] * model.scale[2]
+    calm = residual.judge(model, values, times).expected[500:503, 2]
+    for beyond, alarm in (((1.5, 0, 0), False), ((1.5, 1.5, 0), True), ((2.5, 0, 0), True), ((1.5, -1.5, 0), False)):
+        wild = values.copy()
+        wild[500:503, 2] = calm + limit * np.array(beyond)
+        assert (residual.judge(model, wild, times).score[500:503, 2] > 1).any() == alarm
 
 
 def test_coarser_instruments_than_those_that_taught_raise_no_storm():
@@ -160,3 +171,33 @@ def test_a_group_without_an_input_judges_as_one_that_never_had_it():
     with_gap = residual.judge(residual.learn(values, times), gapped, times).residual[:, [0, 1, 2, 4]]
     without = residual.judge(residual.learn(np.delete(values, 3, axis=1), times), np.delete(values, 3, axis=1), times)
     np.testing.assert_allclose(with_gap, without.residual[:, :4], rtol=0.02, atol=0.002)
+
+
+def test_a_sensor_alone_is_judged_by_its_own_daily_cycle():
+    times = 1.7e9 + 900.0 * np.arange(96 * 21)
+    rng = np.random.default_rng(5)
+    flow = (50 + 20 * np.sin(2 * np.pi * times / 86400) + rng.normal(size=len(times)))[:, None]
+    model = residual.learn(flow[: 96 * 14], times[: 96 * 14], 0.01)
+    assert model.explained[0] > 0.9
+    fresh = flow[96 * 14 :].copy()
+    assert alarms(model, fresh, times[96 * 14 :]).mean() < 0.01
+    fresh[300:, 0] += 4
+    assert (residual.judge(model, fresh, times[96 * 14 :]).score[320:, 0] > 1).mean() > 0.9
+
+
+def test_rare_spikes_in_the_history_do_not_widen_the_limits():
+    values, times = network(3000)
+    spiked = values.copy()
+    places = np.random.default_rng(6).random(values.shape) < 0.002
+    spiked[places] += 50 * np.std(values)
+    clean, taught = residual.learn(values, times), residual.learn(spiked, times)
+    np.testing.assert_allclose(taught.limit[:8], clean.limit[:8], rtol=0.5)
+    np.testing.assert_allclose(taught.limit_ewma[:8], clean.limit_ewma[:8], rtol=0.5)
+
+
+def test_a_sensor_that_jumps_by_nature_keeps_limits_that_bear_it():
+    rng = np.random.default_rng(7)
+    values = np.where(rng.random((3000, 1)) < 0.05, 5.0, 0.0) + 0.1 * rng.normal(size=(3000, 1))
+    times = 1.7e9 + np.arange(3000.0)
+    model = residual.learn(values[:2000], times[:2000])
+    assert alarms(model, values[2000:], times[2000:]).mean() < 0.01

@@ -71,11 +71,13 @@ def test_a_redelivered_message_has_the_same_digest_and_another_message_has_not()
     assert first.digest == again.digest != other.digest
 
 
-def test_only_redelivered_messages_and_statuses_are_looked_up() -> None:
-    found = changes(reading("500"), reading("501"), ("d1/status", "up"), redelivered=(1,)).rejects
-    by_payload = {row.payload: row.redelivered for row in found}
-    assert sorted(by_payload.values()) == [False, True, True]
-    assert by_payload[b"up"]
+def test_what_may_be_there_already_is_looked_up_and_in_a_batch_kept_once() -> None:
+    rubbish, again, status = ("d1/readings", "rubbish"), ("d1/readings", "again"), ("d1/status", "up")
+    found = changes(rubbish, rubbish, again, again, status, status, reading("500"), reading("500"), redelivered=(2, 3))
+    kept = [(row.payload[:7], row.look_up) for row in found.rejects]
+    wanted = [(b"rubbish", False), (b"rubbish", False), (b"again", True), (b"up", True), (b'{"ts":1', True)]
+    assert sorted(kept) == sorted(wanted)
+    assert found.rejected == 8
 
 
 def test_text_that_postgresql_refuses_is_replaced_and_the_bytes_are_kept() -> None:

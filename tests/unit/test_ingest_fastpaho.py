@@ -81,6 +81,7 @@ class Session:
     def close(self) -> None:
         self.client.on_disconnect = None
         self.client.disconnect()
+        self.client._reset_sockets()
         self.near.close()
         self.far.close()
 

@@ -37,13 +37,13 @@ SET ts = EXCLUDED.ts, value = EXCLUDED.value, quality = EXCLUDED.quality, receiv
 WHERE EXCLUDED.ts > sensor_state.ts
 
 -- name: quarantine
--- A redelivered message is looked up first by its digest; any other is kept as it came.
+-- What may be there already is looked up by its digest; anything else is kept as it came.
 INSERT INTO quarantine (received_at, topic, payload, reason, detail, channel, reading_ts, digest)
 SELECT %(received_at)s, u.topic, u.payload, u.reason, u.detail, u.channel, u.reading_ts, u.digest
 FROM unnest(%(topic)s::text[], %(payload)s::bytea[], %(reason)s::text[], %(detail)s::text[], %(channel)s::text[],
-            %(reading_ts)s::timestamptz[], %(digest)s::bytea[], %(redelivered)s::boolean[])
-     AS u (topic, payload, reason, detail, channel, reading_ts, digest, redelivered)
-WHERE NOT u.redelivered OR NOT EXISTS (SELECT FROM quarantine q WHERE q.digest = u.digest)
+            %(reading_ts)s::timestamptz[], %(digest)s::bytea[], %(look_up)s::boolean[])
+     AS u (topic, payload, reason, detail, channel, reading_ts, digest, look_up)
+WHERE NOT u.look_up OR NOT EXISTS (SELECT FROM quarantine q WHERE q.digest = u.digest)
 RETURNING reason
 
 -- name: add_devices

@@ -1,3 +1,7 @@
+-- name: one_moment
+-- What follows sees the database as it is now: an asset that is imported meanwhile is in all tables or in none.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
 -- name: assets
 -- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry::text, a.west, a.south, a.east, a.north,

@@ -1,0 +1,168 @@
+"""The live stream, and what happens when the database goes away or the process is told to stop."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lifeline.embedded import Database
+from lifeline.model import Role
+from lifeline.storage import keys
+from lifeline.storage.database import connect
+from lifeline.storage.migrations import migrate
+from tests.api_process import ROOT, Api, running_api, until
+from tests.integration.town import build, empty, open_alert
+
+
+class Listener:
+    """Reads a live stream in a thread: what was told, and when."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.told: list[tuple[float, set[str]]] = []
+        self.comments = 0
+        self.ended = threading.Event()
+        self._response = httpx.Client(timeout=30)
+        self._thread = threading.Thread(target=self._read, args=[url, key], daemon=True)
+        self._thread.start()
+
+    def _read(self, url: str, key: str) -> None:
+        try:
+            headers = {"Authorization": f"Bearer {key}"}
+            with self._response.stream("GET", f"{url}/api/v1/live", headers=headers) as answer:
+                assert answer.headers["content-type"].startswith("text/event-stream")
+                for line in answer.iter_lines():
+                    if line.startswith("data:"):
+                        self.told.append((time.monotonic(), set(json.loads(line[5:])["what"])))
+                    self.comments += line.startswith(":")
+        except httpx.HTTPError:
+            pass
+        self.ended.set()
+
+    def since(self, moment: float) -> set[str]:
+        return {word for at, words in self.told if at >= moment for word in words}
+
+
+@pytest.fixture(scope="module")
+def process(database_dsn: str) -> Iterator[Api]:
+    with running_api(database_dsn, LIFELINE_API_SSE_CLIENTS="2") as running:
+        yield running
+
+
+@pytest.fixture
+def api(process: Api) -> Api:
+    """The API of the module, with the town in its database."""
+    process.keys.clear()
+    empty(process.dsn)
+    with connect(process.dsn) as connection:
+        build(connection)
+    return process
+
+
+@contextmanager
+def listening(api: Api) -> Iterator[Listener]:
+    listener = Listener(api.url, api.key())
+    until(lambda: listener.told, "the first event")
+    time.sleep(0.5)  # what the start itself caused
+    yield listener
+
+
+def test_a_new_alert_is_told_within_a_second_and_the_new_map_too(api: Api) -> None:
+    with listening(api) as listener, connect(api.dsn) as connection:
+        began = time.monotonic()
+        open_alert(connection, 1)
+        until(lambda: "alert" in listener.since(began), "the alert", 1)
+        until(lambda: "risk" in listener.since(began), "the map", 1)
+        assert '"level":"red"' in api.get("/api/v1/risk/cells").text
+
+
+def test_a_burst_of_changes_is_one_event(api: Api) -> None:
+    with listening(api) as listener, connect(api.dsn, autocommit=True) as connection:
+        began = time.monotonic()
+        for _ in range(200):
+            connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "reading"}')""")
+        until(lambda: listener.since(began), "the event")
+        time.sleep(0.6)
+        assert len([1 for at, _ in listener.told if at >= began]) <= 3
+
+
+def test_a_notice_that_says_nothing_known_may_mean_anything(api: Api) -> None:
+    with listening(api) as listener, connect(api.dsn, autocommit=True) as connection:
+        began = time.monotonic()
+        connection.execute("SELECT pg_notify('lifeline_changed', 'not json')")
+        until(lambda: {"alert", "inventory", "reading"} <= listener.since(began), "everything", 2)
+
+
+def test_streams_are_counted_and_limited(api: Api) -> None:
+    with listening(api), listening(api):
+        refused = api.get("/api/v1/live")
+        assert refused.status_code == 503
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert "lifeline_api_live_clients 2.0" in api.get("/metrics").text
+
+
+def test_a_stop_ends_the_streams_and_exits_in_order(clean_database: str) -> None:
+    with running_api(clean_database) as api, listening(api) as listener:
+        began = time.monotonic()
+        code, log = api.end()
+        assert code == 0
+        assert time.monotonic() - began < 4
+        assert listener.ended.wait(1)
+        assert "Traceback" not in log
+
+
+def test_the_api_outlives_a_database_that_goes_away(service_home: Path) -> None:
+    with Database(service_home, fsync=False) as database:
+        migrate(database.dsn)
+        with connect(database.dsn) as connection:
+            build(connection)
+        with running_api(database.dsn) as api:
+            api.key()
+            with listening(api) as listener:
+                database.kill()
+                until(lambda: api.get("/api/v1/assets").status_code == 503, "a refusal", 20)
+                told = api.get("/api/v1/assets")
+                assert told.headers["content-type"] == "application/problem+json"
+                assert "127.0.0.1" not in told.text
+                database.start()
+                began = time.monotonic()
+                until(lambda: api.get("/api/v1/assets").status_code == 200, "an answer", 20)
+                until(lambda: "alert" in listener.since(began), "everything may have changed", 10)
+                with connect(database.dsn) as connection:
+                    open_alert(connection, 1)
+                until(lambda: '"level":"red"' in api.get("/api/v1/risk/cells").text, "the red cell", 5)
+
+
+def test_guessing_keys_is_slowed_down_and_good_keys_still_work(api: Api) -> None:
+    good = api.get("/api/v1/catalogue")
+    assert good.status_code == 200
+    answers = [
+        httpx.get(f"{api.url}/api/v1/catalogue", headers={"Authorization": f"Bearer llk_guess{n}"}) for n in range(12)
+    ]
+    assert [each.status_code for each in answers] == [401] * 10 + [429] * 2
+    assert int(answers[-1].headers["retry-after"]) > 30
+    assert api.get("/api/v1/catalogue").status_code == 200
+
+
+def test_a_key_that_expires_is_refused_from_that_moment(api: Api) -> None:
+    now = datetime.now(UTC)
+    with connect(api.dsn) as connection:
+        text = keys.create(connection, "brief", Role.VIEWER, now, now + timedelta(seconds=2))
+    headers = {"Authorization": f"Bearer {text}"}
+    assert httpx.get(f"{api.url}/api/v1/catalogue", headers=headers).status_code == 200
+    until(lambda: httpx.get(f"{api.url}/api/v1/catalogue", headers=headers).status_code == 401, "the refusal", 4)
+
+
+def test_a_wrong_configuration_is_one_clear_line() -> None:
+    command = [sys.executable, "-m", "api"]
+    done = subprocess.run(command, env=Api("").environment, cwd=ROOT, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert "LIFELINE_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
