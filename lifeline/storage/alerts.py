@@ -119,8 +119,14 @@ def _write(connection: Connection, statement: str, values: dict[str, Any]) -> li
     with storage_errors(), connection.transaction():
         alerts = [_alert(row) for row in connection.execute(_SQL[statement], values)]
         if alerts:
-            connection.execute(_SQL["notify"], {"count": len(alerts)})
+            announce(connection, len(alerts))
     return alerts
+
+
+def announce(connection: Connection, count: int) -> None:
+    """Tell whoever listens that so many alerts changed; heard when the transaction commits."""
+    with storage_errors():
+        connection.execute(_SQL["notify"], {"count": count})
 
 
 def operate(
