@@ -170,7 +170,8 @@ def tell_overdue(connection: Connection, deadlines: Deadlines, now: datetime) ->
     with storage_errors(), connection.transaction():
         for late in overdue(connection, deadlines, now):
             values = {
-                "alert_id": late.alert_id, "step": late.step, "step_since": late.step_since, "team": late.team, "now": now
+                "alert_id": late.alert_id, "step": late.step, "step_since": late.step_since, "team": late.team,
+                "now": now,
             }  # fmt: skip
             if late.told or connection.execute(_SQL["mark_told"], values).fetchone() is None:
                 continue
