@@ -56,27 +56,31 @@ class Ground(NamedTuple):
 
 def load(connection: Connection, catalogue: Catalogue) -> Ground:
     """The city as arrays. Reads every asset, share and sensor: seconds for 100,000 segments."""
-    assets = rows.assets(connection)
+    shares = {resolution: rows.asset_cells(connection, resolution) for resolution in geo.RESOLUTIONS}
+    return make_ground(rows.assets(connection), shares, rows.sensors(connection), catalogue)
+
+
+def make_ground(
+    assets: list[AssetRow], shares: dict[int, list[CellShare]], sensors: list[SensorPlace], catalogue: Catalogue
+) -> Ground:
+    """Rows to arrays: assets and sensors in order of their ids, shares by resolution."""
     ids = np.array([each.asset_id for each in assets], dtype=np.int_)
-    known = np.array([each.score is not None for each in assets], dtype=bool)
-    sensors = rows.sensors(connection)
     longest = [each.max_silence_s or _catalogue_silence(catalogue, each.quantity) for each in sensors]
     ends = [(at, end) for at, each in enumerate(assets) for end in (each.from_asset, each.to_asset) if end]
-    joints = np.array([(at, np.searchsorted(ids, end)) for at, end in ends], dtype=np.int_).reshape(-1, 2)
     return Ground(
         assets=assets,
         asset_at={each.external_id: at for at, each in enumerate(assets)},
         ids=ids,
         lof=np.array([each.lof or 1.0 for each in assets], dtype=np.float64),
         cof=np.array([each.cof or 1.0 for each in assets], dtype=np.float64),
-        known=known,
-        joints=joints,
+        known=np.array([each.score is not None for each in assets], dtype=bool),
+        joints=np.array([(at, np.searchsorted(ids, end)) for at, end in ends], dtype=np.int_).reshape(-1, 2),
         boxes=np.array([(a.west, a.south, a.east, a.north) for a in assets], dtype=np.float64).reshape(-1, 4),
         pipes=np.array([each.kind == "pipe" for each in assets], dtype=bool),
         heads=[asset_head(each) for each in assets],
         sensor_ids=np.array([each.sensor_id for each in sensors], dtype=np.int_),
         max_silence=np.array(longest, dtype=np.float64),
-        layers={r: _layer(r, rows.asset_cells(connection, r), ids, sensors) for r in geo.RESOLUTIONS},
+        layers={resolution: _layer(resolution, found, ids, sensors) for resolution, found in shares.items()},
     )
 
 

@@ -19,7 +19,7 @@ from simulators.town import Network
 from simulators.weather import LOCAL_S, Weather
 
 YEARS = timedelta(days=3650)
-ROUTING_STEP_S = 15
+ROUTING_STEP_S = 30
 PONDED_AREA_M2 = 500
 
 

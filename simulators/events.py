@@ -16,12 +16,12 @@ BLOWING_S = 900.0
 STEP_OF_STRENGTH = 0.02
 VISIBLE = {
     "gas_leak": ("methane", 0.1),
-    "burst": ("pressure", 1.0),
+    "burst": ("pressure", -1.0),
     "blockage": ("level", 0.1),
     "inflow": ("level", 0.05),
     "storm": ("rain", 2.0),
 }
-"""Physically visible: a sensor's true value has moved by so much (in its unit) since the event began."""
+"""Physically visible: a sensor's true value has moved by so much (in its unit, downwards where negative)."""
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class Event:
             return False
         change = VISIBLE[self.spec.kind][1]
         for index in self.watched:
-            if abs(values[index] - self.baseline[index]) >= change:
+            if (values[index] - self.baseline[index]) / change >= 1.0:
                 self.visible_from, self.visible_at = now, keys[index]
                 return True
         return False
@@ -146,14 +146,19 @@ def likely(town: Town, kind: str) -> list[str]:
     if kind == "gas_leak":
         return [place for place in places if place in town.gas.nodes]
     if kind == "burst":
-        # Side mains beside a pressure sensor, away from the arteries: what bursts there is felt there.
-        gauged = {i.asset for i in town.instruments if i.quantity == "pressure"}
-        thin = {n for n in gauged if all(pipe.diameter_mm <= 150 for pipe in town.water.pipes_at(n))}
-        return [p for p in places if {town.water.pipes[p].a, town.water.pipes[p].b} & thin]
+        # Beside the pressure sensors that hang on the thinnest mains: what bursts there is felt there.
+        gauged = sorted({i.asset for i in town.instruments if i.quantity == "pressure"})
+        thin = sorted(gauged, key=lambda node: sum(_conductance(pipe) for pipe in town.water.pipes_at(node)))[:4]
+        return [p for p in places if {town.water.pipes[p].a, town.water.pipes[p].b} & set(thin)]
     levels = {i.asset for i in town.instruments if i.quantity == "level"}
     if kind == "blockage":
         return [p for p in places if town.drainage.pipes[p].a in levels and town.drainage.pipes[p].customers >= 250]
     return [place for place in places if place in levels] if kind == "inflow" else places
+
+
+def _conductance(pipe: Pipe) -> float:
+    """How much a main carries for a loss of head, up to a factor (Hazen-Williams)."""
+    return float(pipe.attributes["hazen_williams_c"] * pipe.diameter_mm**2.63 / pipe.length_m**0.54)
 
 
 def watched(town: Town, kind: str, place: str) -> list[int]:

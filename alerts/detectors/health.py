@@ -92,17 +92,12 @@ def impossible_rate(values: Floats, times: Floats, max_rate: Floats) -> Bools:
 
     The reading before may lie some gaps back. A change within the same second is measured over one second.
     """
-    rows = np.arange(len(values))[:, None]
-    present = ~np.isnan(values)
-    latest = np.maximum.accumulate(np.where(present, rows, -1), axis=0)
-    before = np.full(values.shape, -1)
-    before[1:] = latest[:-1]
-    has_before = present & (before >= 0)
-    earlier = np.take_along_axis(values, np.maximum(before, 0), axis=0)
-    clock = np.asarray(times, dtype=float)
-    seconds = np.maximum(clock[:, None] - clock[np.maximum(before, 0)], 1.0)
-    change = np.where(has_before, np.abs(values - earlier), 0.0)
-    impossible: Bools = has_before & (change > max_rate * seconds)
+    impossible = np.zeros(values.shape, dtype=bool)
+    newest, at = np.full(values.shape[1], np.nan), np.full(values.shape[1], np.nan)
+    for row, (reading, now) in enumerate(zip(values, np.asarray(times, dtype=float), strict=True)):
+        impossible[row] = np.abs(reading - newest) > max_rate * np.maximum(now - at, 1.0)
+        present = ~np.isnan(reading)
+        newest, at = np.where(present, reading, newest), np.where(present, now, at)
     return impossible
 
 

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import charts, robust
+from alerts.detectors import charts, robust, rolling
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -156,10 +156,13 @@ def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floa
         scale[columns] = model.scale
         limit[columns] = model.limit * model.scale
         limit_ewma[columns] = model.limit_ewma * model.scale
-    begin = None if ewma_start is None else np.nan_to_num(ewma_start)
-    smoothed = charts.ewma(raw, start=begin)
-    smoothed[:, np.isnan(scale)] = np.nan
-    score = np.maximum(_sudden(raw / limit), np.abs(smoothed) / limit_ewma)
+    begin = np.zeros(sensors) if ewma_start is None else np.nan_to_num(ewma_start)
+    score, smoothed = np.empty(values.shape), np.empty(values.shape)
+    for left in range(0, sensors, rolling.BLOCK):
+        part = slice(left, left + rolling.BLOCK)
+        smoothed[:, part] = np.where(np.isnan(scale[part]), np.nan, charts.ewma(raw[:, part], start=begin[part]))
+        lasting = np.abs(smoothed[:, part]) / limit_ewma[part]
+        score[:, part] = np.maximum(_sudden(raw[:, part] / limit[part]), lasting)
     return Judgement(score, raw, smoothed, values - raw)
 
 

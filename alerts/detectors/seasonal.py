@@ -64,10 +64,11 @@ def z_scores(baseline: Seasonal, values: Floats, times: Floats) -> Floats:
     """Robust z of (time, sensor); NaN in gaps, in slots with fewer than MIN_READINGS, and where nothing ever moved
     and no resolution is known, as then no distance is meaningful."""
     which = slots(times, baseline.slot_s, baseline.utc_offset_s)
-    scored = np.full(values.shape, np.nan)
+    scored = np.empty(values.shape)
     for slot in np.unique(which):
         known = (baseline.count[slot] >= MIN_READINGS) & (baseline.sigma[slot] > 0)
         sigma = np.where(known, baseline.sigma[slot], np.nan)
-        rows = which == slot
-        scored[rows] = (values[rows] - baseline.median[slot]) / sigma
+        for row in np.flatnonzero(which == slot):
+            np.subtract(values[row], baseline.median[slot], out=scored[row])
+            scored[row] /= sigma
     return scored

@@ -1,0 +1,310 @@
+"""The operations page in a real browser, at the end of the real chain.
+
+The simulator breaks a gas pipe -> MQTT -> ingest -> alerts -> webhook, and the page shows it without a reload; a click
+acknowledges it, down to the database.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, sync_playwright
+
+from lifeline.catalogue import shipped_catalogue
+from lifeline.embedded import Broker
+from lifeline.inventory import parse_assets, parse_sensors
+from lifeline.model import Level, Role
+from lifeline.storage import inventory
+from lifeline.storage.database import connect
+from tests.api_process import ROOT, Api, running_api, until
+from tests.conftest import PASSWORDS
+from tests.ingest_process import environment, ingest_process
+from tests.integration.receiver import SECRET, Receiver
+from tests.integration.town import build, empty, open_alert
+
+CHROMIUM = Path("/usr/bin/chromium")
+LEAK = """
+title = "A hole that nobody can miss"
+[[event]]
+kind = "gas_leak"
+at_s = 3
+lasts_s = 600
+hole_mm = 20
+share = 0.5
+"""
+FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.fail("no Chromium: `make setup` installs it, or `apt-get install chromium`", pytrace=False)
+    with sync_playwright() as playwright:
+        yield _launch(playwright)
+
+
+def _launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what went wrong in it or left its own server."""
+
+    page: Page
+    api: Api
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "lang=zh", role: Role = Role.OPERATOR) -> None:
+        self.page.goto(f"{self.api.url}/?{query}#key={self.api.key(role)}")
+        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+
+    def heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def asked(self, request: Request) -> None:
+        if not request.url.startswith((self.api.url, "data:", "blob:")):
+            self.complaints.append(f"asked {request.url}")
+
+
+@contextmanager
+def visiting(browser: Browser, api: Api, *, width: int = 1440, height: int = 860) -> Iterator[Visit]:
+    context = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN")
+    visit = Visit(context.new_page(), api)
+    visit.page.on("console", visit.heard)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("request", visit.asked)
+    try:
+        yield visit
+    finally:
+        context.close()
+
+
+def cells(visit: Visit, level: str) -> int:
+    """How many cells of this level the page says that it shows."""
+    return int(visit.page.locator(f"#legend tr:has(.badge.{level}) td").first.inner_text())
+
+
+# ------------------------------------------------------------------------------------------------------- whole chain
+
+
+@dataclass(frozen=True)
+class City:
+    api: Api
+    receiver: Receiver
+    dsn: str
+
+
+@pytest.fixture
+def city(clean_database: str, broker: Broker, tmp_path: Path) -> Iterator[City]:
+    """Every process, the simulator's town in the database, and a webhook endpoint; the gas leak comes after a while."""
+    subprocess.run(
+        [sys.executable, "-m", "simulators", "inventory", "--out", tmp_path, "--seed", "5"], cwd=ROOT, check=True
+    )
+    with ExitStack() as stack:
+        receiver = stack.enter_context(Receiver())
+        with connect(clean_database) as connection:
+            catalogue = shipped_catalogue()
+            assets = parse_assets((tmp_path / "assets.geojson").read_bytes(), catalogue)
+            inventory.store_assets(connection, assets, datetime.now(UTC))
+            inventory.store_sensors(connection, parse_sensors((tmp_path / "sensors.csv").read_bytes(), catalogue))
+            connection.execute(
+                "INSERT INTO endpoint (name, url, secret, created_at) VALUES ('field team', %s, %s, now())",
+                [receiver.url, SECRET],
+            )
+        allowed = {"alerts_tick_s": 0.5, "alerts_metrics_port": 0, "webhook_allow": '["127.0.0.1"]'}
+        env = environment(clean_database, broker, PASSWORDS["ingest"], **allowed)
+        stack.enter_context(ingest_process(env, tmp_path / "ingest.log"))
+        stack.enter_context(_child([sys.executable, "-m", "alerts"], env, tmp_path / "alerts.log"))
+        api = stack.enter_context(running_api(clean_database))
+        as_simulator = {"LIFELINE_MQTT_USERNAME": "simulator", "LIFELINE_MQTT_PASSWORD": PASSWORDS["simulator"]}
+        (tmp_path / "leak.toml").write_text(LEAK)
+        run = "-m simulators run --seed 5 --history-days 0 --scenario leak.toml --truth truth.jsonl".split()
+        stack.enter_context(_child([sys.executable, *run], env | as_simulator, tmp_path / "simulators.log", tmp_path))
+        yield City(api, receiver, clean_database)
+
+
+@contextmanager
+def _child(command: list[str], env: dict[str, str], log: Path, folder: Path = ROOT) -> Iterator[None]:
+    with log.open("wb") as output:
+        paths = env | {"PYTHONPATH": os.pathsep.join([str(ROOT), env.get("PYTHONPATH", "")])}
+        process = subprocess.Popen(command, cwd=folder, env=paths, stdout=output, stderr=output)
+    try:
+        yield
+        assert process.poll() is None, log.read_text()[-2000:]
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.slow
+def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged(city: City, browser: Browser) -> None:
+    with visiting(browser, city.api) as visit:
+        visit.open()
+        page = visit.page
+        before = cells(visit, "red")
+        page.evaluate("window.notReloaded = true")
+        row = page.locator("#alerts .row.red", has_text="甲烷").first
+        row.wait_for(timeout=120_000)
+        until(lambda: cells(visit, "red") > before, "a red cell", 10)
+        assert "●" in page.title()
+        assert page.locator(".alert-mark.red.new").count() >= 1
+
+        until(lambda: any(each["type"] == "alert.raised" for each in city.receiver.accepted), "the webhook", 20)
+
+        row.click()
+        page.locator("#panel .alert .why").first.wait_for()
+        assert "甲烷浓度" in page.locator("#panel .alert .why").first.inner_text()
+        page.locator("#panel .u-over").wait_for()
+        page.locator("#panel textarea").first.fill("抢修队已出发")
+        alert_id = int(page.locator("#panel section.alert").first.get_attribute("data-alert") or 0)
+        page.locator("#panel .acknowledge .primary").first.click()
+        page.locator(f"#panel section.alert[data-alert='{alert_id}'] .state.ACKED").wait_for(timeout=10_000)
+        with psycopg.connect(city.dsn) as connection:
+            assert connection.execute(
+                "SELECT a.state, a.acknowledged_by, h.note FROM alert a JOIN alert_history h USING (alert_id)"
+                " WHERE alert_id = %s AND h.action = 'acknowledged'",
+                [alert_id],
+            ).fetchone() == ("ACKED", f"operator-{city.api.port}", "抢修队已出发")
+        assert page.evaluate("window.notReloaded")
+        assert visit.complaints == []
+
+
+# ---------------------------------------------------------------------------------------------------- the page alone
+
+
+@pytest.fixture(scope="module")
+def served(database_dsn: str) -> Iterator[Api]:
+    with running_api(database_dsn) as api:
+        yield api
+
+
+@pytest.fixture
+def api(served: Api) -> Api:
+    """The API with the town of three streets."""
+    served.keys.clear()
+    empty(served.dsn)
+    with connect(served.dsn) as connection:
+        build(connection)
+        connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "inventory"}')""")
+    until(lambda: '"numberMatched":6' in served.get("/api/v1/risk/segments").text, "the map")
+    return served
+
+
+def test_an_alert_appears_and_goes_without_reload(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn) as connection:
+        visit.open()
+        page = visit.page
+        assert "没有未关闭的预警" in page.locator("#alerts").inner_text()
+        alert = open_alert(connection, 1)
+        page.locator(f"#alerts [data-alert='{alert.alert_id}']").wait_for(timeout=3000)
+        until(lambda: cells(visit, "red") == 1, "the red cell", 5)
+        assert page.title().startswith("(1) ● 特别重大")
+        page.keyboard.press("j")
+        page.keyboard.press("Enter")
+        page.locator("#panel section.alert").wait_for()
+        assert f"alert={alert.alert_id}" in page.url
+        page.keyboard.press("Escape")
+        assert not page.locator("#panel").is_visible()
+        assert visit.complaints == []
+
+
+def test_the_key_leaves_the_address_bar_and_stays_for_the_session(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit:
+        visit.open()
+        assert "llk_" not in visit.page.url
+        visit.page.reload()
+        visit.page.wait_for_selector("body[data-ready]", timeout=20_000)
+        visit.page.locator("#signout").click()
+        visit.page.locator("#signin").wait_for()
+
+
+def test_a_wrong_key_is_told_and_a_right_one_lets_in(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit:
+        visit.page.goto(f"{api.url}/?lang=en")
+        visit.page.fill("#key", "llk_wrong")
+        visit.page.click("#signin [type=submit]")
+        visit.page.locator(".wrong", has_text="not valid").wait_for()
+        visit.page.fill("#key", api.key())
+        visit.page.click("#signin [type=submit]")
+        visit.page.wait_for_selector("body[data-ready]", timeout=20_000)
+
+
+def test_the_language_is_switched_and_remembered(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn) as connection:
+        open_alert(connection, 1)
+        visit.open("lang=zh")
+        page = visit.page
+        page.locator("#alerts", has_text="未确认").wait_for()
+        page.click("#language")
+        page.locator("#alerts", has_text="New").wait_for()
+        assert re.search(r"Extreme\s+1", page.locator("#legend").inner_text())
+        assert page.evaluate("document.documentElement.lang") == "en"
+        page.goto(api.url)
+        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        page.locator("#alerts", has_text="New").wait_for()
+        assert visit.complaints == []
+
+
+def test_a_viewer_who_acknowledges_is_told_why_not(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn) as connection:
+        alert = open_alert(connection, 1)
+        visit.open(f"lang=en&alert={alert.alert_id}", Role.VIEWER)
+        visit.page.locator("#panel .primary").click()
+        visit.page.locator("#panel .wrong", has_text="may not").wait_for()
+
+
+def test_a_pipe_shows_its_risk_by_its_parts_and_a_filter_stays_in_the_address(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit:
+        visit.open("lang=en&asset=G-P1")
+        panel = visit.page.locator("#panel")
+        panel.locator("table tr", has_text="Consequence").wait_for()
+        assert "cast iron" in panel.inner_text()
+        visit.page.locator("#networks button", has_text="Gas").click()
+        assert "network=gas" in visit.page.url
+        visit.page.locator("#layers .sensors").first.click()
+        assert "off=sensors" in visit.page.url
+
+
+def test_a_lost_connection_is_told_on_the_page(database_dsn: str, browser: Browser) -> None:
+    empty(database_dsn)
+    with connect(database_dsn) as connection:
+        build(connection)
+    with running_api(database_dsn) as api, visiting(browser, api) as visit:
+        visit.open("lang=en")
+        visit.page.locator("#freshness.live").wait_for(timeout=5000)
+        api.end()
+        visit.page.locator("#banner").wait_for(state="visible", timeout=15_000)
+        assert re.search("connection is lost|cannot be reached", visit.page.locator("#banner").inner_text())
+        api.start()
+        visit.page.locator("#freshness.live").wait_for(timeout=30_000)
+        visit.page.locator("#banner").wait_for(state="hidden", timeout=5000)
+
+
+def test_the_page_is_usable_on_a_phone(api: Api, browser: Browser) -> None:
+    with visiting(browser, api, width=390, height=844) as visit, connect(api.dsn) as connection:
+        open_alert(connection, 1, Level.ORANGE)
+        visit.open()
+        page = visit.page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.locator("#alerts .row").click()
+        page.locator("#panel .primary").wait_for()
+        box = page.locator("#panel").bounding_box()
+        assert box is not None
+        assert box["width"] == 390
+        page.locator("#panel .primary").scroll_into_view_if_needed()
+        assert page.locator("#panel .primary").is_visible()
+        assert visit.complaints == []

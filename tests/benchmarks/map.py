@@ -1,0 +1,246 @@
+"""The risk map: what serving it costs against a static file of the same size, and what drawing it costs at 100,000 pipes."""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from api import riskmap
+from api.ground import Ground, make_ground
+from lifeline import geo, risk
+from lifeline.catalogue import shipped_catalogue
+from lifeline.embedded import Database
+from lifeline.inventory import Entry
+from lifeline.model import Asset, AssetKind, Level, Role
+from lifeline.storage import inventory
+from lifeline.storage.database import connect
+from lifeline.storage.migrations import migrate
+from lifeline.storage.riskmap import AssetRow, CellShare, Newest, OpenAlert, SensorPlace
+from tests.api_process import Api, running_api
+from tests.benchmarks.report import Row, print_rows
+from tests.integration.town import build
+
+REQUESTS = 3000
+CONNECTIONS = 4
+STREAMS = 500
+PIPES = 100_000
+SENSORS = 100_000
+NOW = datetime.now(UTC)
+
+
+def main() -> bool:
+    """Print the rows; False when a limit was missed."""
+    return print_rows("The risk map", [*serving(), *drawing()])
+
+
+def serving() -> list[Row]:
+    """Cells of a screen against a file of the page that is about as large, from one process at once."""
+    home = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
+    home.chmod(0o711)
+    with Database(home, fsync=False) as database:
+        migrate(database.dsn)
+        with connect(database.dsn) as connection:
+            build(connection, NOW)
+            inventory.store_assets(connection, _chambers(), NOW)
+        with running_api(database.dsn) as api:
+            return _serving(api)
+
+
+def _serving(api: Api) -> list[Row]:
+    key = {"Authorization": f"Bearer {api.key(Role.VIEWER)}", "Accept-Encoding": "zstd"}
+    cells, size = "/api/v1/risk/cells", 0
+    with httpx.stream("GET", api.url + cells, headers=key) as answer:
+        size = len(b"".join(answer.iter_raw()))
+    static, file_size = _file_like(api, size)
+    rates: dict[str, list[float]] = {cells: [], static: [], "304": []}
+    p99: dict[str, list[float]] = {cells: [], static: [], "304": []}
+    etag = httpx.get(api.url + cells, headers=key).headers["etag"]
+    for _ in range(3):  # in turn, so that the machine's moods meet all alike
+        for name, path, headers in (
+            (cells, cells, key),
+            (static, static, key),
+            ("304", cells, key | {"If-None-Match": etag}),
+        ):
+            rate, slow = asyncio.run(_load(api, path, headers))
+            rates[name].append(rate)
+            p99[name].append(slow)
+    median = {name: statistics.median(each) for name, each in rates.items()}
+    slowest = {name: statistics.median(each) for name, each in p99.items()}
+    ratio = median[cells] / median[static]
+    told = asyncio.run(_streams(api))
+    return [
+        Row(
+            "cells of a screen, requests",
+            median[cells],
+            "1/s",
+            f"file of {file_size:,} bytes: {median[static]:,.0f}/s",
+            ratio,
+            "> 0.6",
+            ratio > 0.6,
+        ),
+        Row(
+            f"cells of a screen ({size:,} bytes), p99 at {CONNECTIONS} connections",
+            slowest[cells],
+            "ms",
+            f"file: {slowest[static]:.1f} ms",
+            None,
+            "< 20 ms",
+            slowest[cells] < 20,
+        ),
+        Row("cells, not modified (304)", median["304"], "1/s"),
+        Row(f"change told to {STREAMS} streams, the last of them", told, "ms", "", None, "< 1000 ms", told < 1000),
+    ]
+
+
+def _chambers() -> list[Entry[Asset]]:
+    """2,000 chambers, each in a cell of its own: as many cells as a screen should show."""
+    places = [(116.0 + 0.005 * (n % 50), 30.0 + 0.005 * (n // 50)) for n in range(2000)]
+    return [
+        Entry(
+            n,
+            Asset(
+                f"X-{n}",
+                "gas",
+                AssetKind.CHAMBER,
+                {"type": "Point", "coordinates": list(place)},
+                install_year=2000 - n % 40,
+            ),
+        )
+        for n, place in enumerate(places, 1)
+    ]
+
+
+def _file_like(api: Api, size: int) -> tuple[str, int]:
+    """The page's file whose compressed size is the nearest."""
+    web = Path(__file__).parents[2] / "web"
+    sizes = {}
+    for path in (each.relative_to(web).as_posix() for each in web.rglob("*.*s")):
+        with httpx.stream("GET", f"{api.url}/{path}", headers={"Accept-Encoding": "zstd"}) as answer:
+            sizes[f"/{path}"] = len(b"".join(answer.iter_raw()))
+    nearest = min(sizes, key=lambda name: abs(sizes[name] - size))
+    return nearest, sizes[nearest]
+
+
+async def _load(api: Api, path: str, headers: dict[str, str]) -> tuple[float, float]:
+    """Requests a second, and p99 in ms, over keep-alive connections: a bare client, so that the server is the limit."""
+    lines = [f"GET {path} HTTP/1.1", "Host: localhost", *(f"{name}: {value}" for name, value in headers.items())]
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    taken: list[float] = []
+
+    async def client() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        for _ in range(REQUESTS // CONNECTIONS):
+            began = time.perf_counter()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                (int(row[15:]) for row in head.lower().split(b"\r\n") if row.startswith(b"content-length:")), 0
+            )
+            await reader.readexactly(length)
+            taken.append(time.perf_counter() - began)
+        writer.close()
+
+    began = time.perf_counter()
+    await asyncio.gather(*(client() for _ in range(CONNECTIONS)))
+    return len(taken) / (time.perf_counter() - began), float(np.percentile(taken, 99)) * 1000
+
+
+async def _streams(api: Api) -> float:
+    """Milliseconds from NOTIFY until the last of many streams was told."""
+    request = f"GET /api/v1/live HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {api.key()}\r\n\r\n".encode()
+    told: list[float] = []
+    ready = 0
+
+    async def client(go: asyncio.Event) -> None:
+        nonlocal ready
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(request)
+        await reader.readuntil(b"event: changed")
+        ready += 1
+        await go.wait()
+        await reader.readuntil(b'"inventory"')
+        await reader.readuntil(b'["inventory"]')
+        told.append(time.perf_counter())
+        writer.close()
+
+    go = asyncio.Event()
+    clients = [asyncio.create_task(client(go)) for _ in range(STREAMS)]
+    while ready < STREAMS:
+        await asyncio.sleep(0.05)
+    go.set()
+    await asyncio.sleep(1)
+    with connect(api.dsn, autocommit=True) as connection:
+        began = time.perf_counter()
+        connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "inventory"}')""")
+    await asyncio.gather(*clients)
+    return (max(told) - began) * 1000
+
+
+def drawing() -> list[Row]:
+    """A city of 100,000 pipes and as many sensors, from rows in memory."""
+    began = time.perf_counter()
+    assets, shares, sensors = _city()
+    made = time.perf_counter()
+    ground = make_ground(assets, shares, sensors, shipped_catalogue())
+    loaded = time.perf_counter() - made
+    newest = Newest(np.arange(1, SENSORS + 1), np.full(SENSORS, NOW.timestamp() - 10))
+    alerts = [OpenAlert(n, "rule", Level(1 + n % 4), 1 + n * 97, None, None) for n in range(200)]
+    first, drawn = _timed(ground, alerts, newest, None)
+    again, second = _timed(ground, [*alerts, OpenAlert(999, "rule", Level.RED, 5000, None, None)], newest, drawn)
+    same, _ = _timed(ground, [*alerts, OpenAlert(999, "rule", Level.RED, 5000, None, None)], newest, second)
+    began = time.perf_counter()
+    riskmap.segments(second, geo.Box(117.0, 31.0, 117.2, 31.2), 5000)
+    screen = time.perf_counter() - began
+    cells = ", ".join(f"{len(layer.cells):,} at {r}" for r, layer in ground.layers.items())
+    return [
+        Row(f"ground of {PIPES:,} pipes and {SENSORS:,} sensors from rows ({cells})", loaded, "s"),
+        Row("first drawing, 200 alerts", first, "s", "", None, "< 10 s", first < 10),
+        Row("drawing after one new alert", again, "s", "", None, "< 2 s", again < 2),
+        Row("drawing where nothing changed", same, "s"),
+        Row("segments of a screen, not kept", screen * 1000, "ms"),
+    ]
+
+
+def _timed(
+    ground: Ground, alerts: list[OpenAlert], newest: Newest, before: riskmap.RiskMap | None
+) -> tuple[float, riskmap.RiskMap]:
+    began = time.perf_counter()
+    drawn = riskmap.build(ground, alerts, newest, NOW + timedelta(seconds=1), before)
+    return time.perf_counter() - began, drawn
+
+
+def _city() -> tuple[list[AssetRow], dict[int, list[CellShare]], list[SensorPlace]]:
+    """Streets of 50 m pipes, 400 in a row, rows 60 m apart."""
+    chance = np.random.default_rng(1)
+    lof, cof = 1 + 4 * chance.random(PIPES) ** 3, 1 + 4 * chance.random(PIPES) ** 3
+    score = risk.score(lof, cof)
+    assets, shares = [], {resolution: list[CellShare]() for resolution in geo.RESOLUTIONS}
+    sensors = []
+    for n in range(PIPES):
+        west, south = 117.0 + (n % 400) * 0.00055, 31.0 + (n // 400) * 0.0006
+        geometry = {"type": "LineString", "coordinates": [[west, south], [west + 0.0005, south]]}
+        parts = [
+            {"part": "mean", "value": 0.07, "points": 7.3},
+            {"part": "consequence", "value": 2, "points": float(score[n]) - 7.3},
+        ]
+        box = (west, south, west + 0.0005, south)
+        figures = float(lof[n]), float(cof[n]), float(score[n])
+        assets.append(
+            AssetRow(n + 1, f"P-{n}", "water", "pipe", "Street", json.dumps(geometry), *box, n, 0, *figures, parts)
+        )
+        for resolution in geo.RESOLUTIONS:
+            shares[resolution].append(CellShare(n + 1, geo.cell_at(west, south, resolution), 50.0))
+        sensors.append(SensorPlace(n + 1, "pressure", None, west, south))
+    for each in shares.values():
+        each.sort(key=lambda share: (share.cell, share.asset_id))
+    return assets, shares, sensors
+
+
+if __name__ == "__main__":
+    main()
