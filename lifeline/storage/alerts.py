@@ -211,6 +211,22 @@ def history(connection: Connection, alert_id: int) -> list[HistoryEntry]:
     ]
 
 
+def returns(
+    connection: Connection, keys: Sequence[tuple[Subject, str]], since: datetime
+) -> dict[tuple[Subject, str], int]:
+    """How often each (subject, rule) has returned to normal after ``since``, in whatever alert; those that did."""
+    if not keys:
+        return {}
+    values = {
+        "kinds": [subject.kind for subject, _ in keys],
+        "ids": [subject.id for subject, _ in keys],
+        "rules": [rule for _, rule in keys],
+        "since": since,
+    }
+    with storage_errors():
+        return {keys[place - 1]: count for place, count in connection.execute(_SQL["returns"], values)}
+
+
 def open_by_level(connection: Connection) -> dict[tuple[str, AlertKind, Level], int]:
     """How many alerts are open, by network, kind and level."""
     with storage_errors():

@@ -169,6 +169,10 @@ $$;
 
 ALTER TABLE alert ADD COLUMN shelved_until timestamptz;
 
+-- What a (subject, rule) did before: the flap guard and the figures of alarm performance ask.
+CREATE INDEX alert_subject ON alert (subject_kind, subject_id, rule, raised_at);
+CREATE INDEX alert_history_at ON alert_history (at);
+
 -- While a window is open nothing new is raised in it, and what is open there is out of service. A column that is NULL
 -- matches anything; until NULL: until somebody ends it (out of service).
 CREATE TABLE maintenance_window (
