@@ -1,4 +1,4 @@
-"""The ground of the risk map: the city as arrays. It changes with the inventory and with standing risk, not with readings."""
+"""The ground of the risk map: the city as arrays. It changes with inventory and standing risk, not with readings."""
 
 from typing import NamedTuple
 

@@ -79,7 +79,7 @@ class MapKeeper:
             thread.join(timeout=5)
 
     def draw(self, what: frozenset[str], now: datetime) -> bool:
-        """Draw the map anew, on new ground where the inventory or standing risk changed; True where it looks different."""
+        """Draw the map anew, on new ground where inventory or standing risk changed; True where it looks different."""
         before = self._drawn
         anew = before is None or bool(what & {"inventory", "risk"})
         started = time.perf_counter()

@@ -100,16 +100,20 @@ async def live(request: Request, key: ApiKey = Depends(Access(Role.VIEWER))) -> 
 async def _stream(
     broadcaster: Broadcaster, client: Client, still_valid: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    checked = loop.time()
     try:
         while not broadcaster.closed:
             try:
                 async with asyncio.timeout(KEEPALIVE_S):
                     await client.woken.wait()
             except TimeoutError:
+                yield KEEPALIVE_COMMENT
+            # Also on a busy stream, which is never silent: a revoked key must not go on listening.
+            if loop.time() - checked >= KEEPALIVE_S:
+                checked = loop.time()
                 if not await still_valid():
                     return
-                yield KEEPALIVE_COMMENT
-                continue
             client.woken.clear()
             what, client.pending = client.pending, set()
             if what:

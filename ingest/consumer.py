@@ -133,12 +133,21 @@ class Consumer:
             self._client.loop_misc()
         else:
             self._check(self._client.loop(timeout=0.002 if self._under_way or len(self._collecting) else 0.05))
+            self._read_on()
             if not self._subscribed and now - self._attempted > ATTEMPT_S:
                 self._given_up = "the broker did not confirm the subscriptions in time"
             if self._given_up:
                 self._drop()
         self.acknowledge()
         self._flush(time.monotonic())
+
+    def _read_on(self) -> None:
+        """Stock paho reads one packet a call: have it read what else is there before we look at anything else."""
+        for _ in range(0 if isinstance(self._client, FastClient) else 200):
+            before = len(self._collecting)
+            self._check(self._client.loop_read())
+            if len(self._collecting) == before:
+                break
 
     def finish(self) -> None:
         """Hand over the rest; nothing more is read."""
@@ -188,12 +197,13 @@ class Consumer:
             self._dispatch()
 
     def _adapt(self, commit_ms: float) -> None:
-        """Gather for about twice as long as a commit takes: the busier the database, the larger the batches.
+        """Gather for about as long as a commit takes: the busier the database, the larger the batches.
 
-        A large one is cheaper by the message, since of each sensor only the newest state is written.
+        A large one is cheaper by the message, since of each sensor only the newest state is written. An eighth of the
+        greatest age at most: gathering must not be what a reading waits for.
         """
-        factor = 1.25 if commit_ms > self._linger_ms / 2 else 0.8
-        longest = self._settings.ingest_batch_age_ms / 3
+        factor = 1.25 if commit_ms > self._linger_ms else 0.8
+        longest = self._settings.ingest_batch_age_ms / 8
         self._linger_ms = max(min(self._linger_ms * factor, longest), float(self._settings.ingest_idle_ms), 1.0)
 
     def _blocked(self) -> bool:

@@ -128,7 +128,19 @@ def city(clean_database: str, broker: Broker, tmp_path: Path) -> Iterator[City]:
         api = stack.enter_context(running_api(clean_database))
         as_simulator = {"LIFELINE_MQTT_USERNAME": "simulator", "LIFELINE_MQTT_PASSWORD": PASSWORDS["simulator"]}
         (tmp_path / "leak.toml").write_text(LEAK)
-        run = "-m simulators run --seed 5 --history-days 0 --scenario leak.toml --truth truth.jsonl".split()
+        run = [
+            "-m",
+            "simulators",
+            "run",
+            "--seed",
+            "5",
+            "--history-days",
+            "0",
+            "--scenario",
+            "leak.toml",
+            "--truth",
+            "truth.jsonl",
+        ]
         stack.enter_context(_child([sys.executable, *run], env | as_simulator, tmp_path / "simulators.log", tmp_path))
         yield City(api, receiver, clean_database)
 

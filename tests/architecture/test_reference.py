@@ -104,7 +104,7 @@ def _all_routes(application: Any) -> Iterator[Any]:
 def test_every_rule_and_every_detector_is_described() -> None:
     text = page("rules.md")
     rules = tomllib.loads((ROOT / "alerts" / "rules.toml").read_text(encoding="utf-8"))["rule"]
-    wanted = {rule["name"] for rule in rules} | {rule["detector"] for rule in rules}
+    wanted = {rule["id"] for rule in rules} | {rule["detector"] for rule in rules}
     assert {name for name in wanted if f"`{name}`" not in text} == set()
 
 

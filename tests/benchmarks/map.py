@@ -1,4 +1,4 @@
-"""The risk map: what serving it costs against a static file of the same size, and what drawing it costs at 100,000 pipes."""
+"""The risk map: serving it against a static file of the same size, and drawing it at 100,000 pipes."""
 
 import asyncio
 import json

@@ -1,6 +1,5 @@
 """Ticks on the real database: from stored readings to alerts, history and messages."""
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -57,8 +56,8 @@ class Town:
 
 
 @pytest.fixture
-def town(connection: Connection) -> Iterator[Town]:
-    yield Town(connection)
+def town(connection: Connection) -> Town:
+    return Town(connection)
 
 
 def test_a_breach_becomes_one_alert_that_says_what_where_and_why(town: Town) -> None:

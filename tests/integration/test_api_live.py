@@ -36,7 +36,9 @@ class Listener:
     def _read(self, url: str, key: str) -> None:
         target = httpx.URL(url)
         with socket.create_connection((target.host, target.port or 80), timeout=10) as line:
-            line.sendall(f"GET /api/v1/live HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+            line.sendall(
+                f"GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
+            )
             line.settimeout(0.1)
             while not self._hang_up.is_set():
                 try:
@@ -165,6 +167,17 @@ def test_the_api_outlives_a_database_that_goes_away(service_home: Path) -> None:
                 with connect(database.dsn) as connection:
                     open_alert(connection, 1)
                 until(lambda: '"level":"red"' in api.get("/api/v1/risk/cells").text, "the red cell", 5)
+
+
+def test_a_revoked_key_loses_its_stream_even_a_busy_one(api: Api) -> None:
+    with connect(api.dsn, autocommit=True) as connection:
+        listener = Listener(api.url, keys.create(connection, "leaver", Role.VIEWER, datetime.now(UTC)))
+        until(lambda: listener.told, "the first event")
+        keys.revoke(connection, "leaver", datetime.now(UTC))
+        deadline = time.monotonic() + 20
+        while not listener.ended.wait(0.4) and time.monotonic() < deadline:
+            connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "reading"}')""")
+    assert listener.ended.is_set()
 
 
 def test_a_key_that_expires_is_refused_from_that_moment(api: Api) -> None:

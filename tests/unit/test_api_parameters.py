@@ -48,11 +48,10 @@ def test_a_cursor_gives_back_what_it_was_made_of(number: int, text: str) -> None
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
     try:
         values = decode_cursor(text, int)
-    except ProblemError as problem:
-        assert problem.status == 400
-    else:
-        assert values is not None
-        assert 0 <= values[0] < 2**63
+    except ProblemError:
+        return
+    assert values is not None
+    assert 0 <= values[0] < 2**63
 
 
 @pytest.mark.parametrize("values", [(True,), (-1,), (1, 2), ("1",), (2**63,)])

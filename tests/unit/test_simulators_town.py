@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifeline.catalogue import shipped_catalogue
+from lifeline.inventory import parse_assets, parse_sensors
 from lifeline.model import AssetKind
 from lifeline.risk import MATERIAL_FACTOR
 from lifeline.wire import is_channel, is_identifier
@@ -246,3 +247,11 @@ def test_any_seed_gives_a_town_with_a_place_for_every_kind_of_event(seed: int) -
     for kind in KINDS:
         if KINDS[kind].place:
             assert likely(town, kind), kind
+
+
+def test_the_importer_takes_both_files_without_a_complaint(town: Town, tmp_path: Path) -> None:
+    assets, sensors = write_inventory(town, tmp_path)
+    catalogue = shipped_catalogue()
+    taken = parse_assets(assets.read_bytes(), catalogue, assets.name)
+    assert len(taken) == sum(len(network.nodes) + len(network.pipes) for network in town.networks)
+    assert len(parse_sensors(sensors.read_bytes(), catalogue, sensors.name)) == len(town.instruments)
