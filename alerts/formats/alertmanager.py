@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerts.formats.message import OVER, Encoded, Message, compact, page_of
+from alerts.formats.message import OVER, Encoded, Message, compact, page_of, subject_of
 from alerts.formats.words import advice_of, headline, lines, title_of
 from lifeline.model import JsonObject
 
@@ -17,7 +17,7 @@ def encode(message: Message) -> Encoded:
     """One alert, or those of a group, the newest message of each. ``fingerprint`` is the alert's for its whole life."""
     newest: dict[Any, JsonObject] = {}
     for part in message.parts:
-        newest.setdefault(part["data"].get("alert_id"), part)
+        newest.setdefault(subject_of(part["data"]), part)
     alerts = [_alert(part, message) for part in newest.values()]
     labels = _common([alert["labels"] for alert in alerts])
     group = {name: labels[name] for name in ("alertname", "network") if name in labels}
@@ -69,7 +69,7 @@ def _alert(body: JsonObject, message: Message) -> JsonObject:
         "startsAt": data.get("raised_at") or body["timestamp"],
         "endsAt": body["timestamp"] if over else NEVER,
         "generatorURL": page_of(data, message.public_url),
-        "fingerprint": hashlib.sha256(f"alert {data.get('alert_id')}".encode()).hexdigest()[:16],
+        "fingerprint": hashlib.sha256(subject_of(data).encode()).hexdigest()[:16],
     }
 
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
-from alerts.formats.message import OVER, TEST, Encoded, Message, page_of
+from alerts.formats.message import OVER, TEST, Encoded, Message, page_of, subject_of
 from alerts.formats.words import Language, advice_of, headline, lines, place_of, title_of
 from lifeline.model import JsonObject
 
@@ -63,12 +63,16 @@ def _alert(message: Message) -> ElementTree.Element:
         ("scope", "Restricted"),
         ("restriction", "Departments that respond; not for publication before they release it"),
         ("references", " ".join(f"{sender},{_name(old.message_id)},{time_of(old.sent)}" for old in message.references)),
-        ("incidents", f"alert-{message.data['alert_id']}" if message.data.get("alert_id") else ""),
+        ("incidents", _incident(message.data)),
     ]
     _add(root, texts)
     for code, language in _LANGUAGES:
         root.append(_info(message, code, language))
     return root
+
+
+def _incident(data: JsonObject) -> str:
+    return subject_of(data).replace(" ", "-") if data.get("incident_id") or data.get("alert_id") else ""
 
 
 def _message_type(message: Message) -> str:

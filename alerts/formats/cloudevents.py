@@ -16,9 +16,16 @@ def encode(message: Message) -> Encoded:
         "id": message.message_id,
         "source": message.public_url or f"urn:lifeline:{message.sender}",
         "type": PREFIX + message.type,
-        "subject": f"alerts/{data['alert_id']}" if data.get("alert_id") else message.type,
+        "subject": _subject(message),
         "time": message.body["timestamp"],
         "datacontenttype": "application/json",
         "data": data,
     }
     return Encoded(compact(event), "application/cloudevents+json")
+
+
+def _subject(message: Message) -> str:
+    data = message.data
+    if data.get("incident_id"):
+        return f"incidents/{data['incident_id']}"
+    return f"alerts/{data['alert_id']}" if data.get("alert_id") else message.type

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from lifeline.model import JsonObject
 
-OVER = frozenset({"alert.cleared", "alert.closed", "sensor.online"})
+OVER = frozenset({"alert.cleared", "alert.closed", "sensor.online", "incident.closed"})
 """Messages that say that it is over."""
 GROUP = "alert.group"
 """A message that holds several: ``data.messages``, the newest first."""
@@ -64,11 +64,17 @@ class Message:
 
 
 def page_of(data: Mapping[str, Any], public_url: str) -> str:
-    """Where the page shows an alert; empty where nobody knows how people reach the page."""
+    """Where the page shows an alert, or an incident's first; empty where nobody knows how people reach the page."""
     if not public_url:
         return ""
-    alert_id = data.get("alert_id")
+    alert_id = data.get("alert_id") or data.get("lead_alert")
     return f"{public_url}/?alert={alert_id}" if alert_id else f"{public_url}/"
+
+
+def subject_of(data: Mapping[str, Any]) -> str:
+    """What it is about for its whole life: ``alert 42`` or ``incident 7``."""
+    kind = "incident" if data.get("incident_id") else "alert"
+    return f"{kind} {data.get(f'{kind}_id')}"
 
 
 def compact(value: Any) -> bytes:

@@ -22,6 +22,9 @@ TYPES = {
     "alert.reminder": {"zh": "未确认提醒", "en": "Still unacknowledged"},
     "alert.unattended": {"zh": "逐级上报:无人确认", "en": "Nobody has acknowledged"},
     "alert.group": {"zh": "多条消息", "en": "Several messages"},
+    "incident.opened": {"zh": "事件", "en": "Incident"},
+    "incident.updated": {"zh": "事件进展", "en": "Incident changed"},
+    "incident.closed": {"zh": "事件结束", "en": "Incident over"},
     "sensor.offline": {"zh": "离线", "en": "Offline"},
     "sensor.online": {"zh": "恢复在线", "en": "Online again"},
     "response.changed": {"zh": "处置进展", "en": "Response"},
@@ -84,6 +87,16 @@ def measured(data: Mapping[str, Any], language: Language) -> str:
     return text.strip()
 
 
+def explained(data: Mapping[str, Any], language: Language) -> str:
+    """How many alerts an incident explains, and what speaks for its likeliest cause; empty for an alert."""
+    causes = (data.get("evidence") or {}).get("causes") or []
+    if not causes:
+        return ""
+    count = f"{data.get('count', 0)} 条报警" if language == "zh" else f"{data.get('count', 0)} alerts"
+    reasons = [str(sign["why"][language]) for sign in causes[0]["for"][:3]]
+    return f"{count}:{';'.join(reasons)}" if language == "zh" else f"{count}: {'; '.join(reasons)}"
+
+
 def advice_of(data: Mapping[str, Any], language: Language) -> str:
     """What to do; empty where the rule has no words for it."""
     advice = data.get("advice")
@@ -98,6 +111,7 @@ def lines(body: Mapping[str, Any], language: Language) -> list[str]:
     team = response.get("team") or ""
     said = [
         measured(data, language),
+        explained(data, language),
         f"{'处置环节' if language == 'zh' else 'Step'}: {step}{' · ' if team else ''}{team}" if step else "",
         str(data.get("note") or "")[:500],
         advice_of(data, language),

@@ -56,7 +56,7 @@ LANGUAGE sql STABLE AS $$
         'level', (ARRAY['red', 'orange', 'yellow', 'blue'])[i.level], 'state', i.state, 'first_seen', i.first_seen,
         'raised_at', i.opened_at, 'actor', actor, 'note', note, 'merged_into', i.merged_into,
         'title', i.causes -> 0 -> 'title', 'advice', i.causes -> 0 -> 'advice',
-        'evidence', jsonb_build_object('causes', i.causes), 'count', members.count, 'open', members.open,
+        'evidence', jsonb_build_object('sure', i.causes -> 0 -> 'share', 'causes', i.causes), 'count', members.count, 'open', members.open,
         'alerts', members.list, 'lead_alert', i.lead_alert,
         'where', jsonb_build_object('asset', t.external_id, 'asset_name', t.name, 'device', d.external_id,
             'device_name', d.name, 'channel', s.channel, 'sensor_name', s.name,
@@ -78,10 +78,6 @@ LANGUAGE sql STABLE AS $$
     ) members
     WHERE a.alert_id = i.lead_alert
 $$;
-
--- An endpoint is told of incidents where its `events` name them (`incident.opened`, ...): by default the same event would
--- be told twice, as alerts and as the incident that they are.
-ALTER TABLE endpoint ADD COLUMN IF NOT EXISTS events text[];
 
 GRANT SELECT ON incident, incident_history TO lifeline_alerts, lifeline_api;
 GRANT INSERT, UPDATE ON incident TO lifeline_alerts;

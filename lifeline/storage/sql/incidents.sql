@@ -112,7 +112,8 @@ FROM unnest(%(ids)s::bigint[], %(actions)s::text[], %(from_levels)s::smallint[],
 ORDER BY w.place;
 
 -- name: tell
--- Messages, and their deliveries to the endpoints that asked for them: past the fan-out, which knows alerts alone.
+-- Messages, and their deliveries to the endpoints whose `events` name them: past the fan-out, which knows alerts alone.
+-- Not to those that name no events: the same event would be told twice, as alerts and as the incident that they are.
 WITH wanted AS (
     SELECT w.event_type, i.*, i AS row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
     FROM unnest(%(ids)s::bigint[], %(messages)s::text[]) AS w (incident_id, event_type) JOIN incident i USING (incident_id)
@@ -123,7 +124,7 @@ WITH wanted AS (
     RETURNING outbox_id, message_id
 )
 INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-SELECT t.outbox_id, e.endpoint_id, w.level, %(now)s
+SELECT t.outbox_id, e.endpoint_id, w.level, CASE WHEN w.level = 1 THEN %(now)s ELSE coalesce(end_of_quiet(e, %(now)s), %(now)s) END
 FROM told t JOIN wanted w USING (message_id)
 JOIN endpoint e ON e.enabled AND w.event_type = ANY (e.events) AND w.worst_level <= e.worst_level AND 'risk' = ANY (e.kinds)
     AND (e.networks IS NULL OR w.networks && e.networks)

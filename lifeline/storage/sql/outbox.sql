@@ -30,7 +30,7 @@ SELECT (SELECT count(*) FROM done), (SELECT count(*) FROM planned);
 -- name: claim
 -- What is due, worst first, at most so many of an endpoint as it has hands free. Until the lease ends it is nobody
 -- else's; when this process dies with it, it is due again then. The secret is all that sign now, the newest first; earlier
--- messages about the same alert that this endpoint was sent are what CAP refers to.
+-- messages about the same alert or incident that this endpoint was sent are what CAP refers to.
 WITH due AS (
     SELECT d.delivery_id
     FROM endpoint e
@@ -55,7 +55,7 @@ SELECT c.delivery_id, c.endpoint_id, e.name, e.url,
     o.message_id, o.body, c.level, c.attempts, e.format, e.links,
     CASE WHEN e.format = 'cap' THEN (SELECT jsonb_agg(jsonb_build_array(p.message_id, p.created_at) ORDER BY p.outbox_id)
         FROM outbox p JOIN delivery q USING (outbox_id)
-        WHERE p.alert_id = o.alert_id AND p.outbox_id < o.outbox_id AND q.endpoint_id = c.endpoint_id) END
+        WHERE (p.alert_id = o.alert_id OR p.incident_id = o.incident_id) AND p.outbox_id < o.outbox_id AND q.endpoint_id = c.endpoint_id) END
 FROM claimed c JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
 ORDER BY c.level, c.delivery_id;
 
