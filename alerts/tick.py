@@ -6,7 +6,10 @@ from datetime import datetime
 
 import numpy as np
 
+from alerts.casebook import Casebook
+from alerts.causes import load_causes
 from alerts.detectors import rate, silence, threshold
+from alerts.flapping import SPAN, FlapGuard, returning
 from alerts.inventory import Inventory, build_inventory
 from alerts.reconciliation import Key, reconcile
 from alerts.rules import Rate, Silence, Threshold
@@ -14,6 +17,7 @@ from alerts.window import Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, Finding, Level, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
+from lifeline.storage import maintenance
 from lifeline.storage import window as window_storage
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.window import DeviceRow, States
@@ -45,9 +49,11 @@ class Watch:
         self.rules: dict[str, Threshold | Rate | Silence] = {rule.id: rule for rule in rules}
         self.catalogue = catalogue
         self.window = Window(np.empty(0, np.int32), window_s)
+        self._casebook = Casebook(load_causes())
         self._inventory: Inventory | None = None
         self._fingerprint: tuple[str, ...] = ()
         self._filled = False
+        self._flaps = FlapGuard()
 
     def tick(self, connection: Connection, now: datetime) -> TickReport:
         """Look at everything that came since the last tick, and write what follows from it in one transaction."""
@@ -58,10 +64,15 @@ class Watch:
             devices = window_storage.devices(connection)
             open_alerts = alert_storage.list_open(connection)
         findings, suppressed = self._detect(inventory, states, devices, open_alerts, now)
-        plan = reconcile(self.rules, findings, open_alerts, suppressed, _at_rest(inventory))
         with storage_errors(), connection.transaction():
+            asked = {(finding.subject, finding.rule) for finding in findings}
+            asked |= {(alert.subject, alert.rule) for alert in open_alerts}
+            at_work = maintenance.covered(connection, list(asked), now)
+            plan = reconcile(self.rules, findings, open_alerts, suppressed, _at_rest(inventory), at_work)
+            returns = alert_storage.returns(connection, returning(plan.changes), now - SPAN)
             raised = alert_storage.raise_alerts(connection, plan.openings, now)
-            changed = alert_storage.change_alerts(connection, plan.changes, now)
+            changed = alert_storage.change_alerts(connection, self._flaps.hold(plan.changes, returns, now), now)
+            self._casebook.update(connection, now)
         return TickReport(len(findings), raised, changed, len(inventory.sensor_ids))
 
     def _read_inventory(self, connection: Connection) -> Inventory:
