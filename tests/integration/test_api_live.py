@@ -36,9 +36,8 @@ class Listener:
     def _read(self, url: str, key: str) -> None:
         target = httpx.URL(url)
         with socket.create_connection((target.host, target.port or 80), timeout=10) as line:
-            line.sendall(
-                f"GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {key}\r\n\r\n".encode()
-            )
+            wanted = "GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            line.sendall(f"{wanted}Authorization: Bearer {key}\r\n\r\n".encode())
             line.settimeout(0.1)
             while not self._hang_up.is_set():
                 try:
