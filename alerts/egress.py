@@ -18,6 +18,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _OWN_SERVICES = (ipaddress.IPv4Network("168.63.129.16/32"), ipaddress.IPv4Network("192.0.0.0/24"))
 """Where clouds keep services of their own in space that counts as public; the others are link-local or private."""
+_NO_HOSTS = tuple(ipaddress.ip_network(text) for text in ("192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "fec0::/10"))
+"""6to4 relays, a network's own NAT64, examples, the old private IPv6: Python (3.11) takes some of them for public."""
 
 
 class RefusedAddressError(LifelineError):
@@ -35,7 +37,7 @@ def is_public(address: Address) -> bool:
         if embedded:
             return all(is_public(one) for one in embedded)
     bad = address.is_multicast or address.is_reserved or address.is_unspecified
-    return address.is_global and not bad and not any(address in network for network in _OWN_SERVICES)
+    return address.is_global and not bad and not any(address in network for network in (*_OWN_SERVICES, *_NO_HOSTS))
 
 
 def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[str]:
