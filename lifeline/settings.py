@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     alerts_metrics_port: int = Field(9102, ge=0, le=65535, description="Port of alerts' /metrics; 0 = off.")
 
     # --- ingest
-    ingest_client_id: str = Field("lifeline-ingest", description="MQTT client id; one per consumer, stable.")
+    ingest_client_id: str = Field(
+        "lifeline-ingest",
+        description="Name of a consumer; one per consumer, stable. With the password it makes the MQTT client id.",
+    )
     ingest_topics: list[str] = Field(
         default=[wire.READINGS_FILTER],
         description="Topic filters of readings (JSON list), shared among consumers.",
