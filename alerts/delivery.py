@@ -152,7 +152,9 @@ class Courier:
         try:
             title, text = chat_format.encode(self._style.message(claim))
             chat.send(claim.secret, title, text, red=claim.level == Level.RED, allowed=self._allowed)
-        except (chat.ChatError, RefusedAddressError, OSError, ValueError) as problem:
+        except chat.ChatError as problem:
+            return str(problem)[:500]
+        except (RefusedAddressError, OSError, ValueError) as problem:
             return f"{type(problem).__name__}: {problem}"[:500]
         return ""
 
