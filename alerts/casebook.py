@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 import numpy as np
 
-from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, wanted_beside
+from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, Ranking, wanted_beside
 from alerts.incidents import plan
 from alerts.proximity import Floats, distance_to, plane
 from alerts.topology import Topology
@@ -40,6 +40,7 @@ class Casebook:
         self._topology = Topology(np.empty((2, 0), np.int64))
         self._gauges: list[tuple[int, float, float]] = []
         self._known: dict[int, tuple[bool | None, tuple[Neighbour, ...]]] = {}
+        self._ranking = Ranking(causes)
         self._settled: object = None
 
     def update(self, connection: Connection, now: datetime) -> int:
@@ -57,7 +58,9 @@ class Casebook:
         self._read_networks(connection)
         self._look_around(connection, rows)
         standing = {each.incident_id for each in incidents}
-        made = plan([self._member(row, standing) for row in rows], incidents, self._causes, self._topology)
+        members = [self._member(row, standing) for row in rows]
+        made = plan(members, incidents, self._causes, self._topology, self._ranking)
+        self._ranking.forget()
         if not made.openings and not made.changes:
             self._settled = seen
         return storage.write(connection, made.openings, made.changes, now)
@@ -67,6 +70,7 @@ class Casebook:
         if fingerprint != self._fingerprint:
             self._topology = Topology(storage.joints(connection), storage.latitude(connection))
             self._known.clear()
+            self._ranking.forget(everything=True)
             self._fingerprint = fingerprint
         self._gauges = storage.gauges(connection)
 

@@ -150,6 +150,26 @@ class Sorted:
         return sorted(place for alike in self._alike.values() if holds(self.members[alike[0]]) for place in alike)
 
 
+class Ranking:
+    """Ranks, and remembers what it said of the same alerts: what an alert tells of a cause does not change."""
+
+    def __init__(self, causes: Sequence[Cause]) -> None:
+        self._causes = causes
+        self._before: dict[tuple[int, ...], list[JsonObject]] = {}
+        self._now: dict[tuple[int, ...], list[JsonObject]] = {}
+
+    def of(self, members: Sequence[Member]) -> list[JsonObject]:
+        """As ``rank``."""
+        key = tuple(sorted(member.alert_id for member in members))
+        ranked = self._now.get(key) or self._before.get(key)
+        self._now[key] = rank(self._causes, members) if ranked is None else ranked
+        return self._now[key]
+
+    def forget(self, *, everything: bool = False) -> None:
+        """Forget what was not asked for since the last call."""
+        self._before, self._now = {} if everything else self._now, {}
+
+
 def rank(causes: Sequence[Cause], members: Sequence[Member]) -> list[JsonObject]:
     """Causes that explain any of the alerts, the likeliest first, as stored and told.
 

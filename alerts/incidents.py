@@ -5,14 +5,13 @@ Groups are what chains of such pairs join: they depend on the alerts alone and n
 An open incident holds its alerts together, so that it may merge with another and never splits.
 """
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from alerts.causes import Cause, Member, Sorted, rank
+from alerts.causes import Cause, Member, Ranking, Sorted
 from alerts.proximity import Floats, Groups, join_across, join_in_time, join_near, plane
 from alerts.topology import Topology
 from lifeline.model import JsonObject, Level
@@ -83,9 +82,11 @@ def plan(
     incidents: Sequence[OpenIncident],
     causes: Sequence[Cause],
     topology: Topology,
+    ranking: Ranking | None = None,
 ) -> Plan:
     """What to open, change, merge and close. ``incidents`` are those that are open, the oldest first; ``members`` the
     open risk alerts and all alerts of these incidents."""
+    ranking = ranking or Ranking(causes)
     age = {incident.incident_id: number for number, incident in enumerate(incidents)}
     belonging: dict[int, list[Member]] = defaultdict(list)
     for member in members:
@@ -98,20 +99,20 @@ def plan(
         held = sorted({member.incident_id for member in here if member.incident_id in age}, key=age.__getitem__)
         busy.update(held)
         if not held:
-            made.openings.append(_opening(here, causes))
+            made.openings.append(_opening(here, ranking))
         else:
-            _keep(made, [incidents[age[each]] for each in held], here, belonging, causes)
+            _keep(made, [incidents[age[each]] for each in held], here, belonging, ranking)
     for incident in incidents:
         if incident.incident_id not in busy:
             made.changes.append(_end(incident, "closed", None))
     return made
 
 
-def _opening(members: Sequence[Member], causes: Sequence[Cause]) -> Opening:
+def _opening(members: Sequence[Member], ranking: Ranking) -> Opening:
     lead = lead_of(members)
     ids = sorted(member.alert_id for member in members)
     first_seen = min(member.first_seen for member in members)
-    return Opening(level_of(members), networks_of(members), rank(causes, members), lead.alert_id, first_seen, ids)
+    return Opening(level_of(members), networks_of(members), ranking.of(members), lead.alert_id, first_seen, ids)
 
 
 def _keep(
@@ -119,7 +120,7 @@ def _keep(
     held: Sequence[OpenIncident],
     here: Sequence[Member],
     belonging: Mapping[int, Sequence[Member]],
-    causes: Sequence[Cause],
+    ranking: Ranking,
 ) -> None:
     """The oldest of these incidents takes all of their alerts, and the new ones."""
     kept, merged = held[0], held[1:]
@@ -127,7 +128,7 @@ def _keep(
     for incident in held:
         whole |= {member.alert_id: member for member in belonging[incident.incident_id]}
     new = sorted(member.alert_id for member in here if member.incident_id == 0)
-    change = _change(kept, here, list(whole.values()), new, [each.incident_id for each in merged], causes)
+    change = _change(kept, here, list(whole.values()), new, [each.incident_id for each in merged], ranking)
     if change is not None:
         made.changes.append(change)
     made.changes.extend(_end(incident, "merged", kept.incident_id) for incident in merged)
@@ -139,16 +140,16 @@ def _change(
     whole: Sequence[Member],
     new: list[int],
     merged: list[int],
-    causes: Sequence[Cause],
+    ranking: Ranking,
 ) -> Change | None:
-    level, lead, ranked = level_of(standing), lead_of(standing), rank(causes, whole)
+    level, lead, ranked = level_of(standing), lead_of(standing), ranking.of(whole)
     networks = networks_of(whole)
     actions = ["absorbed"] * bool(merged) + ["grown"] * bool(new)
     if level != kept.level:
         actions.append("escalated" if level < kept.level else "deescalated")
     if _likeliest(ranked) != _likeliest(kept.causes):
         actions.append("explained")
-    same = (lead.alert_id, networks, _canonical(ranked)) == (kept.lead, kept.networks, _canonical(kept.causes))
+    same = (lead.alert_id, networks, ranked) == (kept.lead, kept.networks, kept.causes)
     if not actions and same:
         return None
     before = len(whole) - len(new)
@@ -191,7 +192,3 @@ def networks_of(members: Iterable[Member]) -> tuple[str, ...]:
 
 def _likeliest(causes: Sequence[JsonObject]) -> str:
     return str(causes[0]["cause"]) if causes else ""
-
-
-def _canonical(causes: Sequence[JsonObject]) -> str:
-    return json.dumps(causes, sort_keys=True)

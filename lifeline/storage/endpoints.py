@@ -46,8 +46,8 @@ class Pacing:
     """When messages are sent. Red is always sent at once.
 
     Quiet hours are wall clock times of ``quiet_zone``. With ``group_wait_s`` above zero, messages of the same
-    ``group_by`` (network, rule, level) go out together, a group every ``group_interval_s`` at most. An alert that nobody
-    has acknowledged is told again every ``repeat_s``.
+    ``group_by`` (network, rule, level) go out together, a group every ``group_interval_s`` at most. An alert that
+    nobody has acknowledged is told again every ``repeat_s``.
     """
 
     quiet_from: time | None = None

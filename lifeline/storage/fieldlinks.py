@@ -1,4 +1,4 @@
-"""Field links in use: what they do, once, and the audit of every use. Making and reading them is in lifeline.fieldlink."""
+"""Field links in use: what they do, once, and the audit of every use. lifeline.fieldlink makes and reads them."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -254,7 +254,7 @@ def _open(connection: Connection, openings: Sequence[Opening], now: datetime, ac
     values = {
         "levels": [int(each.level) for each in openings],
         "networks": [",".join(each.networks) for each in openings],
-        "causes": [Jsonb(each.causes) for each in openings],
+        "causes": Jsonb([each.causes for each in openings]),
         "leads": [each.lead for each in openings],
         "first_seen": [datetime.fromtimestamp(each.first_seen, UTC) for each in openings],
         "now": now,
@@ -276,7 +276,7 @@ def _change(connection: Connection, changes: Sequence[Change], now: datetime, ac
         "versions": [each.incident.version for each in changes],
         "levels": [int(each.level) for each in changes],
         "networks": [",".join(each.networks) for each in changes],
-        "causes": [Jsonb(each.causes) for each in changes],
+        "causes": Jsonb([each.causes for each in changes]),
         "leads": [each.lead for each in changes],
         "first_seen": [datetime.fromtimestamp(each.first_seen, UTC) for each in changes],
         "closed": [each.closed for each in changes],

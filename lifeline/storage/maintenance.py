@@ -1,7 +1,7 @@
 """Maintenance windows: planned work, by network, asset and rule. A window without an end is out of service.
 
-While one is open nothing new is raised in it, and what is open there is out of service; afterwards what still is in alarm
-is raised, and what is not is closed.
+While one is open nothing new is raised in it, and what is open there is out of service; afterwards what still is in
+alarm is raised, and what is not is closed.
 """
 
 from collections.abc import Sequence

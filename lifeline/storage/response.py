@@ -21,6 +21,7 @@ CLOCKWORK = "clock"
 ARCHIVE_AFTER = timedelta(days=1)
 
 _SQL = load("response")
+_AT_ONCE = 500
 _TAKES_NOTE = frozenset({Step.CONFIRMED, Step.FALSE_ALARM})
 
 
@@ -165,14 +166,19 @@ def overdue(connection: Connection, deadlines: Deadlines, now: datetime) -> list
 
 
 def tell_overdue(connection: Connection, deadlines: Deadlines, now: datetime) -> list[Overdue]:
-    """Tell of steps that have become overdue, each once, with history and message; give those."""
-    told = []
+    """Tell of steps that have become overdue, each once, with history and message; give those.
+
+    The worst 500 at a time, so that a storm makes no transaction of minutes: the next call goes on.
+    """
+    told: list[Overdue] = []
     with storage_errors(), connection.transaction():
         for late in overdue(connection, deadlines, now):
             values = {
                 "alert_id": late.alert_id, "step": late.step, "step_since": late.step_since, "team": late.team,
                 "now": now,
             }  # fmt: skip
+            if len(told) == _AT_ONCE:
+                break
             if late.told or connection.execute(_SQL["mark_told"], values).fetchone() is None:
                 continue
             was = Response(late.alert_id, late.step, late.since, late.team, 0)

@@ -30,7 +30,8 @@ SENSORS, ALERTS = 100_000, 2_000
 SIDE = 224
 """Chambers stand in a square grid of so many by so many, 100 m apart: 22 km; half of the sensors in each network."""
 END = datetime.fromisoformat("2026-11-21T12:00:00+00:00")
-LIMIT_S = 1.0
+LIMIT_S, TICK_S = 1.0, 5.0
+"""Of a grouping, and of a tick that opens more than a thousand incidents at once."""
 RULES = {
     "gas": ("methane.level", "methane"),
     "water": ("pressure.fall", "pressure"),
@@ -86,16 +87,12 @@ def rows(grown: dict[tuple[str, int], float], stored: dict[str, float]) -> list[
         limit = f"< {LIMIT_S:g} s" if size == ALERTS else ""
         found.append(Row(f"plan, {size:,} alerts, {name}", seconds, "s", held, seconds / linear, limit, good))
     for name, seconds in stored.items():
-        limited = name.startswith("update")
-        found.append(
-            Row(
-                f"{name}, {SENSORS:,} sensors, {ALERTS:,} open alerts",
-                seconds,
-                "s" if limited else "",
-                limit=f"< {LIMIT_S:g} s" if limited else "",
-                ok=seconds < LIMIT_S if limited else None,
-            )
-        )
+        what = f"{name}, {SENSORS:,} sensors, {ALERTS:,} open alerts"
+        if name == "incidents":
+            found.append(Row(what, seconds, ""))
+        else:
+            least = TICK_S if name == "update, first" else LIMIT_S
+            found.append(Row(what, seconds, "s", limit=f"< {least:g} s", ok=seconds < least))
     return found
 
 

@@ -138,7 +138,7 @@ def test_a_chat_message_arrives_and_a_refusal_in_its_answer_is_an_error(teams: C
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.usefixtures("clean_database")
 def test_a_delivery_to_a_chat_is_retried_logged_and_done_like_any_other(
-    office: Office,  # noqa: F811
+    office: Office,
     teams: Channel,
 ) -> None:
     endpoints.add(office.connection, "team", "workflows://***", datetime.now(UTC), format="chat", channel=teams.address)

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from lifeline.errors import ConflictError, NotFoundError
-from lifeline.lifecycle import Event
+from lifeline.lifecycle import Event, step
 from lifeline.model import Alert, AlertKind, AlertState, Level
 from lifeline.response import Step, load_deadlines
 from lifeline.storage import alerts, response
@@ -22,8 +22,8 @@ WAY = (Step.CONFIRMED, Step.DISPATCHED, Step.ON_SITE, Step.HANDLED)
 
 
 def go(connection: Connection, alert: Alert, *steps: Step, every: timedelta = MINUTE) -> response.Response:
-    for number, step in enumerate(steps, 1):
-        found = response.advance(connection, alert.alert_id, step, "wang", NOON + number * every)
+    for number, each in enumerate(steps, 1):
+        found = response.advance(connection, alert.alert_id, each, "wang", NOON + number * every)
         connection.commit()
     return found
 
@@ -49,13 +49,13 @@ def test_the_whole_way_is_written_down_and_told_step_by_step(connection: Connect
     assert [entry.from_step for entry in entries] == [Step.RECEIVED, *WAY]
     assert entries[-1].note == "true corrosion: clamped"
     assert messages(connection) == ["alert.raised", "alert.acknowledged", *["response.changed"] * 5]
-    steps = [
-        step
-        for (step,) in connection.execute(
-            "SELECT body #>> '{data,response,step}' FROM outbox WHERE event_type = 'response.changed' ORDER BY outbox_id"
+    told = [
+        each
+        for (each,) in connection.execute(
+            "SELECT body #>> '{data,response,step}' FROM outbox WHERE event_type LIKE 'response.%' ORDER BY outbox_id"
         )
     ]
-    assert steps == [*WAY, Step.FED_BACK]
+    assert told == [*WAY, Step.FED_BACK]
 
 
 def test_who_confirms_has_acknowledged_and_a_returned_alert_is_closed_by_it(connection: Connection) -> None:
@@ -72,9 +72,9 @@ def test_who_confirms_has_acknowledged_and_a_returned_alert_is_closed_by_it(conn
 
 def test_a_step_that_does_not_follow_is_refused_and_leaves_nothing(connection: Connection) -> None:
     alert = one_alert(connection)
-    for step in (Step.DISPATCHED, Step.HANDLED, Step.ARCHIVED, Step.RECEIVED):
+    for each in (Step.DISPATCHED, Step.HANDLED, Step.ARCHIVED, Step.RECEIVED):
         with pytest.raises(ConflictError, match="does not follow"):
-            go(connection, alert, step)
+            go(connection, alert, each)
         connection.rollback()
     with pytest.raises(NotFoundError):
         response.advance(connection, 4711, Step.CONFIRMED, "wang", NOON)
@@ -122,7 +122,8 @@ def test_history_labels_and_audit_are_append_only(connection: Connection, table:
     go(connection, alert, Step.CONFIRMED)
     response.feed_back(connection, alert.alert_id, "li", NOON, genuine=False)
     connection.execute(
-        "INSERT INTO field_link_use (nonce, alert_id, action, at, endpoint_id, outcome) VALUES ('n', 1, 'x', now(), 1, 'done')"
+        "INSERT INTO field_link_use (nonce, alert_id, action, at, endpoint_id, outcome) "
+        "VALUES ('n', 1, 'x', now(), 1, 'done')"
     )
     for statement in (f"UPDATE {table} SET note = ''", f"DELETE FROM {table}"):
         with pytest.raises(psycopg.errors.RestrictViolation), connection.transaction():
@@ -148,11 +149,22 @@ def test_a_step_over_its_deadline_is_told_once_and_the_next_step_anew(connection
     assert [entry.action for entry in response.history(connection, alert.alert_id)] == ["overdue", "step", "overdue"]
 
 
+def test_a_storm_is_told_in_portions_the_worst_first(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(response, "_AT_ONCE", 3)
+    device = add_device(connection, "rtu-storm")
+    for number in range(4):
+        sensor = add_sensor(connection, device, f"methane.{number}")
+        alerts.raise_alerts(connection, [opening(sensor, Level.RED if number == 3 else Level.YELLOW)], NOON)
+    first = response.tell_overdue(connection, DEADLINES, NOON + timedelta(hours=1))
+    second = response.tell_overdue(connection, DEADLINES, NOON + timedelta(hours=1))
+    assert [late.level for late in first] == [Level.RED, Level.YELLOW, Level.YELLOW]
+    assert len(second) == 1
+    assert response.tell_overdue(connection, DEADLINES, NOON + timedelta(hours=1)) == []
+
+
 def test_a_rise_of_the_level_gives_the_deadline_of_the_new_level_from_then_on(connection: Connection) -> None:
     alert = one_alert(connection, Level.BLUE)
     risen_at = NOON + timedelta(hours=3)
-    from lifeline.lifecycle import step
-
     taken = step(alert.state, True, Event.LEVEL_RISE)
     assert taken is not None
     alerts.change_alerts(connection, [alerts.Change(alert, taken, Level.RED, taken.message)], risen_at)

@@ -1,4 +1,4 @@
-"""The real ``python -m alerts``, with no more rights than its own, does what goes by the clock; a phone answers its links."""
+"""The real ``python -m alerts``, with no rights but its own, does what goes by the clock; a phone answers its links."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +52,7 @@ def test_the_process_tells_what_is_late_and_a_phone_takes_it_from_there(
     connection: Connection,
     database_dsn: str,
     mailbox: Mailbox,
-    started: list[Instance],  # noqa: F811
+    started: list[Instance],
 ) -> None:
     now = datetime.now(UTC)
     endpoints.add(connection, "crew", mailbox.url, now, pacing=Pacing(repeat_s=60))

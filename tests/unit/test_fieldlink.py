@@ -89,7 +89,7 @@ def test_the_nonce_is_of_the_message_the_endpoint_and_the_action_and_secret() ->
 def test_a_message_offers_what_can_be_done_next(state: str, step: str, actions: list[str]) -> None:
     data = {"alert_id": 42, "state": state, "response": {"step": step, "team": ""}}
     assert actions_for(data) == actions
-    assert all(Step.RECEIVED != action for action in actions)
+    assert all(action != Step.RECEIVED for action in actions)
 
 
 def test_what_is_no_alert_has_no_links() -> None:

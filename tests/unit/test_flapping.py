@@ -9,7 +9,8 @@ from lifeline.storage.alerts import Change
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ALERT = Alert(
-    1, Subject(SubjectKind.SENSOR, 7), "methane.level", AlertKind.RISK, "gas", Level.RED, AlertState.UNACK, NOON, NOON, 1, {}
+    1, Subject(SubjectKind.SENSOR, 7), "methane.level", AlertKind.RISK, "gas", Level.RED, AlertState.UNACK, NOON, NOON,
+    1, {},
 )  # fmt: skip
 KEY = (ALERT.subject, ALERT.rule)
 MINUTE = timedelta(minutes=1)

@@ -1,5 +1,6 @@
 """The response's table of steps and its deadlines."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ def test_the_way_of_a_real_alarm_and_of_a_false_one() -> None:
     real = ["received", "confirmed", "dispatched", "on_site", "handled", "fed_back", "archived"]
     false = ["received", "false_alarm", "fed_back", "archived"]
     for way in (real, false):
-        assert all(may_follow(Step(after), Step(before)) for before, after in zip(way, way[1:], strict=False))
+        assert all(may_follow(Step(after), Step(before)) for before, after in pairwise(way))
 
 
 def test_what_turns_out_false_on_the_way_can_be_called_so() -> None:

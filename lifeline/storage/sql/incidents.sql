@@ -67,8 +67,8 @@ ORDER BY a.asset_id, c.cell;
 -- Opens incidents. The place is that of the lead alert.
 INSERT INTO incident (level, worst_level, networks, causes, lead_alert, longitude, latitude, first_seen, opened_at, updated_at)
 SELECT w.level, w.level, string_to_array(w.networks, ','), w.causes, w.lead, a.longitude, a.latitude, w.first_seen, %(now)s, %(now)s
-FROM unnest(%(levels)s::smallint[], %(networks)s::text[], %(causes)s::jsonb[], %(leads)s::bigint[], %(first_seen)s::timestamptz[])
-    AS w (level, networks, causes, lead, first_seen)
+FROM ROWS FROM (unnest(%(levels)s::smallint[], %(networks)s::text[], %(leads)s::bigint[], %(first_seen)s::timestamptz[]),
+    jsonb_array_elements(%(causes)s::jsonb)) AS w (level, networks, lead, first_seen, causes)
 JOIN alert a ON a.alert_id = w.lead
 ORDER BY w.level, w.lead
 RETURNING incident_id, lead_alert;
@@ -76,9 +76,10 @@ RETURNING incident_id, lead_alert;
 -- name: update
 -- Changes incidents by compare-and-set on their version; what comes back are those that changed.
 WITH wanted AS (
-    SELECT * FROM unnest(%(ids)s::bigint[], %(versions)s::integer[], %(levels)s::smallint[], %(networks)s::text[],
-        %(causes)s::jsonb[], %(leads)s::bigint[], %(first_seen)s::timestamptz[], %(closed)s::boolean[], %(into)s::bigint[])
-    AS w (incident_id, version, level, networks, causes, lead, first_seen, closed, into_id)
+    SELECT * FROM ROWS FROM (unnest(%(ids)s::bigint[], %(versions)s::integer[], %(levels)s::smallint[], %(networks)s::text[],
+        %(leads)s::bigint[], %(first_seen)s::timestamptz[], %(closed)s::boolean[], %(into)s::bigint[]),
+        jsonb_array_elements(%(causes)s::jsonb))
+    AS w (incident_id, version, level, networks, lead, first_seen, closed, into_id, causes)
 )
 UPDATE incident i SET
     level = w.level, worst_level = least(i.worst_level, w.level), networks = string_to_array(w.networks, ','), causes = w.causes,

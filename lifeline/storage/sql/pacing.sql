@@ -41,18 +41,28 @@ WITH ripe AS (
 SELECT count(*) FROM ripe;
 
 -- name: remind
--- Alerts that nobody has acknowledged, told again to those who were told, ``repeat_s`` after they were told last.
-WITH due AS (
-    SELECT e.endpoint_id, a.alert_id, a.level, a AS row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
-    FROM endpoint e
-    JOIN alert a ON a.closed_at IS NULL AND a.state = 'UNACK'
-    CROSS JOIN LATERAL (SELECT min(to_level) AS level FROM alert_history h WHERE h.alert_id = a.alert_id) worst
-    CROSS JOIN LATERAL (SELECT max(o.created_at) AS at FROM outbox o JOIN delivery d USING (outbox_id)
-        WHERE o.alert_id = a.alert_id AND d.endpoint_id = e.endpoint_id) told
-    WHERE e.repeat_s IS NOT NULL AND wants(e, a, worst.level)
+-- Alerts that nobody has acknowledged, told again to those who were told, ``repeat_s`` after they were told last; the worst
+-- thousand at a time, so that a storm makes no transaction of minutes: the next turn goes on.
+WITH waiting AS MATERIALIZED (
+    -- The time of the raise first: it is cheap, and nobody was told of an alert before it.
+    SELECT a.alert_id, a.level, a AS row FROM alert a
+    WHERE a.closed_at IS NULL AND a.state = 'UNACK'
+        AND a.raised_at + make_interval(secs => (SELECT min(repeat_s) FROM endpoint)) <= %(now)s
+), worst AS MATERIALIZED (
+    SELECT alert_id, min(to_level) AS level FROM alert_history WHERE alert_id IN (SELECT alert_id FROM waiting) GROUP BY alert_id
+), told AS MATERIALIZED (
+    SELECT o.alert_id, d.endpoint_id, max(o.created_at) AS at
+    FROM outbox o JOIN delivery d USING (outbox_id) JOIN endpoint e USING (endpoint_id)
+    WHERE e.repeat_s IS NOT NULL AND o.alert_id IN (SELECT alert_id FROM waiting)
+    GROUP BY o.alert_id, d.endpoint_id
+), due AS MATERIALIZED (
+    SELECT e.endpoint_id, w.alert_id, w.level, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
+    FROM told JOIN waiting w USING (alert_id) JOIN worst USING (alert_id) JOIN endpoint e USING (endpoint_id)
+    WHERE told.at + make_interval(secs => e.repeat_s) <= %(now)s AND wants(e, w.row, worst.level)
         AND (e.events IS NULL OR 'alert.reminder' = ANY (e.events))
-        AND told.at + make_interval(secs => e.repeat_s) <= %(now)s
-        AND (a.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
+        AND (w.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
+    ORDER BY w.level, told.at
+    LIMIT 1000
 ), made AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body, fanned_out)
     SELECT message_id, 'alert.reminder', alert_id, %(now)s, alert_message(row, 'alert.reminder', %(now)s, 'reminder', ''), true
@@ -65,7 +75,7 @@ SELECT count(*) FROM due;
 
 -- name: escalate
 -- Alerts that nobody has acknowledged go through the stages of their chain, once each time that they become so. Where red
--- could not be delivered to anybody in five attempts, its first stage does not wait.
+-- could not be delivered to anybody in five attempts, its first stage does not wait. A thousand at a time as well.
 WITH waiting AS (
     SELECT a.alert_id, a.level, a.network, a.kind, a AS row, coalesce(r.team, '') AS team, since.at AS since,
         a.level = 1 AND tried.failing AND NOT tried.delivered AS unreached
@@ -77,6 +87,8 @@ WITH waiting AS (
         FROM outbox o JOIN delivery d USING (outbox_id)
         WHERE o.alert_id = a.alert_id AND o.created_at >= since.at) tried
     WHERE a.closed_at IS NULL AND a.state = 'UNACK'
+        AND (a.raised_at + make_interval(secs => (SELECT min(after_s) FROM escalation)) <= %(now)s
+            OR a.level = 1 AND EXISTS (SELECT FROM escalation))
 ), stages AS (
     SELECT w.*, s.escalation_id, s.endpoint_id, s.after_s, min(s.after_s) OVER (PARTITION BY w.alert_id) AS first_after_s
     FROM waiting w
@@ -85,7 +97,11 @@ WITH waiting AS (
 ), told AS (
     INSERT INTO escalation_told (alert_id, escalation_id, since, told_at)
     SELECT alert_id, escalation_id, since, %(now)s FROM stages
-    WHERE since + make_interval(secs => after_s) <= %(now)s OR unreached AND after_s = first_after_s
+    WHERE (since + make_interval(secs => after_s) <= %(now)s OR unreached AND after_s = first_after_s)
+        AND NOT EXISTS (SELECT FROM escalation_told t
+            WHERE t.alert_id = stages.alert_id AND t.escalation_id = stages.escalation_id AND t.since = stages.since)
+    ORDER BY level, since
+    LIMIT 1000
     ON CONFLICT DO NOTHING
     RETURNING alert_id, escalation_id
 ), due AS (
