@@ -9,7 +9,7 @@ import numpy as np
 from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, Ranking, wanted_beside
 from alerts.incidents import plan
 from alerts.proximity import Floats, distance_to, plane
-from alerts.topology import Topology
+from alerts.joints import Joints
 from lifeline.geo import cells_around
 from lifeline.model import Level
 from lifeline.storage import incidents as storage
@@ -37,7 +37,7 @@ class Casebook:
             (msgspec.structs.replace(match, beside=None, wet=None), beside) for match, beside in wanted_beside(causes)
         ]
         self._fingerprint: str | None = None
-        self._topology = Topology(np.empty((2, 0), np.int64))
+        self._topology = Joints(np.empty((2, 0), np.int64))
         self._gauges: list[tuple[int, float, float]] = []
         self._known: dict[int, tuple[bool | None, tuple[Neighbour, ...]]] = {}
         self._ranking = Ranking(causes)
@@ -68,7 +68,7 @@ class Casebook:
     def _read_networks(self, connection: Connection) -> None:
         fingerprint = storage.fingerprint(connection)
         if fingerprint != self._fingerprint:
-            self._topology = Topology(storage.joints(connection), storage.latitude(connection))
+            self._topology = Joints(storage.joints(connection), storage.latitude(connection))
             self._known.clear()
             self._ranking.forget(everything=True)
             self._fingerprint = fingerprint
