@@ -8,8 +8,8 @@ import numpy as np
 
 from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, Ranking, wanted_beside
 from alerts.incidents import plan
-from alerts.proximity import Floats, distance_to, plane
 from alerts.joints import Joints
+from alerts.proximity import Floats, distance_to, plane
 from lifeline.geo import cells_around
 from lifeline.model import Level
 from lifeline.storage import incidents as storage
@@ -37,7 +37,7 @@ class Casebook:
             (msgspec.structs.replace(match, beside=None, wet=None), beside) for match, beside in wanted_beside(causes)
         ]
         self._fingerprint: str | None = None
-        self._topology = Joints(np.empty((2, 0), np.int64))
+        self._joints = Joints(np.empty((2, 0), np.int64))
         self._gauges: list[tuple[int, float, float]] = []
         self._known: dict[int, tuple[bool | None, tuple[Neighbour, ...]]] = {}
         self._ranking = Ranking(causes)
@@ -59,7 +59,7 @@ class Casebook:
         self._look_around(connection, rows)
         standing = {each.incident_id for each in incidents}
         members = [self._member(row, standing) for row in rows]
-        made = plan(members, incidents, self._causes, self._topology, self._ranking)
+        made = plan(members, incidents, self._causes, self._joints, self._ranking)
         self._ranking.forget()
         if not made.openings and not made.changes:
             self._settled = seen
@@ -68,7 +68,7 @@ class Casebook:
     def _read_networks(self, connection: Connection) -> None:
         fingerprint = storage.fingerprint(connection)
         if fingerprint != self._fingerprint:
-            self._topology = Joints(storage.joints(connection), storage.latitude(connection))
+            self._joints = Joints(storage.joints(connection), storage.latitude(connection))
             self._known.clear()
             self._ranking.forget(everything=True)
             self._fingerprint = fingerprint
@@ -102,7 +102,7 @@ class Casebook:
 
     def _plane(self, places: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
         at = np.array(places, float).reshape(-1, 2)
-        return plane(at[:, 0], at[:, 1], self._topology.latitude)
+        return plane(at[:, 0], at[:, 1], self._joints.latitude)
 
     def _neighbours(self, connection: Connection, rows: Sequence[MemberRow]) -> dict[int, list[Neighbour]]:
         """The nearest asset of each network and kind that a cause asks for, of each alert that it asks it of."""

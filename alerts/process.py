@@ -12,7 +12,7 @@ from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from alerts import metrics
+from alerts import learning, metrics
 from alerts.delivery import Courier, Style
 from alerts.rules import load_rules
 from alerts.tick import TickReport, Watch
@@ -21,13 +21,14 @@ from lifeline.errors import StorageError, StorageUnavailableError
 from lifeline.response import load_deadlines
 from lifeline.settings import Settings
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import health, outbox, pacing, response, retention, rollups, shelving
+from lifeline.storage import baselines, health, outbox, pacing, response, retention, rollups, shelving
 from lifeline.storage.database import Connection, open_pool, storage_errors
 from lifeline.storage.leadership import Leadership
 
 LOCK = 5_461_433_650
 DELIVERY_S = 0.5
 HEARTBEAT_S = 5.0
+LEARNING_S = 60.0
 RETENTION_S = 3600.0
 FOLLOW_UP_S = 5.0
 LONGEST_BACKOFF_S = 30.0
@@ -77,6 +78,7 @@ class Process:
             (self.deliver, DELIVERY_S),
             (self.roll_up, self._settings.rollup_s),
             (self.follow_up, FOLLOW_UP_S),
+            (self.learn, LEARNING_S),
             (self.retain, RETENTION_S),
             (self.beat, HEARTBEAT_S),
         ]
@@ -171,6 +173,14 @@ class Process:
         metrics.PACED.labels("reminders").inc(paced.reminders)
         metrics.PACED.labels("escalated").inc(paced.escalated)
 
+    def learn(self) -> None:
+        """Learn what is normal, where it is time to."""
+        self._upkeep("baselines", self._learn)
+
+    def _learn(self, connection: Connection, now: datetime) -> None:
+        if learning.due(baselines.standing(connection), now.timestamp()):
+            learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on)
+
     def retain(self) -> None:
         """Drop what is older than it is kept."""
         days, quarantine_days = self._settings.retention_days, self._settings.quarantine_days
@@ -214,7 +224,7 @@ def _count(connection: Connection, report: TickReport, watch: Watch) -> None:
     metrics.TICKS.labels("done").inc()
     metrics.FINDINGS.set(report.findings)
     metrics.SENSORS.set(report.sensors)
-    metrics.WINDOW_BYTES.set(watch.window.bytes)
+    metrics.WINDOW_BYTES.set(watch.bytes)
     for alert in report.raised:
         metrics.RAISED.labels(alert.rule).inc()
         _log.info("raised", alert=alert.alert_id, rule=alert.rule, level=alert.level.slug, network=alert.network)

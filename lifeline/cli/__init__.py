@@ -9,6 +9,7 @@ import typer
 
 from lifeline import __version__
 from lifeline.cli import (
+    backtest,
     checks,
     demo,
     endpoints,
@@ -40,6 +41,7 @@ checks.register(app)
 inventory.register(app)
 state.register(app)
 performance.register(app)
+backtest.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")

@@ -128,10 +128,18 @@ def test_a_shelved_alert_is_silent_and_still_tells_its_return(town: Town) -> Non
 
 
 @pytest.mark.parametrize("quality", [1, 2, 3])
-def test_backlog_and_implausible_readings_never_raise(town: Town, quality: int) -> None:
+def test_backlog_and_implausible_readings_never_raise_a_risk(town: Town, quality: int) -> None:
     for _ in range(10):
-        assert town.minute(9.0, 9.0, quality=quality) == []
-    assert new_watch().tick(town.connection, town.now).raised == []
+        assert [alert for alert in town.minute(9.0, 9.0, quality=quality) if alert.kind == "risk"] == []
+    assert [alert for alert in new_watch().tick(town.connection, town.now).raised if alert.kind == "risk"] == []
+
+
+def test_readings_that_jump_impossibly_are_a_maintenance_alert_once_they_are_live(town: Town) -> None:
+    for _ in range(16):
+        assert town.minute(9.0, quality=3) == []
+    for _ in range(16):
+        alerts = town.minute(9.0, quality=2)
+    assert [(alert.rule, alert.kind) for alert in alerts] == [("sensor.jumps", "maintenance")]
 
 
 def test_a_late_reading_is_seen_as_well_as_a_punctual_one(town: Town) -> None:
