@@ -20,6 +20,8 @@ from simulators.weather import LOCAL_S, Weather
 
 YEARS = timedelta(days=3650)
 ROUTING_STEP_S = 30
+RUNOFF_STEP = "00:00:30"
+"""In dry weather too: SWMM looks at the rain once a runoff step, and what falls before the next look is lost."""
 PONDED_AREA_M2 = 500
 
 
@@ -62,7 +64,7 @@ def _options(begin: datetime) -> list[str]:
         f"START_DATE {begin:%m/%d/%Y}", f"START_TIME {begin:%H:%M:%S}",
         f"REPORT_START_DATE {reports:%m/%d/%Y}", f"REPORT_START_TIME {reports:%H:%M:%S}",
         f"END_DATE {end:%m/%d/%Y}", f"END_TIME {end:%H:%M:%S}",
-        "REPORT_STEP 24:00:00", "WET_STEP 00:00:30", "DRY_STEP 00:05:00", f"ROUTING_STEP {ROUTING_STEP_S}",
+        "REPORT_STEP 24:00:00", f"WET_STEP {RUNOFF_STEP}", f"DRY_STEP {RUNOFF_STEP}", f"ROUTING_STEP {ROUTING_STEP_S}",
         "INERTIAL_DAMPING PARTIAL", "VARIABLE_STEP 0.75", "MINIMUM_STEP 0.5", "MAX_TRIALS 8", "HEAD_TOLERANCE 0.0015",
         "THREADS 1",
     ]  # fmt: skip
