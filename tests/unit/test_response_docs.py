@@ -49,7 +49,7 @@ def test_steps_are_in_both_languages_and_fit_a_phone() -> None:
 
 def test_every_type_of_message_has_words_and_stands_in_the_reference() -> None:
     assert {name for name in TYPES if f"| `{name}` |" not in HOOKS} == set()
-    told = set(re.findall(r"^\| `((?:alert|response|sensor|endpoint)\.\w+)` \|", HOOKS, re.MULTILINE))
+    told = set(re.findall(r"^\| `((?:alert|incident|response|sensor|endpoint)\.\w+)` \|", HOOKS, re.MULTILINE))
     assert told == set(TYPES)
 
 
