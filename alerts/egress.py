@@ -7,7 +7,7 @@ stay those of the name.
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import httpx
 
@@ -51,14 +51,19 @@ def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[st
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{host} does not resolve: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-    if name in {one.strip("[]").rstrip(".").lower() for one in allowed}:
-        return addresses
+    refuse_private(name, addresses, allowed)
+    return addresses
+
+
+def refuse_private(host: str, addresses: Iterable[str], allowed: Collection[str]) -> None:
+    """Raise RefusedAddressError where an address of a host is not public, unless the host is ``allowed`` by name."""
+    if host.strip("[]").rstrip(".").lower() in {one.strip("[]").rstrip(".").lower() for one in allowed}:
+        return
     for address in addresses:
-        if not is_public(ipaddress.ip_address(address)):
+        if not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise RefusedAddressError(
                 f"{host} resolves to {address}, which is not public; LIFELINE_WEBHOOK_ALLOW names exceptions"
             )
-    return addresses
 
 
 class GuardedTransport(httpx.BaseTransport):

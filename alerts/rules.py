@@ -6,7 +6,7 @@ from functools import cached_property
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 
@@ -69,6 +69,8 @@ class Threshold(Rule, frozen=True, kw_only=True, tag="threshold"):
     when: Literal["above", "below"] = "above"
     percent_of: float | Literal["depth"] | None = None
     deadband: float = 0
+    origin: bool = False
+    """Methane alone: tell a leak from biogas, and let biogas fall to a milder level (detectors/chambers.py)."""
 
 
 class Rate(Rule, frozen=True, kw_only=True, tag="rate"):
@@ -80,6 +82,64 @@ class Rate(Rule, frozen=True, kw_only=True, tag="rate"):
     percent_of: float | Literal["depth"] | None = None
     deadband: float = 0
     span_s: float
+    until_learned: bool = False
+    """Pressures alone: only for sensors whose network the burst detector has not learned yet."""
+
+
+class Scored(Rule, frozen=True, kw_only=True):
+    """What the learned and the spatial detectors have: a ladder of limits on their score, 1 being where it begins."""
+
+    limits: dict[Slug, float]
+    when: Literal["above", "below"] = "above"
+    deadband: float = 0.2
+    slow: ClassVar[bool] = False
+    """Judged over a day and again each quarter of an hour; else over the window and again each minute."""
+
+
+class Anomaly(Scored, frozen=True, kw_only=True, tag="anomaly"):
+    """Not as on other days at this hour, nor as the neighbours say: detectors/anomaly.py."""
+
+    quantities: frozenset[str]
+    slow: ClassVar[bool] = True
+
+
+class Burst(Scored, frozen=True, kw_only=True, tag="burst"):
+    """Pressure falls against the network: detectors/mains.py."""
+
+
+class NightFlow(Scored, frozen=True, kw_only=True, tag="night_flow"):
+    """More water than usual runs at night: detectors/mains.py."""
+
+    slow: ClassVar[bool] = True
+
+
+class Neighbours(Scored, frozen=True, kw_only=True, tag="neighbours"):
+    """Methane rises in chambers beside each other: detectors/chambers.py. Limits are %LEL a minute."""
+
+
+class Blockage(Scored, frozen=True, kw_only=True, tag="blockage"):
+    """A sewer backs up in dry weather: detectors/drains.py. Score 1 while it does, 2 once for ``confirmed_s``."""
+
+    confirmed_s: float = 4 * 3600.0
+
+
+class Overflow(Scored, frozen=True, kw_only=True, tag="overflow"):
+    """A manhole will overflow: detectors/drains.py. Limits are minutes until it does."""
+
+
+class RainResponse(Scored, frozen=True, kw_only=True, tag="rain_response"):
+    """A level that rain does not explain: detectors/drains.py."""
+
+
+class Pump(Scored, frozen=True, kw_only=True, tag="pump"):
+    """A pump that should run does not, or moves nothing: detectors/drains.py. Score 1 too many starts, 2 failed."""
+
+
+class Health(Scored, frozen=True, kw_only=True, tag="health"):
+    """A sensor that cannot be trusted: detectors/sickness.py. Always maintenance."""
+
+    fault: Literal["flatline", "noise", "drift", "jumps", "clock"]
+    slow: ClassVar[bool] = True
 
 
 class Silence(Rule, frozen=True, kw_only=True, tag="silence"):
@@ -90,10 +150,24 @@ class Silence(Rule, frozen=True, kw_only=True, tag="silence"):
 
 
 Ladder = Threshold | Rate
-_Any = Threshold | Rate | Silence
+AnyRule = (
+    Threshold
+    | Rate
+    | Silence
+    | Anomaly
+    | Burst
+    | NightFlow
+    | Neighbours
+    | Blockage
+    | Overflow
+    | RainResponse
+    | Pump
+    | Health
+)
+DAY_S = 86_400.0
 
 
-def load_rules(catalogue: Catalogue, window_s: float, path: Path | None = None) -> list[_Any]:
+def load_rules(catalogue: Catalogue, window_s: float, path: Path | None = None) -> list[AnyRule]:
     """The rules in ``path``, or those that ship with Lifeline. Raises CatalogueError."""
     if path is None:
         text = resources.files("alerts").joinpath("rules.toml").read_text(encoding="utf-8")
@@ -104,7 +178,7 @@ def load_rules(catalogue: Catalogue, window_s: float, path: Path | None = None) 
         raise CatalogueError(f"{path}: {error.strerror}") from error
 
 
-def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = "rules") -> list[_Any]:
+def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = "rules") -> list[AnyRule]:
     """Read rules from TOML. Raises CatalogueError with one line for each mistake, naming the rule."""
     try:
         entries = tomllib.loads(text).get("rule", [])
@@ -112,12 +186,12 @@ def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = 
         raise CatalogueError(f"{source}: not TOML: {error}") from error
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise CatalogueError(f"{source}: rules stand under [[rule]]")
-    rules: list[_Any] = []
+    rules: list[AnyRule] = []
     problems: list[str] = []
     for number, entry in enumerate(entries, 1):
         name = f"rule {entry.get('id', number)!r}"
         try:
-            rule = msgspec.convert(entry, type=_Any)
+            rule = msgspec.convert(entry, type=AnyRule)
         except msgspec.ValidationError as error:
             problems.append(f"{name}: {error}")
             continue
@@ -130,7 +204,7 @@ def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = 
     return rules
 
 
-def _problems(rule: _Any, catalogue: Catalogue, window_s: float) -> list[str]:
+def _problems(rule: AnyRule, catalogue: Catalogue, window_s: float) -> list[str]:
     found = [f"unknown network {name!r}" for name in sorted(rule.networks - catalogue.networks.keys())]
     if not rule.id:
         found.append("id is empty")
@@ -140,7 +214,28 @@ def _problems(rule: _Any, catalogue: Catalogue, window_s: float) -> list[str]:
         found.append("a delay is below zero")
     if isinstance(rule, Silence):
         return found
+    if isinstance(rule, Scored):
+        return found + _scored_problems(rule, catalogue, window_s)
     return found + _ladder_problems(rule, catalogue, window_s)
+
+
+def _scored_problems(rule: Scored, catalogue: Catalogue, window_s: float) -> list[str]:
+    found = [] if rule.limits else ["limits are missing"]
+    if any(limit <= 0 for limit in rule.limits.values()):
+        found.append("limits of a score are above zero")
+    if rule.deadband < 0:
+        found.append("deadband is below zero")
+    reach = DAY_S if rule.slow else window_s
+    if max(rule.on_delay_s, rule.off_delay_s) > reach / 2:
+        found.append(f"delays must fit into half of the {reach:g} s that it looks at")
+    if isinstance(rule, Anomaly):
+        found += [f"unknown quantity {name!r}" for name in sorted(rule.quantities - catalogue.quantities.keys())]
+        found += [] if rule.quantities else ["quantities are missing"]
+    if isinstance(rule, Blockage) and not 0 < rule.confirmed_s <= DAY_S / 2:
+        found.append(f"confirmed_s must lie between 0 and {DAY_S / 2:g}")
+    if isinstance(rule, Health) and rule.kind is not AlertKind.MAINTENANCE:
+        found.append("a sick sensor is a maintenance alert, never a risk alert")
+    return found + order_problems(rule.limits, rule.when)
 
 
 def _ladder_problems(rule: Ladder, catalogue: Catalogue, window_s: float) -> list[str]:
@@ -156,6 +251,8 @@ def _ladder_problems(rule: Ladder, catalogue: Catalogue, window_s: float) -> lis
         found.append("deadband is below zero")
     if isinstance(rule.percent_of, float) and rule.percent_of <= 0:
         found.append("percent_of must be above zero")
+    if isinstance(rule, Threshold) and rule.origin and rule.quantity != "methane":
+        found.append("origin tells a leak from biogas: for methane alone")
     span = rule.span_s if isinstance(rule, Rate) else 0.0
     if isinstance(rule, Rate) and any((limit > 0) != (rule.when == "above") for limit in rule.limits.values()):
         found.append("limits of a rate are above zero for above and below zero for below")

@@ -1,22 +1,27 @@
 """One tick: readings -> window -> detectors -> life cycle -> one transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-
-from alerts.detectors import rate, silence, threshold
-from alerts.inventory import Inventory, build_inventory
-from alerts.reconciliation import Key, reconcile
-from alerts.rules import Rate, Silence, Threshold
+from alerts.casebook import Casebook
+from alerts.causes import load_causes
+from alerts.detection import Detection
+from alerts.flapping import SPAN, FlapGuard, returning
+from alerts.inventory import Inventory
+from alerts.learning import read_parts
+from alerts.reconciliation import reconcile
+from alerts.rules import AnyRule
+from alerts.trend import ROWS, STEP_S
 from alerts.window import Window
 from lifeline.catalogue import Catalogue
-from lifeline.model import Alert, Finding, Level, Subject, SubjectKind
+from lifeline.model import Alert, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
+from lifeline.storage import baselines as baseline_storage
+from lifeline.storage import maintenance
 from lifeline.storage import window as window_storage
 from lifeline.storage.database import Connection, storage_errors
-from lifeline.storage.window import DeviceRow, States
+from lifeline.storage.window import States
 
 OVERLAP_S = 60.0
 """How much of a sensor's past is read again with what is new: readings may overtake each other by so much."""
@@ -39,83 +44,89 @@ class TickReport:
 
 
 class Watch:
-    """The detectors' memory: rules, inventory, window. Losing it costs a start, never an alert."""
+    """Detection on the database. Losing it costs a start, never an alert."""
 
-    def __init__(self, rules: Sequence[Threshold | Rate | Silence], catalogue: Catalogue, window_s: float) -> None:
-        self.rules: dict[str, Threshold | Rate | Silence] = {rule.id: rule for rule in rules}
-        self.catalogue = catalogue
-        self.window = Window(np.empty(0, np.int32), window_s)
-        self._inventory: Inventory | None = None
+    def __init__(self, rules: Sequence[AnyRule], catalogue: Catalogue, window_s: float) -> None:
+        self.detection = Detection(rules, catalogue, window_s)
+        self._casebook = Casebook(load_causes())
         self._fingerprint: tuple[str, ...] = ()
+        self._learned: tuple[str, ...] = ()
         self._filled = False
+        self._flaps = FlapGuard()
+
+    @property
+    def window(self) -> Window:
+        """The last hour."""
+        return self.detection.window
+
+    @property
+    def bytes(self) -> int:
+        """Memory of what is remembered of readings."""
+        return self.detection.window.bytes + self.detection.trend.bytes
 
     def tick(self, connection: Connection, now: datetime) -> TickReport:
         """Look at everything that came since the last tick, and write what follows from it in one transaction."""
+        detection = self.detection
         with storage_errors(), connection.transaction():
-            inventory = self._read_inventory(connection)
+            self._read_inventory(connection)
             states = window_storage.states(connection)
-            self._read_readings(connection, states, now.timestamp())
+            quarter = self._read_readings(connection, states, now.timestamp())
             devices = window_storage.devices(connection)
             open_alerts = alert_storage.list_open(connection)
-        findings, suppressed = self._detect(inventory, states, devices, open_alerts, now)
-        plan = reconcile(self.rules, findings, open_alerts, suppressed, _at_rest(inventory))
+        findings, suppressed = detection.look(states, devices, open_alerts, now, quarter)
+        at_rest = _at_rest(detection.inventory)
         with storage_errors(), connection.transaction():
+            asked = {(finding.subject, finding.rule) for finding in findings}
+            asked |= {(alert.subject, alert.rule) for alert in open_alerts}
+            at_work = maintenance.covered(connection, list(asked), now)
+            plan = reconcile(detection.rules, findings, open_alerts, suppressed, at_rest, at_work)
+            returns = alert_storage.returns(connection, returning(plan.changes), now - SPAN)
             raised = alert_storage.raise_alerts(connection, plan.openings, now)
-            changed = alert_storage.change_alerts(connection, plan.changes, now)
-        return TickReport(len(findings), raised, changed, len(inventory.sensor_ids))
+            changed = alert_storage.change_alerts(connection, self._flaps.hold(plan.changes, returns, now), now)
+            self._casebook.update(connection, now)
+        return TickReport(len(findings), raised, changed, len(detection.inventory.sensor_ids))
 
-    def _read_inventory(self, connection: Connection) -> Inventory:
+    def _read_inventory(self, connection: Connection) -> None:
+        """Inventory and baselines, where they changed."""
         fingerprint = window_storage.fingerprint(connection)
-        if self._inventory is None or fingerprint != self._fingerprint:
+        if fingerprint != self._fingerprint:
             sensors, devices = window_storage.sensors(connection), window_storage.devices(connection)
-            self._inventory = build_inventory(sensors, devices, self.catalogue)
-            self.window = self.window.carried_over(self._inventory.sensor_ids)
+            self.detection.set_inventory(sensors, devices, window_storage.assets(connection))
             self._fingerprint = fingerprint
-        return self._inventory
+        learned = baseline_storage.fingerprint(connection)
+        if learned != self._learned:
+            self.detection.set_knowledge(read_parts(connection))
+            self._learned = learned
 
-    def _read_readings(self, connection: Connection, states: States, now: float) -> None:
-        """Bring the window up to date: everything at the start, then the sensors of which something came."""
+    def _read_readings(self, connection: Connection, states: States, now: float) -> bool:
+        """Bring window and trend up to date; True when a quarter of an hour was closed."""
+        window = self.detection.window
         if not self._filled:
-            low, end = self.window.floor(now), now + AHEAD_S
-            while low < end:
-                high = min(low + FILL_STEP_S, end)
-                self._merge(window_storage.readings_between(connection, low, high), now)
-                low = high
-            self._filled = True
+            self._fill(connection, now)
+            self._filled = quarter = True
         else:
-            ids, since = self.window.behind(states.sensor_id, states.ts)
+            ids, since = window.behind(states.sensor_id, states.ts)
             since -= OVERLAP_S
-            readings = window_storage.readings_of(connection, ids.tolist(), since.tolist(), self.window.floor(now))
-            self._merge(readings, now)
-        self.window.mark_seen(states.sensor_id, states.ts)
+            readings = window_storage.readings_of(connection, ids.tolist(), since.tolist(), window.floor(now))
+            self.detection.take(readings, now)
+            quarter = self.detection.close_quarters(now)
+        if quarter:
+            self.detection.jumps = baseline_storage.implausible(connection, now - STEP_S)
+        window.mark_seen(states.sensor_id, states.ts)
+        return quarter
 
-    def _merge(self, readings: window_storage.Readings, now: float) -> None:
-        self.window.merge(readings.sensor_id, readings.ts, readings.value, now)
-
-    def _detect(
-        self,
-        inventory: Inventory,
-        states: States,
-        devices: Sequence[DeviceRow],
-        open_alerts: Iterable[Alert],
-        now: datetime,
-    ) -> tuple[list[Finding], set[Key]]:
-        held: dict[str, dict[int, Level]] = {rule: {} for rule in self.rules}
-        for alert in open_alerts:
-            if alert.rule in held and alert_storage.is_active(alert):
-                held[alert.rule][alert.subject.id] = alert.level
-        ears = silence.listen(inventory, states, devices, now.timestamp())
-        findings: list[Finding] = []
-        suppressed: set[Key] = set()
-        for rule in self.rules.values():
-            if isinstance(rule, Silence):
-                findings += silence.detect(rule, ears[rule.subject], held[rule.id], now)
-                kind = SubjectKind.SENSOR if rule.subject == "sensor" else SubjectKind.DEVICE
-                suppressed |= {(Subject(kind, one), rule.id) for one in silence.suppressed(ears[rule.subject])}
-            else:
-                detect = threshold.detect if isinstance(rule, Threshold) else rate.detect
-                findings += detect(rule, self.window, inventory, self.catalogue, held[rule.id], now)  # type: ignore[arg-type]
-        return findings, suppressed
+    def _fill(self, connection: Connection, now: float) -> None:
+        """Everything of the window, in stretches; and of the day before from the roll-ups."""
+        low, end = self.detection.window.floor(now), now + AHEAD_S
+        while low < end:
+            high = min(low + FILL_STEP_S, end)
+            self.detection.take(window_storage.readings_between(connection, low, high), now)
+            low = high
+        self.detection.close_quarters(now)
+        newest = now // STEP_S * STEP_S
+        for number in range(ROWS, 0, -4):
+            begin = newest - number * STEP_S
+            self.detection.trend.fill(*baseline_storage.quarters(connection, begin, begin + 4 * STEP_S))
 
 
 def _at_rest(inventory: Inventory) -> set[Subject]:

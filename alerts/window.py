@@ -122,6 +122,27 @@ class Window:
             np.minimum(start + self._final[rows], 0),
         )
 
+    def newest_in(self, begin: float, end: float) -> Floats:
+        """The newest value of every sensor in the slots of ``[begin, end)``, epoch seconds; NaN for none."""
+        value = np.full(len(self.sensor_ids), np.nan, np.float32)
+        for row in self._rows_in(begin, end):
+            np.copyto(value, self._last[row], where=~np.isnan(self._last[row]))
+        return value
+
+    def mean_in(self, columns: Ints, begin: float, end: float) -> Floats:
+        """The mean of the slots' last values of some columns in ``[begin, end)``; NaN where there is none."""
+        values = self._last[np.ix_(np.array(self._rows_in(begin, end), np.int64), columns)]
+        some = np.sum(~np.isnan(values), axis=0)
+        total = np.nansum(values, axis=0)
+        return np.where(some > 0, total / np.maximum(some, 1), np.nan).astype(np.float32)
+
+    def _rows_in(self, begin: float, end: float) -> list[int]:
+        if self._slot is None:
+            return []
+        first = max(int(begin // SLOT_S), self._slot - self.slots + 1)
+        last = min(int(np.ceil(end / SLOT_S)) - 1, self._slot)
+        return [number % self.slots for number in range(first, last + 1)]
+
     def extremes(self, columns: Ints) -> tuple[Floats, Floats]:
         """Lowest and highest value of each column over the whole window; NaN where there is none."""
         if not len(columns):

@@ -7,7 +7,7 @@ secrets need never stand in the environment.
 import json
 import os
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -112,6 +112,19 @@ class Settings(BaseSettings):
         default=[],
         description="Hosts (JSON list) that webhooks may reach although they are private or loopback.",
     )
+    sender: str = Field(
+        "lifeline", min_length=1, description="Who sends: in CAP the sender, in CloudEvents the source."
+    )
+    message_status: Literal["Actual", "Exercise", "Test"] = Field(
+        "Actual", description="CAP's status of all messages: Exercise for a drill, Test for a simulated city."
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs field links, by which a phone acts on one alert without a login; the same for alerts and "
+        "api. Several, separated by spaces: the first signs, all are accepted. Empty: no links.",
+    )
+    link_hours: float = Field(24, gt=0, le=720, description="How long a field link works.")
+    response: Path | None = Field(None, description="TOML file that replaces the shipped deadlines of the response.")
     rollup_s: float = Field(30, gt=0, description="Seconds between roll-up runs.")
     retention_days: int = Field(730, ge=1, le=36_500, description="Raw readings are kept so long.")
     quarantine_days: int = Field(90, ge=1, le=36_500, description="Quarantine is kept so long.")

@@ -82,14 +82,20 @@ def detect(
 
     `start` is `chart.last` of the block before.
     """
-    residual = _local(pressure - _terms(anchors, model.anchor_scale, times) @ model.coefficients)
+    residual = residuals(model, pressure, anchors, times)
     chart = charts.cusum(residual / model.sigma, SLACK, CLIP, start)
     return Burst(residual, chart, chart.down / model.limit)
 
 
-def fall(model: PressureModel, burst: Burst, rows: int) -> Floats:
-    """Median fall of each sensor over the last `rows`, in sigma, positive downwards; the largest localises."""
-    fallen: Floats = -robust.median(burst.residual[-rows:]) / model.sigma
+def residuals(model: PressureModel, pressure: Floats, anchors: Floats, times: Floats) -> Floats:
+    """Local residual (time, sensor): what neither the anchors nor the hour nor the network explain."""
+    return _local(pressure - _terms(anchors, model.anchor_scale, times) @ model.coefficients)
+
+
+def fall(model: PressureModel, residual: Floats, rows: int) -> Floats:
+    """Median fall of each sensor over the last `rows` of its `residual`, in sigma, positive downwards; the largest
+    localises."""
+    fallen: Floats = -robust.median(residual[-rows:]) / model.sigma
     return fallen
 
 

@@ -48,6 +48,8 @@ def stand(
     since = np.full(len(held), np.nan)
     for row in range(len(limits), 0, -1):  # the mildest first
         limit = limits[row - 1]
+        if np.isnan(limit).all():
+            continue
         was = (held > 0) & (held <= row) & ~np.isnan(limit)
         active, began = _walk(series, limit, limit - deadband, on_delay_s, off_delay_s, was, holds)
         since = np.where(active & (level == 0), began, since)

@@ -32,6 +32,8 @@ def detect(
     with np.errstate(invalid="ignore"):
         moved = highest - lowest >= np.fmin.reduce(np.abs(limits)) * rule.span_s / 60
     places = np.flatnonzero(moved | (levels > 0))
+    if not len(places):
+        return []
     values = window.series(columns[places], now.timestamp())
     rates = rate_series(values if rule.when == "above" else values.negated(), rule.span_s)
     standing = stand(

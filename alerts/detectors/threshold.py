@@ -31,6 +31,8 @@ def detect(
     with np.errstate(invalid="ignore"):
         touched = highest >= np.fmin.reduce(limits) if rule.when == "above" else lowest <= np.fmax.reduce(limits)
     places = np.flatnonzero(touched | (levels > 0))
+    if not len(places):
+        return []
     series = window.series(columns[places], now.timestamp())
     sign = np.float32(1 if rule.when == "above" else -1)
     standing = stand(

@@ -1,14 +1,16 @@
-"""numpy columns in PostgreSQL's binary formats: COPY blocks and array parameters, without a Python object a value."""
+"""numpy columns in PostgreSQL's binary formats, without a Python object a value: COPY blocks, array parameters and
+results."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
-from lifeline.storage.database import Connection
+from lifeline.storage.database import Connection, storage_errors
 
 Int64s = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -47,6 +49,27 @@ _KINDS = {
     "float8": (701, 1022, 8, ">f8"),
     "timestamptz": (1184, 1185, 8, ">i8"),
 }
+_ELEMENTS = {kind: np.dtype([("size", ">i4"), ("value", f">{kind}")]) for kind in ("i4", "i8", "f8")}
+
+
+def array_columns(
+    connection: Connection, statement: LiteralString, values: Mapping[str, object], kinds: Sequence[str]
+) -> list[NDArray[Any]]:
+    """The one row of arrays that a statement gives, in PostgreSQL's binary form: five integers of head for an array of
+    one dimension, then size and value of each element; NULL where there was no row. ``kinds``: i4, i8, f8."""
+    with storage_errors(), connection.cursor(binary=True) as cursor:
+        cursor.execute(statement, values)
+        result = cursor.pgresult
+        raw = [result.get_value(0, column) if result else None for column in range(len(kinds))]
+    return [
+        np.frombuffer(data, _ELEMENTS[kind], offset=20)["value"] if data else np.empty(0, kind)
+        for data, kind in zip(raw, kinds, strict=True)
+    ]
+
+
+def seconds(ts: NDArray[Any]) -> Floats:
+    """PostgreSQL's timestamps as epoch seconds."""
+    return (ts.astype(np.int64) + EPOCH_OFFSET_US).astype(np.float64) / 1e6
 
 
 def array_bytes(column: Column) -> bytes:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeline.model import JsonObject, Quality
+from lifeline.storage.columns import array_columns, seconds
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -18,15 +19,11 @@ UNFIT = Quality.BACKLOG | Quality.IMPLAUSIBLE
 """Readings that no detector of risk may see: too old to warn of, or evidence of a sick sensor."""
 
 _SQL = load("window")
-_EPOCH_2000 = 946_684_800.0
-_WIRE = {"i4": np.dtype([("size", ">i4"), ("value", ">i4")])} | {
-    kind: np.dtype([("size", ">i4"), ("value", f">{kind}")]) for kind in ("i8", "f8")
-}
 
 
 @dataclass(frozen=True, slots=True)
 class SensorRow:
-    """A sensor as rules see it; ``depth_m`` is its asset's, None where unknown."""
+    """A sensor as rules see it; ``depth_m`` is its asset's, and the place is its own or its asset's; None: unknown."""
 
     sensor_id: int
     device_id: int
@@ -35,6 +32,25 @@ class SensorRow:
     in_service: bool
     depth_m: float | None
     limits: JsonObject
+    asset_id: int | None = None
+    longitude: float | None = None
+    latitude: float | None = None
+    name: str = ""
+    """``device/channel``, as in the topic and the payload."""
+
+
+class AssetRow(NamedTuple):
+    """What joins a network: an asset with what it connects, None where it connects nothing."""
+
+    asset_id: int
+    external_id: str
+    network: str
+    kind: str
+    from_asset: int | None
+    to_asset: int | None
+    length_m: float | None
+    diameter_mm: float | None
+    attributes: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +70,7 @@ class States:
     sensor_id: Ints
     ts: Floats
     received_at: Floats
+    quality: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +95,12 @@ def sensors(connection: Connection) -> list[SensorRow]:
         return [SensorRow(*row) for row in connection.execute(_SQL["sensors"])]
 
 
+def assets(connection: Connection) -> list[AssetRow]:
+    """Every asset that joins others or carries a sensor, in the order of its id."""
+    with storage_errors():
+        return [AssetRow(*row) for row in connection.execute(_SQL["assets"])]
+
+
 def devices(connection: Connection) -> list[DeviceRow]:
     """Every device, in the order of its id."""
     with storage_errors():
@@ -86,13 +109,18 @@ def devices(connection: Connection) -> list[DeviceRow]:
 
 def states(connection: Connection) -> States:
     """The newest reading of each sensor."""
-    sensor_id, ts, received_at = _columns(connection, "states", {}, ("i4", "i8", "i8"))
-    return States(sensor_id.astype(np.int32), _seconds(ts), _seconds(received_at))
+    sensor_id, ts, received_at, quality = array_columns(connection, _SQL["states"], {}, ("i4", "i8", "i8", "i4"))
+    return States(sensor_id.astype(np.int32), seconds(ts), seconds(received_at), quality.astype(np.int32))
 
 
 def readings_between(connection: Connection, low: float, high: float) -> Readings:
     """Fit readings with ``low < ts <= high`` (epoch seconds). A minute of 100,000 sensors is 100,000 rows."""
     return _readings(connection, "readings_between", {"low": low, "high": high})
+
+
+def past_between(connection: Connection, low: float, high: float) -> Readings:
+    """Plausible readings of a stretch of the past, also those that were stored and forwarded."""
+    return _readings(connection, "readings_between", {"low": low, "high": high, "unfit": int(Quality.IMPLAUSIBLE)})
 
 
 def readings_of(connection: Connection, ids: Sequence[int], since: Sequence[float], floor: float) -> Readings:
@@ -101,24 +129,7 @@ def readings_of(connection: Connection, ids: Sequence[int], since: Sequence[floa
 
 
 def _readings(connection: Connection, statement: str, values: dict[str, Any]) -> Readings:
-    sensor_id, ts, value = _columns(connection, statement, values | {"unfit": int(UNFIT)}, ("i4", "i8", "f8"))
-    return Readings(sensor_id.astype(np.int32), _seconds(ts), value.astype(np.float64))
-
-
-def _seconds(ts: NDArray[Any]) -> Floats:
-    return ts.astype(np.float64) / 1e6 + _EPOCH_2000
-
-
-def _columns(
-    connection: Connection, statement: str, values: dict[str, Any], kinds: Sequence[str]
-) -> list[NDArray[Any]]:
-    """The one row of arrays that a statement gives, in PostgreSQL's binary form: five integers of head for an array of
-    one dimension, then size and value of each element; NULL where there was no row."""
-    with storage_errors(), connection.cursor(binary=True) as cursor:
-        cursor.execute(_SQL[statement], values)
-        result = cursor.pgresult
-        raw = [result.get_value(0, column) if result else None for column in range(len(kinds))]
-    return [
-        np.frombuffer(data, _WIRE[kind], offset=20)["value"] if data else np.empty(0, kind)
-        for data, kind in zip(raw, kinds, strict=True)
-    ]
+    sensor_id, ts, value = array_columns(
+        connection, _SQL[statement], {"unfit": int(UNFIT)} | values, ("i4", "i8", "f8")
+    )
+    return Readings(sensor_id.astype(np.int32), seconds(ts), value.astype(np.float64))

@@ -81,7 +81,7 @@ def rows() -> Iterator[Row]:
             false += int(alarm[:START].any()) + int(other[:START].any())
             delays.append(_hours(alarm))
             others.append(_hours(other))
-            first = int(np.nanargmax(burst.fall(model, found, 288)))
+            first = int(np.nanargmax(burst.fall(model, found.residual, 288)))
             away.append(float(np.linalg.norm(places[SENSORS[first]] - places[junction])))
         label = f"{size:g} m3/h of {clean.inflow.sum(axis=1).mean():.0f}, {BURSTS} bursts"
         either = np.fmin(delays, others)

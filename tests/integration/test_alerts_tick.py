@@ -29,6 +29,12 @@ def new_watch() -> Watch:
     return Watch(load_rules(CATALOGUE, 3600), CATALOGUE, 3600)
 
 
+def told(connection: Connection) -> list[str]:
+    """Messages about alerts; what is told of their incidents is in test_incidents."""
+    rows = connection.execute("SELECT event_type FROM outbox WHERE incident_id IS NULL ORDER BY outbox_id")
+    return [kind for (kind,) in rows]
+
+
 class Town:
     """One chamber with a methane sensor, watched; ``minute`` is what happens in the next minute."""
 
@@ -52,7 +58,7 @@ class Town:
         return alert_storage.list_open(self.connection)
 
     def messages(self) -> list[str]:
-        return [kind for (kind,) in self.connection.execute("SELECT event_type FROM outbox ORDER BY outbox_id")]
+        return told(self.connection)
 
 
 @pytest.fixture
@@ -128,10 +134,18 @@ def test_a_shelved_alert_is_silent_and_still_tells_its_return(town: Town) -> Non
 
 
 @pytest.mark.parametrize("quality", [1, 2, 3])
-def test_backlog_and_implausible_readings_never_raise(town: Town, quality: int) -> None:
+def test_backlog_and_implausible_readings_never_raise_a_risk(town: Town, quality: int) -> None:
     for _ in range(10):
-        assert town.minute(9.0, 9.0, quality=quality) == []
-    assert new_watch().tick(town.connection, town.now).raised == []
+        assert [alert for alert in town.minute(9.0, 9.0, quality=quality) if alert.kind == "risk"] == []
+    assert [alert for alert in new_watch().tick(town.connection, town.now).raised if alert.kind == "risk"] == []
+
+
+def test_readings_that_jump_impossibly_are_a_maintenance_alert_once_they_are_live(town: Town) -> None:
+    for _ in range(16):
+        assert town.minute(9.0, quality=3) == []
+    for _ in range(16):
+        alerts = town.minute(9.0, quality=2)
+    assert [(alert.rule, alert.kind) for alert in alerts] == [("sensor.jumps", "maintenance")]
 
 
 def test_a_late_reading_is_seen_as_well_as_a_punctual_one(town: Town) -> None:
@@ -229,7 +243,7 @@ def test_a_gateway_that_goes_down_is_one_alert(connection: Connection) -> None:
     town.speak(back)
     assert town.tick(back + timedelta(seconds=60)) == [("silence.gateway", AlertState.RTNUN)]
     assert count(connection, "alert") == 1
-    types = [kind for (kind,) in connection.execute("SELECT event_type FROM outbox ORDER BY outbox_id")]
+    types = told(connection)
     assert types == ["sensor.offline", "sensor.online"]
 
 

@@ -50,7 +50,7 @@ class City:
         received = CLOCK - np.array(list(self.ago.values()))
         ts = CLOCK - np.array([self.measured_ago.get(sensor, ago) for sensor, ago in self.ago.items()])
         inventory = build_inventory(sensors, devices, shipped_catalogue())
-        ears = silence.listen(inventory, States(heard, ts, received), devices, CLOCK)
+        ears = silence.listen(inventory, States(heard, ts, received, np.zeros(len(heard), np.int32)), devices, CLOCK)
         held = held or {}
         found = [f for r in RULES.values() for f in silence.detect(r, ears[r.subject], held.get(r.id, {}), NOW)]
         return found, {rule.id: silence.suppressed(ears[rule.subject]) for rule in RULES.values()}
@@ -191,9 +191,10 @@ def test_sensors_out_of_service_and_those_that_never_spoke_are_not_silent() -> N
 def test_a_city_without_sensors_is_silent_and_well() -> None:
     inventory = build_inventory([], [], shipped_catalogue())
     none = np.empty(0)
-    ears = silence.listen(inventory, States(none.astype(np.int32), none, none), [], CLOCK)
+    ears = silence.listen(inventory, States(none.astype(np.int32), none, none, none.astype(np.int32)), [], CLOCK)
     assert all(silence.detect(rule, ears[rule.subject], {}, NOW) == [] for rule in RULES.values())
-    ears = silence.listen(inventory, States(np.array([7], np.int32), np.array([CLOCK]), np.array([CLOCK])), [], CLOCK)
+    one = States(np.array([7], np.int32), np.array([CLOCK]), np.array([CLOCK]), np.zeros(1, np.int32))
+    ears = silence.listen(inventory, one, [], CLOCK)
     assert silence.suppressed(ears["sensor"]) == set()
 
 

@@ -48,7 +48,7 @@ def test_a_burst_is_found_within_minutes_and_its_nearest_sensor_first(model, whe
     nearest = int(np.argmin(np.linalg.norm(PLACE - np.array(where), axis=1)))
     first = np.flatnonzero((found.score > 1).any(axis=1))[0]
     assert 300 <= first <= 308
-    assert int(np.nanargmax(burst.fall(model, found, 100))) == nearest
+    assert int(np.nanargmax(burst.fall(model, found.residual, 100))) == nearest
 
 
 def test_pipes_near_the_burst_rank_first(model):
@@ -56,7 +56,7 @@ def test_pipes_near_the_burst_rank_first(model):
     found = burst.detect(model, with_burst(pressure, 300, (800, 300), 1.5), flow, times)
     pipes = np.array([[x, y] for x in range(0, 1300, 100) for y in range(0, 500, 100)], dtype=float)
     distance = np.linalg.norm(pipes[:, None] - PLACE[None], axis=2)
-    likely = burst.rank_pipes(burst.fall(model, found, 200), distance)
+    likely = burst.rank_pipes(burst.fall(model, found.residual, 200), distance)
     assert likely.sum() == pytest.approx(1)
     best = pipes[np.argsort(likely)[-3:]]
     assert np.linalg.norm(best - [800, 300], axis=1).min() <= 150

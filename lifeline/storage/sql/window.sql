@@ -8,9 +8,17 @@ SELECT (SELECT (count(*), sum(xmin::text::bigint))::text FROM sensor), (SELECT (
 
 -- name: sensors
 -- Every sensor with what rules need to know of it, in the order of its id.
-SELECT s.sensor_id, s.device_id, s.quantity, d.network, s.in_service, a.depth_m, s.limits
+SELECT s.sensor_id, s.device_id, s.quantity, d.network, s.in_service, a.depth_m, s.limits, s.asset_id,
+    coalesce(s.longitude, (a.west + a.east) / 2), coalesce(s.latitude, (a.south + a.north) / 2),
+    d.external_id || '/' || s.channel
 FROM sensor s JOIN device d USING (device_id) LEFT JOIN asset a USING (asset_id)
 ORDER BY s.sensor_id;
+
+-- name: assets
+-- Every asset that joins others or carries a sensor, in the order of its id.
+SELECT asset_id, external_id, network, kind, from_asset, to_asset, length_m, diameter_mm, attributes FROM asset
+WHERE from_asset IS NOT NULL OR to_asset IS NOT NULL OR asset_id IN (SELECT asset_id FROM sensor)
+ORDER BY asset_id;
 
 -- name: devices
 -- Every device with its gateway and the last word on whether it is connected, in the order of its id.
@@ -20,7 +28,7 @@ ORDER BY d.device_id;
 
 -- name: states
 -- The newest reading of each sensor: when it was measured, and when it came.
-SELECT array_agg(sensor_id), array_agg(ts), array_agg(received_at) FROM sensor_state;
+SELECT array_agg(sensor_id), array_agg(ts), array_agg(received_at), array_agg(quality::integer) FROM sensor_state;
 
 -- name: readings_between
 -- Every good reading of a stretch of time (low, high]: to fill the window.

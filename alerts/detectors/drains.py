@@ -1,0 +1,200 @@
+"""Sewers: what backs up, what rain does not explain, what will overflow, and pumps that fail.
+
+Each takes its condition from a detector of its own (blockage, rain, overflow, pump) over a day of quarters and the
+minutes since, with the rain of the nearest gauge. Where the gauge is silent or sick, rain is unknown, and nothing is
+claimed of dry weather. A level that dry weather knows (its 99th percentile) is never unusual.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import blockage, overflow, pump, rain
+from alerts.knowledge import Catchment, Columns, Known
+from alerts.rules import Blockage, Overflow, Pump, RainResponse
+from alerts.scene import Scene, Scores, judge, number, of_sensors
+from alerts.window import Ints
+from lifeline.model import Finding, JsonObject
+
+Floats = NDArray[np.float64]
+
+BEYOND = 1.2
+"""Rain that exceeds what taught by more than this has no expectation."""
+MIN_LEARNED = 200
+LOW_SHARE = 0.3
+"""A level under this share of the manhole's depth is far from an overflow, however fast it rises (default)."""
+
+
+def detect_blockage(rule: Blockage, scene: Scene) -> list[Finding]:
+    """A finding for the upper level of each reach that backs up."""
+    found = []
+    for known in scene.knowledge.parts:
+        for catchment in known.part.catchments:
+            levels, gauge = known.group(catchment.levels), known.group(catchment.gauge)
+            if levels is not None and gauge is not None and _unusual(rule.id, scene, catchment, levels):
+                found += _reaches(rule, scene, known, catchment, levels, gauge)
+    return found
+
+
+def _unusual(rule: str, scene: Scene, catchment: Catchment, levels: Columns) -> bool:
+    """Whether any level left what it knows of dry weather within the window, or has an alert: else there is no need."""
+    with np.errstate(invalid="ignore"):
+        high = bool((scene.highest(levels) > catchment.dry.high).any())
+    return high or bool(np.isin(scene.inventory.sensor_ids[levels], list(scene.held[rule])).any())
+
+
+def _reaches(
+    rule: Blockage, scene: Scene, known: Known, catchment: Catchment, levels: Columns, gauge: Columns
+) -> list[Finding]:
+    reaches = _inside(scene.topology.reaches, levels)
+    if not len(reaches):
+        return []
+    level, times = scene.day(levels)
+    dry = np.repeat(blockage.dry(rain_mm(scene, gauge, times)[:, None], times), len(levels), axis=1)
+    usual = blockage.DryWeather(
+        catchment.dry.median,
+        np.where(catchment.dry.count >= MIN_LEARNED, catchment.dry.high, np.nan),
+        catchment.dry.count,
+    )
+    told = blockage.detect(usual, level, dry, times, reaches, rule.confirmed_s)
+    blocked = told.cause == blockage.Cause.BLOCKAGE
+    score = blocked.astype(float) + (blocked & told.confirmed)
+    score[np.isnan(level[:, reaches[:, 0]])] = np.nan
+
+    def evidence(place: int) -> JsonObject:
+        up, down = reaches[place].tolist()
+        return {
+            "quantity": "level",
+            "unit": "m",
+            "value": number(level[-1, up]),
+            "expected": number(usual.median[up]),
+            "high_in_dry_weather": number(usual.high[up]),
+            "cause": blockage.Cause(int(told.cause[-1, place])).name.lower(),
+            "downstream": {
+                "sensor": scene.inventory.rows[int(levels[down])].name,
+                "value": number(level[-1, down]),
+                "expected": number(usual.median[down]),
+            },
+            "baseline": known.part.baseline.version,
+        }
+
+    return judge(rule, Scores(of_sensors(scene, levels[reaches[:, 0]]), score, times, evidence), scene)
+
+
+def _inside(reaches: Ints, levels: Columns) -> Ints:
+    """Reaches both of whose ends are among ``levels``, as positions in it."""
+    kept = reaches[np.isin(reaches, levels).all(axis=1)]
+    order = np.argsort(levels)
+    return np.asarray(order[np.searchsorted(levels[order], kept)], np.int64).reshape(-1, 2)
+
+
+def rain_mm(scene: Scene, gauge: Columns, times: Floats) -> Floats:
+    """Rain since the row before, mm (row,), by the gauge's mm/h; NaN where it is not known."""
+    intensity, _ = scene.day(gauge)
+    return np.asarray(intensity[:, 0] * np.diff(times, prepend=times[:1]) / 3600.0)
+
+
+def detect_rain_response(rule: RainResponse, scene: Scene) -> list[Finding]:
+    """A finding for each level that is higher than rain and hour explain."""
+    found = []
+    for known in scene.knowledge.parts:
+        for catchment in known.part.catchments:
+            levels, gauge = known.group(catchment.levels), known.group(catchment.gauge)
+            if levels is not None and gauge is not None and _unusual(rule.id, scene, catchment, levels):
+                found += _responses(rule, scene, known, catchment, levels, gauge)
+    return found
+
+
+def _responses(
+    rule: RainResponse, scene: Scene, known: Known, catchment: Catchment, levels: Columns, gauge: Columns
+) -> list[Finding]:
+    level, times = scene.day(levels)
+    fallen = rain_mm(scene, gauge, times)
+    told = rain.detect(catchment.response, level, fallen, times)
+    stores = rain.stores(fallen, times)
+    unheard = (stores > np.maximum(BEYOND * catchment.stores, rain.WET_MM)).any(axis=1) | np.isnan(fallen)
+    score = np.where(level > catchment.dry.high, np.maximum(told.score, 0.0), np.where(np.isnan(level), np.nan, 0.0))
+    score[unheard] = np.nan
+
+    def evidence(place: int) -> JsonObject:
+        return {
+            "quantity": "level",
+            "unit": "m",
+            "value": number(level[-1, place]),
+            "expected": number(told.expected[-1, place]),
+            "rain_mm_in_4_h": number(stores[-1, rain.STORES_S.index(14400.0)]),
+            "baseline": known.part.baseline.version,
+        }
+
+    return judge(rule, Scores(of_sensors(scene, levels), score, times, evidence), scene)
+
+
+def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
+    """A finding for each manhole whose cover the water will reach."""
+    columns = scene.columns(rule, "level")
+    cover = np.array([scene.inventory.rows[column].depth_m or np.nan for column in columns.tolist()], np.float64)
+    _, high = scene.window.extremes(columns)
+    held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
+    with np.errstate(invalid="ignore"):
+        near = (cover > 0) & ((high >= LOW_SHARE * cover) | held)
+    columns, cover = columns[near], cover[near]
+    if not len(columns):
+        return []
+    level, times = scene.recent(columns)
+    told = overflow.forecast(level, cover, times)
+    minutes = np.where(level < LOW_SHARE * cover, np.inf, told.seconds / 60.0)
+    minutes = np.where(np.isnan(told.seconds), np.nan, np.minimum(minutes, 1e6))
+
+    def evidence(place: int) -> JsonObject:
+        return {
+            "quantity": "level",
+            "unit": "m",
+            "value": number(level[-1, place]),
+            "cover": number(cover[place]),
+            "rise_per_hour": number(told.rise[-1, place] * 3600.0),
+            "minutes_to_overflow": number(minutes[-1, place]) if minutes[-1, place] < 1e6 else None,
+        }
+
+    return judge(rule, Scores(of_sensors(scene, columns), minutes, times, evidence), scene)
+
+
+def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
+    """A finding for each pump whose well stands above its start level without falling.
+
+    A station is a pump's current and the level at its asset or at the one that it draws from, whose attribute
+    ``start_level_m`` says when it must run.
+    """
+    found = []
+    for column in scene.columns(rule, "pump_current").tolist():
+        asset = scene.topology.assets.get(scene.topology.asset_of[column] or -1)
+        start = asset.attributes.get("start_level_m") if asset else None
+        wells = {asset.asset_id, asset.from_asset} - {None} if asset else set()
+        level = next((c for c in scene.columns(rule, "level").tolist() if scene.topology.asset_of[c] in wells), None)
+        if level is not None and isinstance(start, int | float):
+            found += _station(rule, scene, column, level, float(start))
+    return found
+
+
+def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -> list[Finding]:
+    both, times = scene.recent(np.array([column, well]))
+    current, level = both[:, :1], both[:, 1:]
+    running = np.where(np.isnan(current), np.nan, current > RUNNING_A)
+    told = pump.detect(level, running, times, np.array([start_m]))
+    score = np.where(told.idle | told.futile, 2.0, np.where(told.cycling, 1.0, 0.0))
+    score = np.where(np.isnan(current) | np.isnan(level), np.nan, score)
+
+    def evidence(_place: int) -> JsonObject:
+        fault = "does not run" if told.idle[-1, 0] else "moves nothing" if told.futile[-1, 0] else "starts too often"
+        return {
+            "quantity": "pump_current",
+            "unit": "A",
+            "value": number(current[-1, 0]),
+            "fault": fault,
+            "level": number(level[-1, 0]),
+            "start_level": start_m,
+        }
+
+    return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
+
+
+RUNNING_A = 0.5
+"""A pump that draws more than this runs: above the ripple of a transformer, below any motor (default)."""

@@ -1,0 +1,161 @@
+"""Bursts and slow leaks of water mains, from what was learned of each network (detectors/burst, detectors/night_flow).
+
+Burst. r is the pressure's residual against inlets, tanks, hour and the network's median. Per network and minute
+
+    score = max( -r / the deepest fall that clean days showed with a margin,      sudden: within minutes
+                 CUSUM of -r over the quarters of a day / its limit )             small and lasting
+
+One sensor, the one with the largest fall, speaks for its network: a burst is one alert.
+
+Night flow. CUSUM of the nights' minimum inflow, less what the tanks took up, against the first nights of the history,
+so that a leak that grows over weeks does not teach that it is normal.
+"""
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import burst, night_flow, robust
+from alerts.knowledge import Columns, District, Known, Mains
+from alerts.learning import nights_of
+from alerts.rules import Burst, NightFlow
+from alerts.scene import Scene, Scores, judge, number, of_sensors, one_of
+from alerts.window import Ints
+from lifeline.model import Finding, JsonObject
+
+Floats = NDArray[np.float64]
+
+SEARCH_M = 1500.0
+"""Pipes no further along the network than this from the largest fall are ranked."""
+NAMED = 3
+FALL_ROWS = 3
+
+
+def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
+    """At most one finding for each network of pressures, and one for each alert that is open."""
+    found = []
+    for known in scene.knowledge.parts:
+        for mains in known.part.mains:
+            columns, anchors = known.group(mains.pressures), known.group(mains.anchors)
+            if columns is not None and anchors is not None and rule.covers(scene.inventory.rows[columns[0]].network):
+                found += _network(rule, scene, known, mains, columns, anchors)
+    return found
+
+
+def _network(
+    rule: Burst, scene: Scene, known: Known, mains: Mains, columns: Columns, anchors: Columns
+) -> list[Finding]:
+    pressure, times = scene.recent(columns)
+    flow, _ = scene.recent(anchors)
+    quick = burst.residuals(mains.model, pressure, flow, times)
+    slow, ends = _lasting(scene, mains, columns, anchors)
+    before = np.searchsorted(ends, times, side="right") - 1
+    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
+    score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
+    score = np.where(np.isnan(quick), np.nan, score)
+    held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
+
+    def evidence(place: int) -> JsonObject:
+        residual, falls = quick[-1, place], burst.fall(mains.model, quick, FALL_ROWS)
+        return {
+            "quantity": "pressure",
+            "unit": scene.catalogue.quantities["pressure"].unit,
+            "value": number(pressure[-1, place]),
+            "expected": number(pressure[-1, place] - residual),
+            "fall": number(-residual),
+            "fallen_most_on_clean_days": number(mains.sudden[place]),
+            "sensors_falling": _falling(scene, columns, falls),
+            "pipes": likely_pipes(scene, columns, falls),
+            "baseline": known.part.baseline.version,
+        }
+
+    return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
+
+
+def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:
+    """The CUSUM's score over the quarters of a day, and their ends."""
+    key = ("burst", int(columns[0]))
+    quarters, ends = scene.trend.values(columns)
+    if key not in scene.memo:
+        quarters[:, scene.sick[columns]] = np.nan
+        scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
+    return scene.memo[key], ends
+
+
+def _falling(scene: Scene, columns: Ints, falls: Floats) -> list[JsonObject]:
+    order = np.argsort(-np.nan_to_num(falls, nan=-np.inf))[:NAMED]
+    return [
+        {"sensor": scene.inventory.rows[int(columns[place])].name, "sigma": number(falls[place])}
+        for place in order.tolist()
+        if falls[place] > 0
+    ]
+
+
+def likely_pipes(scene: Scene, columns: Ints, falls: Floats) -> list[JsonObject]:
+    """The pipes that explain the falls best, with their shares of likelihood."""
+    topology = scene.topology
+    known = np.flatnonzero(np.isfinite(falls))
+    start = topology.asset_of[int(columns[int(known[np.argmax(falls[known])])])] if len(known) else None
+    if start is None:
+        return []
+    near = [asset for asset in topology.distances(start, SEARCH_M) if _is_pipe(scene, asset)]
+    far = [_distances(scene, int(column)) for column in columns]
+    metres = np.array([[reach.get(pipe, 2 * SEARCH_M) for reach in far] for pipe in near])
+    if not len(near):
+        return []
+    share = burst.rank_pipes(falls, metres)
+    order = np.argsort(-share, kind="stable")[:NAMED]
+    return [
+        {"asset": topology.assets[near[place]].external_id, "share": number(share[place])} for place in order.tolist()
+    ]
+
+
+def _distances(scene: Scene, column: int) -> dict[int, float]:
+    start = scene.topology.asset_of[column]
+    return {} if start is None else scene.topology.distances(start, 2 * SEARCH_M)
+
+
+def _is_pipe(scene: Scene, asset: int) -> bool:
+    row = scene.topology.assets.get(asset)
+    return row is not None and row.kind == "pipe"
+
+
+def detect_night_flow(rule: NightFlow, scene: Scene) -> list[Finding]:
+    """A finding for the first inlet of each district whose nights rise."""
+    found = []
+    for known in scene.knowledge.parts:
+        for district in known.part.districts:
+            inlets, tanks = known.group(district.inlets), known.group(district.tanks)
+            if inlets is None or tanks is None or not rule.covers(scene.inventory.rows[inlets[0]].network):
+                continue
+            nights = _nights(scene, district, inlets, tanks)
+            clean = nights[: night_flow.MIN_CLEAN_NIGHTS]
+            told = night_flow.detect(nights[:, None], clean[:, None])
+            unjudged = len(nights) <= len(clean)
+            score = np.full((1, 1), np.nan if unjudged else told.score[-1, 0])
+            times = np.array([scene.now.timestamp()])
+            scores = Scores(of_sensors(scene, inlets[:1]), score, times, partial(_nights_told, nights, told))
+            found += judge(rule, scores, scene)
+    return found
+
+
+def _nights(scene: Scene, district: District, inlets: Columns, tanks: Columns) -> Floats:
+    """The nights that taught, and those since."""
+    flow, times = scene.trend.values(inlets)
+    flow[:, scene.sick[inlets]] = np.nan
+    since = nights_of(flow, scene.trend.values(tanks)[0], district.areas, times)
+    new = since.day > district.days.max(initial=-1)
+    return np.append(district.nights, since.flow[new, 0])
+
+
+def _nights_told(nights: Floats, told: night_flow.NightFlow, _place: int) -> JsonObject:
+    usual = nights[: night_flow.MIN_CLEAN_NIGHTS]
+    return {
+        "quantity": "flow",
+        "unit": "m3/h",
+        "value": number(nights[-1]) if len(nights) else None,
+        "expected": number(robust.median(usual[:, None])[0]),
+        "leak_estimate": number(told.leak[-1, 0]) if len(nights) else None,
+        "nights": [number(night) for night in nights[-7:]],
+    }

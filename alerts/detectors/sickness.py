@@ -1,0 +1,161 @@
+"""Sensors that cannot be trusted (detectors/health): maintenance alerts, and their word is no evidence until they heal.
+
+flatline   stands still within its resolution for six hours, though its clean days never knew six such hours
+noise      scatters by more than a multiple of its usual noise, in both halves of an hour
+drift      on one side of what its neighbours say for a day, while they are not
+jumps      three readings or more within a quarter of an hour that changed faster than the quantity can
+clock      the device's messages are dated more than a minute wrong
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors import health, residual
+from alerts.knowledge import Known
+from alerts.learning import STILL_S, quarters_in
+from alerts.rules import Health
+from alerts.scene import Scene, Scores, judge, number, of_sensors
+from alerts.window import Ints
+from lifeline.model import Finding, JsonObject, Subject, SubjectKind
+
+Floats = NDArray[np.float64]
+
+CLEARLY = 4.0
+"""Six clean hours must have moved by more than so many steps, or standing still says nothing (default)."""
+JUMPS = 3
+SHARED = 0.25
+"""Where more than this share of a quantity's sensors scatter, it is the water and not the sensors (default)."""
+SKEW_S = 60.0
+
+
+def detect(rule: Health, scene: Scene) -> list[Finding]:
+    """Findings of one fault."""
+    return _FAULTS[rule.fault](rule, scene)
+
+
+def _now(scene: Scene) -> Floats:
+    return np.array([scene.now.timestamp()])
+
+
+def _resolution(scene: Scene, columns: Ints) -> Floats:
+    known = scene.catalogue.quantities
+    quantities = [scene.inventory.rows[column].quantity for column in columns.tolist()]
+    return np.array([known[quantity].resolution if quantity in known else 0.0 for quantity in quantities])
+
+
+def _parts(
+    rule: Health, scene: Scene, judged: Callable[[Known, Ints, Ints], tuple[Floats, Callable[[int], JsonObject]]]
+) -> list[Finding]:
+    """Each part's sensors in service: ``judged`` gets the part, the columns and their positions in it."""
+    found = []
+    for known in scene.knowledge.parts:
+        columns = known.columns
+        fits = (columns >= 0) & scene.inventory.in_service[np.maximum(columns, 0)] & known.part.baseline.ready
+        fits &= np.array(
+            [rule.covers(scene.inventory.rows[max(column, 0)].network) for column in columns.tolist()], bool
+        )
+        places = np.flatnonzero(fits)
+        if len(places):
+            score, evidence = judged(known, columns[places], places)
+            found += judge(
+                rule, Scores(of_sensors(scene, columns[places]), score[None, :], _now(scene), evidence), scene
+            )
+    return found
+
+
+def _flatline(rule: Health, scene: Scene) -> list[Finding]:
+    def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
+        values = scene.trend.values(columns)[0][-quarters_in(STILL_S) :]
+        step = _resolution(scene, columns)
+        stuck = health.flatline(values, step, known.part.still[places] / CLEARLY)
+        full = np.sum(~np.isnan(values), axis=0) >= 0.75 * quarters_in(STILL_S)
+        score = np.where(full, stuck.astype(float), np.nan)
+        return score, lambda p: {
+            "value": number(values[-1, p]),
+            "least_range_on_clean_days": number(known.part.still[places[p]]),
+            "hours": STILL_S / 3600,
+        }
+
+    return _parts(rule, scene, judged)
+
+
+def _noise(rule: Health, scene: Scene) -> list[Finding]:
+    def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
+        values = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
+        usual = known.part.baseline.noise[places]
+        halves = [health.noise(half, usual, _resolution(scene, columns)) for half in np.array_split(values, 2)]
+        told = health.Noise(*(np.minimum(*both) for both in zip(*halves, strict=True)))
+        ratio = np.where(_stirred(scene, columns, told.ratio), np.nan, told.ratio)
+        score = ratio / health.NOISE_RATIO
+        return score, lambda p: {"noise": number(told.sigma[p]), "usual_noise": number(usual[p])}
+
+    return _parts(rule, scene, judged)
+
+
+def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
+    """Sensors that may scatter because the world does: in alarm, or as others of their quantity do, or rain gauges."""
+    quantities = np.array([scene.inventory.rows[column].quantity for column in columns.tolist()])
+    stirred = scene.alarmed[columns] | (quantities == "rain")
+    for quantity in np.unique(quantities).tolist():
+        alike = quantities == quantity
+        if np.mean(np.nan_to_num(ratio[alike]) > health.NOISE_RATIO / 2) > SHARED and alike.sum() > 1:
+            stirred |= alike
+    return np.asarray(stirred, np.bool_)
+
+
+def _drift(rule: Health, scene: Scene) -> list[Finding]:
+    def judged(known: Known, _columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
+        everything = np.maximum(known.columns, 0)
+        readings, times = scene.trend.values(everything)
+        readings[:, known.columns < 0] = np.nan
+        groups = [(p, model) for p, model in known.residual_groups()]
+        told = residual.judge_groups(groups, readings, times)
+        score = np.full(len(everything), np.nan)
+        for positions, model in groups:
+            mates = np.ones((len(positions), len(positions)), np.bool_)
+            limit = model.limit_ewma * model.scale
+            drifted = health.drift(told.smoothed[-quarters_in(12 * 3600.0) :, positions], limit, mates)
+            score[positions] = np.where(model.explained > 0, drifted, np.nan)
+        return score[places], lambda p: {
+            "value": number(readings[-1, places[p]]),
+            "expected": number(told.expected[-1, places[p]]),
+            "drift": number(told.smoothed[-1, places[p]]),
+            "baseline": known.part.baseline.version,
+        }
+
+    return _parts(rule, scene, judged)
+
+
+def _jumps(rule: Health, scene: Scene) -> list[Finding]:
+    ids = sorted(set(scene.jumps) | set(scene.held[rule.id]))
+    columns = scene.window.columns_of(np.array(ids, np.int32))
+    columns = columns[columns >= 0]
+    counts = np.array([scene.jumps.get(int(i), 0) for i in scene.inventory.sensor_ids[columns]], np.float64)
+    scores = Scores(
+        of_sensors(scene, columns), counts[None, :] / JUMPS, _now(scene), lambda p: {"jumps": int(counts[p])}
+    )
+    return judge(rule, scores, scene)
+
+
+def _clock(rule: Health, scene: Scene) -> list[Finding]:
+    devices = sorted(set(scene.lateness) | set(scene.held[rule.id]))
+    skew = np.array([scene.lateness.get(device, (np.nan, np.nan)) for device in devices]).reshape(-1, 2)
+    off = np.fmax(-skew[:, 0], skew[:, 1]) / SKEW_S
+    subjects = [Subject(SubjectKind.DEVICE, device) for device in devices]
+    evidence: Callable[[int], JsonObject] = lambda p: {  # noqa: E731
+        "unit": "s",
+        "median_lateness": number(skew[p, 0]),
+        "least_lateness": number(skew[p, 1]),
+    }
+    return judge(rule, Scores(subjects, np.maximum(off, 0.0)[None, :], _now(scene), evidence), scene)
+
+
+_FAULTS: Mapping[str, Callable[[Health, Scene], list[Finding]]] = {
+    "flatline": _flatline,
+    "noise": _noise,
+    "drift": _drift,
+    "jumps": _jumps,
+    "clock": _clock,
+}

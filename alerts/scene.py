@@ -1,0 +1,188 @@
+"""All that a detector may look at, at one moment; and from its scores to findings, with hysteresis, once a subject."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alerts.detectors.ladder import Standing, stand
+from alerts.detectors.silence import Ears
+from alerts.inventory import Inventory
+from alerts.knowledge import Knowledge
+from alerts.rules import Scored
+from alerts.topology import Topology
+from alerts.trend import Trend
+from alerts.window import Ints, Seconds, Series, Window
+from lifeline.catalogue import Catalogue
+from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
+
+Floats = NDArray[np.float64]
+Held = Mapping[int, Level]
+
+JUDGED_S = 1800.0
+"""Scores older than this and twice the rule's delays change nothing any more."""
+CARRIED_S = 900.0
+"""A reading stands for its sensor for so long, where sensors are compared."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known now. ``held`` has, by rule, the level of the open and active alert of each subject."""
+
+    now: datetime
+    window: Window
+    trend: Trend
+    inventory: Inventory
+    topology: Topology
+    knowledge: Knowledge
+    catalogue: Catalogue
+    ears: Mapping[str, Ears]
+    held: Mapping[str, Held]
+    sick: NDArray[np.bool_]
+    """Columns with an open alert on their health: what they say is no evidence."""
+    alarmed: NDArray[np.bool_]
+    """Columns with an open risk alert."""
+    jumps: Mapping[int, int] = field(default_factory=dict)
+    """How many implausible readings came lately, by sensor id."""
+    lateness: Mapping[int, tuple[float, float]] = field(default_factory=dict)
+    """Median and least lateness of a device's messages, seconds, by device id."""
+    memo: dict[tuple[str, int], Floats] = field(default_factory=dict)
+    """What a detector worked out from the quarters; it lasts until the next is closed."""
+
+    def highest(self, columns: Ints) -> Floats:
+        """The highest reading of each column within the window; NaN where there is none."""
+        return self.window.extremes(columns)[1].astype(np.float64)
+
+    def recent(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
+        """Readings of the window, (slot, column) with the oldest first, carried over gaps; and times, epoch seconds."""
+        series = self.window.series(columns, self.now.timestamp())
+        values = series.last.astype(np.float64)
+        if healthy:
+            values[:, self.sick[columns]] = np.nan
+        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
+        times = np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
+        return _carried(values, times), times
+
+    def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
+        """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
+        values, times = self.trend.values(columns)
+        minutes, clock = self.recent(columns, healthy=healthy)
+        before = times <= clock[0]
+        if healthy:
+            values[:, self.sick[columns]] = np.nan
+        times = np.append(times[before], clock)
+        return _carried(np.concatenate([values[before], minutes]), times), times
+
+    def columns(self, rule: Scored, quantity: str) -> Ints:
+        """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""
+        found = self.inventory.by_quantity.get(quantity, np.empty(0, np.int64))
+        rows = self.inventory.rows
+        return np.array(
+            [c for c in found.tolist() if rule.covers(rows[c].network) and self.inventory.in_service[c]], np.int64
+        )
+
+
+class Scores(NamedTuple):
+    """What a detector says: score (row, subject) at ``times`` (row,), and the evidence behind a subject's."""
+
+    subjects: list[Subject]
+    values: Floats
+    times: Floats
+    evidence: Callable[[int], JsonObject]
+
+
+def _carried(values: Floats, times: Floats) -> Floats:
+    """As detectors/rolling.carried, at once over all rows: for the few sensors that are compared with each other."""
+    there = ~np.isnan(values)
+    row = np.maximum.accumulate(np.where(there, np.arange(len(values))[:, None], -1), axis=0)
+    before = np.maximum(row, 0)
+    fresh = (row >= 0) & (times[:, None] - times[before] <= CARRIED_S)
+    return np.where(fresh, np.take_along_axis(values, before, axis=0), np.nan)
+
+
+def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
+    """Findings of a score: levels with hysteresis and delays over its rows (detectors/ladder.py)."""
+    held = scene.held[rule.id]
+    reach = scene.now.timestamp() - 2 * max(rule.on_delay_s, rule.off_delay_s) - JUDGED_S
+    recent = int(np.searchsorted(scores.times, reach))
+    scores = _worth(rule, scores._replace(values=scores.values[recent:], times=scores.times[recent:]), held)
+    if not scores.subjects:
+        return []
+    levels = np.array([held.get(subject.id, 0) for subject in scores.subjects], np.int8)
+    sign = 1.0 if rule.when == "above" else -1.0
+    limits = np.array([rule.limits.get(level.slug, np.nan) for level in Level])[:, None] * sign  # type: ignore[call-overload]
+    limits = np.repeat(limits, len(scores.subjects), axis=1)
+    deadband = np.full(len(scores.subjects), rule.deadband)
+    standing = stand(
+        _series(sign * scores.values, scores.times - scene.now.timestamp()),
+        limits.astype(np.float32),
+        deadband.astype(np.float32),
+        rule.on_delay_s,
+        rule.off_delay_s,
+        levels,
+    )
+    return [
+        _finding(rule, scores, standing, place, scene.now)
+        for place in np.flatnonzero((standing.level > 0) | (levels > 0)).tolist()
+    ]
+
+
+def _worth(rule: Scored, scores: Scores, held: Held) -> Scores:
+    """The subjects that reach a limit or have an alert: of the others there is nothing to say."""
+    sign = 1.0 if rule.when == "above" else -1.0
+    reached = np.fmax.reduce(sign * scores.values, axis=0, initial=-np.inf)
+    worth = reached >= min(sign * limit for limit in rule.limits.values())
+    if held:
+        worth |= np.array([subject.id in held for subject in scores.subjects], np.bool_)
+    kept = np.flatnonzero(worth).tolist()
+    if len(kept) == len(scores.subjects):
+        return scores
+    return Scores(
+        [scores.subjects[place] for place in kept],
+        scores.values[:, kept],
+        scores.times,
+        lambda place: scores.evidence(kept[place]),
+    )
+
+
+def _series(values: Floats, at: Seconds) -> Series:
+    rows = values.astype(np.float32)
+    times = np.where(np.isnan(values), np.nan, np.minimum(at, 0.0)[:, None])
+    return Series(rows, rows, rows, times, times)
+
+
+def _finding(rule: Scored, scores: Scores, standing: Standing, place: int, now: datetime) -> Finding:
+    level = Level(int(standing.level[place])) if standing.level[place] else None
+    since = standing.since[place]
+    begun = now if np.isnan(since) else now + timedelta(seconds=float(since))
+    seen = scores.values[:, place]
+    newest = seen[~np.isnan(seen)]
+    evidence = rule.words() | {
+        "detector": rule.detector,
+        "score": number(newest[-1]) if len(newest) else None,
+        "limit": rule.limits.get((level or max(Level.from_slug(slug) for slug in rule.limits)).slug),  # type: ignore[call-overload]
+        **scores.evidence(place),
+    }
+    return Finding(scores.subjects[place], rule.id, level, now, begun, evidence)
+
+
+def of_sensors(scene: Scene, columns: Ints) -> list[Subject]:
+    """Columns as subjects."""
+    return [Subject(SubjectKind.SENSOR, int(sensor_id)) for sensor_id in scene.inventory.sensor_ids[columns]]
+
+
+def one_of(values: Floats, held: NDArray[np.bool_]) -> Floats:
+    """Scores (row, sensor) of which one sensor speaks for all: the one held already, else the one with the most."""
+    last = np.nan_to_num(values, nan=-np.inf).max(axis=0, initial=-np.inf)
+    speaker = int(np.argmax(np.where(held, np.inf, last)))
+    silent = np.full(values.shape, np.nan)
+    silent[:, speaker] = values[:, speaker]
+    return silent
+
+
+def number(value: float | np.floating) -> float | None:
+    """Four figures; None for NaN: evidence is JSON."""
+    return float(f"{float(value):.4g}") if np.isfinite(value) else None
