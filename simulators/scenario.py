@@ -55,7 +55,12 @@ KINDS: dict[str, Kind] = {
     "blockage": Kind(
         "A sewer is blocked: sewage backs up behind it.",
         "a conduit",
-        {"closed": Parameter(1.0, 0.05, 1.0, "-", "share of its section that is closed"), "grow_s": GROW},
+        {
+            "closed": Parameter(
+                1.0, 0.05, 1.0, "-", "share of the section closed; in dry weather little shows below 0.9"
+            ),
+            "grow_s": GROW,
+        },
     ),
     "inflow": Kind(
         "Water that should not be there enters a manhole: a pumped-out pit, an illegal connection.",

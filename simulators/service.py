@@ -1,6 +1,5 @@
 """The run itself: history first, as fast as the engines go, then live with the clock."""
 
-import math
 import threading
 import time as clock
 import uuid
@@ -46,9 +45,7 @@ class Service:
         self.stop = threading.Event()
 
     def run(self, history_days: float) -> None:
-        """Until ``stop`` is set. Raises ConfigurationError when the broker refuses the user, or for no past."""
-        if not 0 <= history_days < math.inf:
-            raise ConfigurationError(f"history of {history_days} days: it must be 0 or more")
+        """Until ``stop`` is set. Raises ConfigurationError when the broker refuses the user."""
         self._fleet.start()
         world: World | None = None
         try:
