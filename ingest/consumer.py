@@ -276,7 +276,7 @@ class Consumer:
         self._new_generation()
         try:
             self._client.connect(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: the host is no name
             self._back_off(str(error))
         else:
             self._online = True

@@ -352,6 +352,14 @@ def test_gathering_follows_the_commits_within_its_bounds(commits: list[float], i
         assert max(idle, 1) <= bench.consumer._linger_ms <= max(age / 8, idle, 1)
 
 
+def test_a_broker_whose_host_is_no_name_is_a_broker_that_is_away() -> None:
+    bench = Bench(mqtt_host="broker..example")
+    bench.consumer.step()
+    assert not bench.consumer.subscribed
+    assert bench.consumer.idle
+    assert bench.consumer._next_attempt > bench.consumer._attempted
+
+
 # --- parts of a batch, names
 
 
