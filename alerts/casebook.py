@@ -8,8 +8,8 @@ import numpy as np
 
 from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, Ranking, wanted_beside
 from alerts.incidents import plan
+from alerts.pipework import Pipework
 from alerts.proximity import Floats, distance_to, plane
-from alerts.topology import Topology
 from lifeline.geo import cells_around
 from lifeline.model import Level
 from lifeline.storage import incidents as storage
@@ -34,10 +34,11 @@ class Casebook:
         self._causes = causes
         # Whose surroundings to look at must be known before these are.
         self._beside = [
-            (msgspec.structs.replace(match, beside=None, wet=None), beside) for match, beside in wanted_beside(causes)
+            (msgspec.structs.replace(match, beside=None, wet=None, origin=""), beside)
+            for match, beside in wanted_beside(causes)
         ]
         self._fingerprint: str | None = None
-        self._topology = Topology(np.empty((2, 0), np.int64))
+        self._topology = Pipework(np.empty((2, 0), np.int64))
         self._gauges: list[tuple[int, float, float]] = []
         self._known: dict[int, tuple[bool | None, tuple[Neighbour, ...]]] = {}
         self._ranking = Ranking(causes)
@@ -68,7 +69,7 @@ class Casebook:
     def _read_networks(self, connection: Connection) -> None:
         fingerprint = storage.fingerprint(connection)
         if fingerprint != self._fingerprint:
-            self._topology = Topology(storage.joints(connection), storage.latitude(connection))
+            self._topology = Pipework(storage.joints(connection), storage.latitude(connection))
             self._known.clear()
             self._ranking.forget(everything=True)
             self._fingerprint = fingerprint
@@ -162,6 +163,7 @@ def _bare(
         open=row.open,
         muted=row.muted,
         asset_id=row.asset_id,
+        origin=row.origin,
         asset_kind=row.asset_kind,
         place=row.asset_name or row.place,
         longitude=row.longitude,

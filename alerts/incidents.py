@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.causes import Cause, Member, Ranking, Sorted
+from alerts.pipework import Pipework
 from alerts.proximity import Floats, Groups, join_across, join_in_time, join_near, plane
-from alerts.topology import Topology
 from lifeline.model import JsonObject, Level
 from lifeline.storage.incidents import Change, OpenIncident, Opening
 
@@ -26,7 +26,7 @@ class Plan:
     changes: list[Change]
 
 
-def group(members: Sequence[Member], causes: Sequence[Cause], topology: Topology) -> list[list[int]]:
+def group(members: Sequence[Member], causes: Sequence[Cause], topology: Pipework) -> list[list[int]]:
     """Positions of the open alerts that are one event, each group in order; every open alert is in exactly one."""
     groups = Groups(len(members))
     standing = [place for place, member in enumerate(members) if member.open]
@@ -64,7 +64,7 @@ def _by(places: Iterable[int], keys: Mapping[int, int]) -> Iterable[list[int]]:
 
 
 def _join_hops(
-    groups: Groups, covered: Sequence[int], members: Sequence[Member], at: Floats, cause: Cause, topology: Topology
+    groups: Groups, covered: Sequence[int], members: Sequence[Member], at: Floats, cause: Cause, topology: Pipework
 ) -> None:
     """Join alerts of assets that few pipes lie between. Only assets with alerts are looked from."""
     on: dict[int, list[int]] = defaultdict(list)
@@ -81,7 +81,7 @@ def plan(
     members: Sequence[Member],
     incidents: Sequence[OpenIncident],
     causes: Sequence[Cause],
-    topology: Topology,
+    topology: Pipework,
     ranking: Ranking | None = None,
 ) -> Plan:
     """What to open, change, merge and close. ``incidents`` are those that are open, the oldest first; ``members`` the
