@@ -8,7 +8,7 @@ import numpy as np
 
 from alerts.causes import LARGEST_BESIDE_M, Cause, Member, Neighbour, Ranking, wanted_beside
 from alerts.incidents import plan
-from alerts.joints import Joints
+from alerts.pipework import Pipework
 from alerts.proximity import Floats, distance_to, plane
 from lifeline.geo import cells_around
 from lifeline.model import Level
@@ -34,10 +34,11 @@ class Casebook:
         self._causes = causes
         # Whose surroundings to look at must be known before these are.
         self._beside = [
-            (msgspec.structs.replace(match, beside=None, wet=None), beside) for match, beside in wanted_beside(causes)
+            (msgspec.structs.replace(match, beside=None, wet=None, origin=""), beside)
+            for match, beside in wanted_beside(causes)
         ]
         self._fingerprint: str | None = None
-        self._joints = Joints(np.empty((2, 0), np.int64))
+        self._topology = Pipework(np.empty((2, 0), np.int64))
         self._gauges: list[tuple[int, float, float]] = []
         self._known: dict[int, tuple[bool | None, tuple[Neighbour, ...]]] = {}
         self._ranking = Ranking(causes)
@@ -59,7 +60,7 @@ class Casebook:
         self._look_around(connection, rows)
         standing = {each.incident_id for each in incidents}
         members = [self._member(row, standing) for row in rows]
-        made = plan(members, incidents, self._causes, self._joints, self._ranking)
+        made = plan(members, incidents, self._causes, self._topology, self._ranking)
         self._ranking.forget()
         if not made.openings and not made.changes:
             self._settled = seen
@@ -68,7 +69,7 @@ class Casebook:
     def _read_networks(self, connection: Connection) -> None:
         fingerprint = storage.fingerprint(connection)
         if fingerprint != self._fingerprint:
-            self._joints = Joints(storage.joints(connection), storage.latitude(connection))
+            self._topology = Pipework(storage.joints(connection), storage.latitude(connection))
             self._known.clear()
             self._ranking.forget(everything=True)
             self._fingerprint = fingerprint
@@ -102,7 +103,7 @@ class Casebook:
 
     def _plane(self, places: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
         at = np.array(places, float).reshape(-1, 2)
-        return plane(at[:, 0], at[:, 1], self._joints.latitude)
+        return plane(at[:, 0], at[:, 1], self._topology.latitude)
 
     def _neighbours(self, connection: Connection, rows: Sequence[MemberRow]) -> dict[int, list[Neighbour]]:
         """The nearest asset of each network and kind that a cause asks for, of each alert that it asks it of."""
@@ -162,6 +163,7 @@ def _bare(
         open=row.open,
         muted=row.muted,
         asset_id=row.asset_id,
+        origin=row.origin,
         asset_kind=row.asset_kind,
         place=row.asset_name or row.place,
         longitude=row.longitude,

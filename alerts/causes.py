@@ -48,6 +48,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     kinds: frozenset[AssetKind] = frozenset()
     beside: Beside | None = None
     wet: bool | None = None
+    origin: str = ""
 
     def holds(self, member: "Member") -> bool:
         """Whether an alert is meant. ``wet`` holds only where rain, or its absence, was measured."""
@@ -57,6 +58,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             and (not self.rules or any(fnmatchcase(member.rule, pattern) for pattern in self.rules))
             and (not self.quantities or member.quantity in self.quantities)
             and (self.wet is None or member.wet is self.wet)
+            and (not self.origin or member.origin == self.origin)
             and (self.beside is None or member.neighbour(self.beside) is not None)
         )
 
@@ -106,7 +108,7 @@ class Neighbour(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Member:
     """An alert as causes see it. ``first_seen`` in epoch seconds; ``incident_id`` and ``asset_id`` 0 for none;
-    ``wet`` None where no gauge is near."""
+    ``wet`` None where no gauge is near; ``origin`` what a detector says of methane: leak, biogas, open."""
 
     alert_id: int
     rule: str
@@ -123,6 +125,7 @@ class Member:
     longitude: float | None = None
     latitude: float | None = None
     wet: bool | None = None
+    origin: str = ""
     neighbours: Sequence[Neighbour] = field(default=())
 
     def neighbour(self, wanted: Beside) -> Neighbour | None:
@@ -142,7 +145,7 @@ class Sorted:
         self.members = members
         self._alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for place, each in enumerate(members):
-            traits = (each.rule, each.network, each.quantity, each.asset_kind, each.wet, *each.neighbours)
+            traits = (each.rule, each.network, each.quantity, each.asset_kind, each.wet, each.origin, *each.neighbours)
             self._alike[traits].append(place)
 
     def where(self, holds: Callable[[Member], bool]) -> list[int]:
@@ -151,16 +154,16 @@ class Sorted:
 
 
 class Ranking:
-    """Ranks, and remembers what it said of the same alerts: what an alert tells of a cause does not change."""
+    """Ranks, and remembers what it said of the same alerts: but for its origin, what an alert tells does not change."""
 
     def __init__(self, causes: Sequence[Cause]) -> None:
         self._causes = causes
-        self._before: dict[tuple[int, ...], list[JsonObject]] = {}
-        self._now: dict[tuple[int, ...], list[JsonObject]] = {}
+        self._before: dict[tuple[tuple[int, str], ...], list[JsonObject]] = {}
+        self._now: dict[tuple[tuple[int, str], ...], list[JsonObject]] = {}
 
     def of(self, members: Sequence[Member]) -> list[JsonObject]:
         """As ``rank``."""
-        key = tuple(sorted(member.alert_id for member in members))
+        key = tuple(sorted((member.alert_id, member.origin) for member in members))
         ranked = self._now.get(key) or self._before.get(key)
         self._now[key] = rank(self._causes, members) if ranked is None else ranked
         return self._now[key]

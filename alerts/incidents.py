@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from alerts.causes import Cause, Member, Ranking, Sorted
-from alerts.joints import Joints
+from alerts.pipework import Pipework
 from alerts.proximity import Floats, Groups, join_across, join_in_time, join_near, plane
 from lifeline.model import JsonObject, Level
 from lifeline.storage.incidents import Change, OpenIncident, Opening
@@ -26,7 +26,7 @@ class Plan:
     changes: list[Change]
 
 
-def group(members: Sequence[Member], causes: Sequence[Cause], joints: Joints) -> list[list[int]]:
+def group(members: Sequence[Member], causes: Sequence[Cause], topology: Pipework) -> list[list[int]]:
     """Positions of the open alerts that are one event, each group in order; every open alert is in exactly one."""
     groups = Groups(len(members))
     standing = [place for place, member in enumerate(members) if member.open]
@@ -34,7 +34,7 @@ def group(members: Sequence[Member], causes: Sequence[Cause], joints: Joints) ->
     x, y = plane(
         np.array([np.nan if member.longitude is None else member.longitude for member in members], float),
         np.array([np.nan if member.latitude is None else member.latitude for member in members], float),
-        joints.latitude,
+        topology.latitude,
     )
     alike = Sorted(members)
     for cause in causes:
@@ -45,10 +45,10 @@ def group(members: Sequence[Member], causes: Sequence[Cause], joints: Joints) ->
             join_across(groups, covered, others, x, y, at, cause.apart_m, cause.within_s)
         join_near(groups, covered, x, y, at, cause.apart_m, cause.within_s)
         if cause.joined_m:
-            for part in _by(covered, {place: joints.component(members[place].asset_id) for place in covered}):
+            for part in _by(covered, {place: topology.component(members[place].asset_id) for place in covered}):
                 join_near(groups, part, x, y, at, cause.joined_m, cause.within_s)
         if cause.hops:
-            _join_hops(groups, covered, members, at, cause, joints)
+            _join_hops(groups, covered, members, at, cause, topology)
     for part in _by(standing, {place: members[place].incident_id or -1 for place in standing}):
         groups.join_all(part)
     return [found for found in groups if members[found[0]].open]
@@ -64,7 +64,7 @@ def _by(places: Iterable[int], keys: Mapping[int, int]) -> Iterable[list[int]]:
 
 
 def _join_hops(
-    groups: Groups, covered: Sequence[int], members: Sequence[Member], at: Floats, cause: Cause, joints: Joints
+    groups: Groups, covered: Sequence[int], members: Sequence[Member], at: Floats, cause: Cause, topology: Pipework
 ) -> None:
     """Join alerts of assets that few pipes lie between. Only assets with alerts are looked from."""
     on: dict[int, list[int]] = defaultdict(list)
@@ -72,7 +72,7 @@ def _join_hops(
         if members[place].asset_id:
             on[members[place].asset_id].append(place)
     for asset, here in on.items():
-        for other in joints.within(asset, cause.hops):
+        for other in topology.within(asset, cause.hops):
             if asset <= other and (there := on.get(other)) is not None:
                 join_in_time(groups, here if other == asset else [*here, *there], at, cause.within_s)
 
@@ -81,7 +81,7 @@ def plan(
     members: Sequence[Member],
     incidents: Sequence[OpenIncident],
     causes: Sequence[Cause],
-    joints: Joints,
+    topology: Pipework,
     ranking: Ranking | None = None,
 ) -> Plan:
     """What to open, change, merge and close. ``incidents`` are those that are open, the oldest first; ``members`` the
@@ -94,7 +94,7 @@ def plan(
             belonging[member.incident_id].append(member)
     made = Plan([], [])
     busy: set[int] = set()
-    for found in group(members, causes, joints):
+    for found in group(members, causes, topology):
         here = [members[place] for place in found]
         held = sorted({member.incident_id for member in here if member.incident_id in age}, key=age.__getitem__)
         busy.update(held)

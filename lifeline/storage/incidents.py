@@ -39,6 +39,7 @@ class MemberRow(NamedTuple):
     longitude: float | None
     latitude: float | None
     first_seen: float
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)

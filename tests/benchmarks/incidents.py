@@ -18,7 +18,7 @@ import numpy as np
 from alerts.casebook import Casebook
 from alerts.causes import Member, load_causes
 from alerts.incidents import plan
-from alerts.joints import Joints
+from alerts.pipework import Pipework
 from lifeline.embedded import Database
 from lifeline.geo import cell_at
 from lifeline.model import Level
@@ -107,7 +107,7 @@ def pure(shape: Shape, alerts: int) -> float:
     count = 2 * len(RULES) * SIDE * SIDE
     pipes = np.arange(2, count, 2)
     pipes = pipes[(pipes // 2) % SIDE != 0]
-    topology = Joints(np.stack([np.repeat(pipes, 2), np.repeat(pipes, 2) + np.tile([-1, 1], len(pipes))]), 31.86)
+    topology = Pipework(np.stack([np.repeat(pipes, 2), np.repeat(pipes, 2) + np.tile([-1, 1], len(pipes))]), 31.86)
     members = []
     for number in range(1, alerts + 1):
         network, column, row, after = shape(chance)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.causes import Beside, Member, Neighbour, load_causes, parse_causes, rank, wanted_beside
+from alerts.causes import Beside, Member, Neighbour, Ranking, load_causes, parse_causes, rank, wanted_beside
 from alerts.proximity import Groups, distance_to, plane
 from alerts.rules import load_rules
 from lifeline.catalogue import shipped_catalogue
@@ -44,6 +44,51 @@ def test_methane_in_a_drainage_chamber_beside_a_gas_pipe_is_a_leak_and_says_so()
 def test_methane_in_a_drainage_chamber_far_from_gas_pipes_is_biogas_where_h2s_is_with_it() -> None:
     found = likeliest(drainage("methane.level"), drainage("h2s.level", 2))
     assert (found["cause"], found["cross_network"]) == ("biogas", False)
+
+
+def test_what_the_detector_says_of_the_origin_of_methane_counts() -> None:
+    assert likeliest(drainage("methane.level", origin="biogas"))["cause"] == "biogas"
+    assert likeliest(drainage("methane.level", origin="leak"))["cause"] == "gas_leak"
+    ranking = Ranking(CAUSES)
+    assert ranking.of([drainage("methane.level", origin="leak")])[0]["cause"] == "gas_leak"
+    assert ranking.of([drainage("methane.level", origin="biogas")])[0]["cause"] == "biogas"
+
+
+def test_a_ranking_remembers_until_nobody_asks() -> None:
+    members, ranking = burst(), Ranking(CAUSES)
+    first = ranking.of(members)
+    ranking.forget()
+    assert ranking.of(members[::-1]) is first
+    ranking.forget()
+    ranking.forget()
+    again = ranking.of(members)
+    assert again == first
+    assert again is not first
+    ranking.forget(everything=True)
+    assert ranking.of(members) is not again
+
+
+@pytest.mark.parametrize(
+    ("rule", "network", "quantity", "cause"),
+    [
+        ("methane.neighbours", "gas", "methane", "gas_leak"),
+        ("pressure.burst", "water", "pressure", "burst"),
+        ("flow.night", "water", "flow", "hidden_leak"),
+        ("network.anomaly", "gas", "gas_pressure", None),
+        ("network.anomaly", "water", "pressure", None),
+        ("sewer.blockage", "drainage", "level", "blockage"),
+        ("sewer.response", "drainage", "level", "blockage"),
+        ("sewer.overflow", "drainage", "level", None),
+        ("pump.failure", "drainage", "level", "pump_failure"),
+        ("pump.failure", "water", "pressure", "supply_failure"),
+    ],
+)
+def test_what_detectors_of_phenomena_find_has_its_cause(
+    rule: str, network: str, quantity: str, cause: str | None
+) -> None:
+    found = likeliest(alert(1, rule, network=network, quantity=quantity))["cause"]
+    assert found != "unknown"
+    assert cause in (None, found)
 
 
 def test_a_pipe_too_far_away_is_no_sign() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from alerts.causes import Member, Neighbour, load_causes
 from alerts.incidents import Plan, group, level_of, plan
-from alerts.joints import Joints
+from alerts.pipework import Pipework
 from lifeline.model import Level
 from lifeline.storage.incidents import OpenIncident
 
@@ -19,9 +19,9 @@ CAUSES = load_causes()
 NOON = 1_795_262_400.0
 EAST, NORTH = 117.27, 31.86
 METRE_EAST, METRE_NORTH = 1 / 94_500, 1 / 111_195
-CHAIN = Joints(np.array([(pipe, end) for pipe in range(2, 200, 2) for end in (pipe - 1, pipe + 1)]).T, NORTH)
+CHAIN = Pipework(np.array([(pipe, end) for pipe in range(2, 200, 2) for end in (pipe - 1, pipe + 1)]).T, NORTH)
 """A street of chambers 1, 3, 5 ... 199, with pipes 2, 4 ... 198 between them."""
-NOWHERE = Joints(np.empty((2, 0), np.int64), NORTH)
+NOWHERE = Pipework(np.empty((2, 0), np.int64), NORTH)
 
 
 def alert(
@@ -44,11 +44,11 @@ def alert(
     return replace(found, **more)  # type: ignore[arg-type]
 
 
-def grouped(members: list[Member], topology: Joints = NOWHERE) -> set[frozenset[int]]:
+def grouped(members: list[Member], topology: Pipework = NOWHERE) -> set[frozenset[int]]:
     return {frozenset(members[place].alert_id for place in found) for found in group(members, CAUSES, topology)}
 
 
-def sizes(members: list[Member], topology: Joints = NOWHERE) -> list[int]:
+def sizes(members: list[Member], topology: Pipework = NOWHERE) -> list[int]:
     return sorted(map(len, grouped(members, topology)))
 
 
@@ -99,7 +99,7 @@ def test_two_bursts_in_networks_that_no_pipe_joins_are_two_incidents() -> None:
     moved = [replace(member, latitude=(member.latitude or 0) + 1000 * METRE_NORTH) for member in other]
     joints = np.array([[1002, 1002, 1004, 1004, 1006, 1006, 1008, 1008, 1010, 1010],
                        [1001, 1003, 1003, 1005, 1005, 1007, 1007, 1009, 1009, 1011]])  # fmt: skip
-    both = Joints(np.concatenate([joints, joints - 1000], axis=1), NORTH)
+    both = Pipework(np.concatenate([joints, joints - 1000], axis=1), NORTH)
     assert sizes([*burst(), *moved], both) == [6, 6]
 
 
@@ -162,7 +162,7 @@ def alarms(draw: st.DrawFn) -> list[Member]:
     return found
 
 
-def by_pairs(members: list[Member], topology: Joints) -> set[frozenset[int]]:
+def by_pairs(members: list[Member], topology: Pipework) -> set[frozenset[int]]:
     """The same by looking at every pair, straight from the words of ``Cause``."""
     parent = {member.alert_id: member.alert_id for member in members}
 
@@ -176,7 +176,7 @@ def by_pairs(members: list[Member], topology: Joints) -> set[frozenset[int]]:
     return {frozenset(m.alert_id for m in members if find(m.alert_id) == find(n.alert_id)) for n in members}
 
 
-def one_event(a: Member, b: Member, cause: object, topology: Joints) -> bool:
+def one_event(a: Member, b: Member, cause: object, topology: Pipework) -> bool:
     from alerts.causes import Cause
     from alerts.proximity import plane
 
@@ -383,7 +383,7 @@ def test_hops_count_pipes_and_not_the_assets_between(hops: int) -> None:
 
 def test_components_are_found_in_chains_rings_and_stars() -> None:
     edges = [*pairwise([9, 3, 14, 7, 1]), (1, 9), (20, 21), (20, 22), (20, 23)]
-    found = Joints(np.array(edges).T)
+    found = Pipework(np.array(edges).T)
     assert len({found.component(each) for each in (1, 3, 7, 9, 14)}) == 1
     assert len({found.component(each) for each in (20, 21, 22, 23)}) == 1
     assert found.component(1) != found.component(20)

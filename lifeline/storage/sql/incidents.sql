@@ -9,7 +9,7 @@ SELECT pg_advisory_xact_lock(%(key)s);
 SELECT m.alert_id, m.version, coalesce(m.incident_id, 0), m.rule, m.network, coalesce(s.quantity, m.evidence ->> 'quantity', ''),
     m.level, m.closed_at IS NULL, m.state IN ('DSUPR', 'OOSRV'), coalesce(m.asset_id, 0), coalesce(a.kind, ''),
     coalesce(a.name, ''), coalesce(nullif(a.external_id, ''), d.external_id, ''), m.longitude, m.latitude,
-    extract(epoch FROM m.first_seen)::float8
+    extract(epoch FROM m.first_seen)::float8, coalesce(m.evidence #>> '{origin,verdict}', '')
 FROM (
     SELECT * FROM alert WHERE closed_at IS NULL AND kind = 'risk'
     UNION ALL

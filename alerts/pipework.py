@@ -12,7 +12,7 @@ REMEMBERED = 50_000
 """How many neighbourhoods are kept."""
 
 
-class Joints:
+class Pipework:
     """Assets joined by ``from_asset`` and ``to_asset``. ``latitude`` is about where the city is.
 
     ``joints`` (2, n): each column is an asset and an asset at its end. From a chamber over a pipe to the next chamber
