@@ -12,7 +12,7 @@ from lifeline.cli.children import Child, cut_log, end
 from lifeline.cli.console import fractions, note
 from lifeline.cli.home import Home, Running, write_private
 from lifeline.embedded import Broker, Database
-from lifeline.errors import ServiceError, StorageError
+from lifeline.errors import LifelineError, ServiceError, StorageError
 from lifeline.settings import PREFIX, Settings
 from lifeline.storage import health
 from lifeline.storage.database import connect
@@ -108,7 +108,10 @@ class System:
     def reload_users(self) -> None:
         """Take the devices' passwords into force that other commands have written."""
         if self.broker is not None:
-            self.broker.reload(self.home.mqtt_users())
+            try:
+                self.broker.reload(self.home.mqtt_users())
+            except (LifelineError, OSError, ValueError) as error:  # a mistake in one file must not stop the city
+                note(f"the broker keeps the passwords that it has: {error}")
 
     def stop(self) -> None:
         """Stop everything, sources before sinks: nothing is left, and nothing that was acknowledged is lost."""

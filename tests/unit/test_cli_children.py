@@ -258,7 +258,7 @@ def held(tmp_path: Path) -> Iterator[Callable[[str], tuple[Home, "subprocess.Pop
     started: list[subprocess.Popen[bytes]] = []
 
     def hold(setting: str) -> tuple[Home, "subprocess.Popen[bytes]"]:
-        command = [sys.executable, "-c", HOLDER.format(setting), tmp_path]
+        command = [sys.executable, "-c", HOLDER.format(setting), str(tmp_path)]
         started.append(subprocess.Popen(command, stdout=subprocess.PIPE))
         assert started[-1].stdout is not None
         assert started[-1].stdout.readline() == b"up\n"

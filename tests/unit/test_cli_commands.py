@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from lifeline import cli
 from lifeline.catalogue import shipped_catalogue
@@ -19,6 +18,8 @@ from lifeline.cli import checks, console, demo, endpoints, schema, sensors, stat
 from lifeline.cli.address import Place, find
 from lifeline.cli.home import Home, Running
 from lifeline.cli.system import System
+from lifeline.cli.up import RELOAD
+from lifeline.embedded import Broker
 from lifeline.embedded.passwords import password_file
 from lifeline.errors import ConfigurationError, LifelineError
 from lifeline.model import AlertKind, Level
@@ -165,7 +166,7 @@ def test_a_running_lifeline_is_told_of_a_new_password(home: Home, monkeypatch: p
     with home.claimed():
         home.tell(running(home, port=12345))
         found = run("sensors", "password", "rtu-1")
-    assert told == [(os.getpid(), sensors.RELOAD)]
+    assert told == [(os.getpid(), RELOAD)]
     assert "broker    127.0.0.1:12345" in found.output
 
 
@@ -427,3 +428,17 @@ def test_simulators_are_given_the_broker_and_their_password_in_a_file(home: Home
     assert Path(given_["LIFELINE_MQTT_PASSWORD_FILE"]).read_text() == home.mqtt_users()["simulator"]
     assert "LIFELINE_MQTT_PASSWORD" not in given_
     assert not any("DATABASE" in name for name in given_)
+
+
+@pytest.mark.parametrize(("name", "password"), [("bad:name", "word"), ("empty", "")])
+def test_a_password_file_that_the_broker_cannot_take_is_told_and_does_not_end_a_running_lifeline(
+    name: str, password: str, home: Home, capsys: Capture
+) -> None:
+    home.make()
+    system = System(home, Settings(), own_services=True)
+    system.broker = Broker(home.path, {"rtu-1": "word"})
+    home.secret("mqtt/rtu-1")
+    (home.secrets / "mqtt" / name).write_text(password)
+    system.reload_users()
+    assert "the broker keeps the passwords that it has" in capsys.readouterr().err
+    assert system.broker._users == {"rtu-1": "word"}  # with the others it could not start again either

@@ -47,9 +47,7 @@ class Reader(FastClient):
     def __init__(self) -> None:
         self.messages: list[Message] = []
 
-    def on_publishes(  # type: ignore[override]
-        self, topics: list[bytes], payloads: list[bytes], mids: list[int], flags: dict[int, int]
-    ) -> None:
+    def on_publishes(self, topics: list[bytes], payloads: list[bytes], mids: list[int], flags: dict[int, int]) -> None:
         marks = [flags.get(place, 0) & 9 for place in range(len(topics))]
         self.messages += zip(topics, payloads, mids, marks, strict=True)
 
@@ -215,7 +213,7 @@ class Bench:
 
     def __init__(self, **values: Any) -> None:
         self.given: list[Batch] = []
-        self.consumer: Any = Consumer(
+        consumer: Any = Consumer(
             Settings(**{"ingest_idle_ms": 0, "ingest_writers": 2} | values),
             Subscriptions.of([wire.READINGS_FILTER], set()),
             Metrics(),
@@ -224,7 +222,8 @@ class Bench:
             lambda: NOW,
         )
         self.answered: list[int] = []
-        self.consumer._acknowledge = self.answered.extend
+        consumer._acknowledge = self.answered.extend
+        self.consumer = consumer
 
     def feed(self, *mids: int, payload: bytes = b"{}", flags: dict[int, int] | None = None) -> None:
         self.consumer._take([b"t"] * len(mids), [payload] * len(mids), list(mids), flags or {})
