@@ -8,6 +8,7 @@ the rules that need none. The bytes hold plain arrays (no pickled objects), so t
 import hashlib
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -127,7 +128,7 @@ def load(content: bytes) -> Baseline:
         if int(parts.pop("format")) != FORMAT:
             raise ValueError("a baseline of another format")
         return _assembled(parts, float(parts.pop("learned_at")))
-    except (OSError, KeyError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"not a baseline: {error}") from error
 
 

@@ -4,7 +4,6 @@ At least once: a receiver that keeps the ids that it has seen gets each event ex
 of one endpoint at a time, so that one that is slow holds up nobody but itself.
 """
 
-import json
 import random
 import time
 from collections import Counter
@@ -18,19 +17,23 @@ import httpx
 import structlog
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from alerts import metrics
+from alerts import chat, metrics
 from alerts.egress import GuardedTransport, RefusedAddressError
+from alerts.formats import FORMATS
+from alerts.formats import chat as chat_format
+from alerts.formats.message import Message, Reference
 from alerts.retry import next_delay, retry_after
 from lifeline.errors import StorageError
-from lifeline.model import JsonObject
+from lifeline.fieldlink import links_for
+from lifeline.model import Level
 from lifeline.storage import outbox
 from lifeline.storage.database import Pool, storage_errors
 from lifeline.storage.outbox import Claim, DeliveryState
 
 THREADS = 32
 PER_ENDPOINT = 4
-MAX_BYTES = 20_000
 LEASE_MARGIN_S = 60.0
+CHAT = "chat"
 
 _log = structlog.get_logger()
 
@@ -45,6 +48,35 @@ class Outcome:
     duration_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What this city puts into every message. ``link_secret`` empty: no field links."""
+
+    public_url: str = ""
+    sender: str = "lifeline"
+    status: str = "Actual"
+    link_secret: str = ""
+    link_lifetime: timedelta = timedelta(hours=24)
+
+    def message(self, claim: Claim) -> Message:
+        """The message of a delivery as its format wants it. Raises ValueError."""
+        links = {}
+        if claim.links and self.link_secret and self.public_url:
+            links = links_for(
+                self.link_secret, self.public_url, claim.message_id, claim.endpoint_id, claim.body, self.link_lifetime
+            )
+        return Message(
+            claim.message_id,
+            claim.body,
+            claim.endpoint,
+            self.sender,
+            self.public_url,
+            self.status,
+            tuple(Reference(*earlier) for earlier in claim.references),
+            links,
+        )
+
+
 class Courier:
     """Carries messages. ``clock`` gives the time of each attempt."""
 
@@ -55,9 +87,10 @@ class Courier:
         *,
         timeout_s: float = 20,
         allowed: Collection[str] = (),
-        public_url: str = "",
+        style: Style | None = None,
     ) -> None:
-        self._pool, self._clock, self._timeout_s, self._public_url = pool, clock, timeout_s, public_url.rstrip("/")
+        self._pool, self._clock, self._timeout_s, self._style = pool, clock, timeout_s, style or Style()
+        self._allowed = allowed
         self._client = httpx.Client(
             transport=GuardedTransport(allowed), timeout=timeout_s, follow_redirects=False, trust_env=False
         )
@@ -101,9 +134,12 @@ class Courier:
     def _attempt(self, claim: Claim) -> Outcome:
         started = time.monotonic()
         status, error, wait_s = None, "", None
+        if claim.format == CHAT:
+            error = self._talk(claim)
+            return Outcome(None, error, None, round((time.monotonic() - started) * 1000))
         try:
-            content = encode(claim.body, self._public_url)
-            headers = sign(claim.secret, claim.message_id, self._clock(), content)
+            content, media_type = FORMATS[claim.format](self._style.message(claim))
+            headers = sign(claim.secret, claim.message_id, self._clock(), content, media_type)
             with self._client.stream("POST", claim.url, content=content, headers=headers) as response:
                 status = response.status_code
                 wait_s = retry_after(response.headers.get("retry-after"), self._clock())
@@ -111,6 +147,16 @@ class Courier:
         except (httpx.HTTPError, httpx.InvalidURL, RefusedAddressError, ValueError) as problem:
             error = f"{type(problem).__name__}: {problem}"[:500]
         return Outcome(status, error, wait_s, round((time.monotonic() - started) * 1000))
+
+    def _talk(self, claim: Claim) -> str:
+        try:
+            title, text = chat_format.encode(self._style.message(claim))
+            chat.send(claim.secret, title, text, red=claim.level == Level.RED, allowed=self._allowed)
+        except chat.ChatError as problem:
+            return str(problem)[:500]
+        except (RefusedAddressError, OSError, ValueError) as problem:
+            return f"{type(problem).__name__}: {problem}"[:500]
+        return ""
 
     def _settle(self, claim: Claim, outcome: Outcome) -> None:
         at = self._clock()
@@ -142,33 +188,21 @@ class Courier:
             )
 
 
-def encode(body: JsonObject, public_url: str = "") -> bytes:
-    """The bytes that are sent: the message, with a link to the page where it is known, and under 20 kB."""
-    data = dict(body["data"])
-    if public_url:
-        data["url"] = f"{public_url}/?alert={data['alert_id']}"
-    content = _json(body | {"data": data})
-    if len(content) >= MAX_BYTES:
-        data["evidence"] = {"omitted": "too long; the API has it"}
-        data["note"] = str(data.get("note", ""))[:1000]
-        content = _json(body | {"data": data})
-    return content
+def sign(
+    secrets: str, message_id: str, at: datetime, content: bytes, media_type: str = "application/json"
+) -> dict[str, str]:
+    """The headers of Standard Webhooks for this attempt; while a secret is replaced, a signature by each.
 
-
-def _json(body: JsonObject) -> bytes:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def sign(secret: str, message_id: str, at: datetime, content: bytes) -> dict[str, str]:
-    """The headers of Standard Webhooks for this attempt. Raises ValueError for a secret that is none."""
+    ``secrets`` are separated by spaces. Raises ValueError for a secret that is none.
+    """
     try:
-        signature = Webhook(secret).sign(message_id, at, content.decode())
+        signatures = [Webhook(secret).sign(message_id, at, content.decode()) for secret in secrets.split() or [""]]
     except EmptyWebhookSecretError as error:
         raise ValueError("the endpoint has no secret") from error
     return {
-        "content-type": "application/json",
+        "content-type": media_type,
         "user-agent": "Lifeline",
         "webhook-id": message_id,
         "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signature,
+        "webhook-signature": " ".join(signatures),
     }

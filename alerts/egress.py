@@ -7,7 +7,7 @@ stay those of the name.
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import httpx
 
@@ -18,6 +18,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _OWN_SERVICES = (ipaddress.IPv4Network("168.63.129.16/32"), ipaddress.IPv4Network("192.0.0.0/24"))
 """Where clouds keep services of their own in space that counts as public; the others are link-local or private."""
+_NO_HOSTS = tuple(ipaddress.ip_network(text) for text in ("192.88.99.0/24", "64:ff9b:1::/48", "3fff::/20", "fec0::/10"))
+"""6to4 relays, a network's own NAT64, examples, the old private IPv6: Python (3.11) takes some of them for public."""
 
 
 class RefusedAddressError(LifelineError):
@@ -35,7 +37,7 @@ def is_public(address: Address) -> bool:
         if embedded:
             return all(is_public(one) for one in embedded)
     bad = address.is_multicast or address.is_reserved or address.is_unspecified
-    return address.is_global and not bad and not any(address in network for network in _OWN_SERVICES)
+    return address.is_global and not bad and not any(address in network for network in (*_OWN_SERVICES, *_NO_HOSTS))
 
 
 def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[str]:
@@ -49,14 +51,19 @@ def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[st
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{host} does not resolve: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-    if name in {one.strip("[]").rstrip(".").lower() for one in allowed}:
-        return addresses
+    refuse_private(name, addresses, allowed)
+    return addresses
+
+
+def refuse_private(host: str, addresses: Iterable[str], allowed: Collection[str]) -> None:
+    """Raise RefusedAddressError where an address of a host is not public, unless the host is ``allowed`` by name."""
+    if host.strip("[]").rstrip(".").lower() in {one.strip("[]").rstrip(".").lower() for one in allowed}:
+        return
     for address in addresses:
-        if not is_public(ipaddress.ip_address(address)):
+        if not is_public(ipaddress.ip_address(address.partition("%")[0])):
             raise RefusedAddressError(
                 f"{host} resolves to {address}, which is not public; LIFELINE_WEBHOOK_ALLOW names exceptions"
             )
-    return addresses
 
 
 class GuardedTransport(httpx.BaseTransport):

@@ -89,7 +89,7 @@ class Comparison(NamedTuple):
 
 
 def compare(mapping: tables.Mapping) -> Comparison:
-    """Judge every file of a mapping. Raises TableError when a file has no labels."""
+    """Judge every file of a mapping. Raises TableError when a file has no labels, or none of them says anomalous."""
     truth, alarm, plain, relearned = [], [], [], 0
     for run in tables.runs(mapping):
         if run.judged.labels is None:
@@ -99,6 +99,8 @@ def compare(mapping: tables.Mapping) -> Comparison:
         alarm.append(verdict.any)
         plain.append(plain_z(run))
         relearned += verdict.relearned
+    if not np.concatenate(truth).any():
+        raise tables.TableError(f"{mapping.folder}: {mapping.label!r} says of no row that it is anomalous")
     return Comparison(np.concatenate(truth), np.concatenate(alarm), np.concatenate(plain), relearned, len(truth))
 
 
@@ -118,9 +120,13 @@ def best_plain(found: Comparison, by: str) -> tuple[float, str]:
 
 
 def main(paths: Sequence[str]) -> int:
-    """Print the scores of each mapping file."""
+    """Print the scores of each mapping file; 2, and on standard error why, when one cannot be read."""
     for path in paths:
-        found = compare(tables.read_mapping(Path(path)))
+        try:
+            found = compare(tables.read_mapping(Path(path)))
+        except tables.TableError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
         scores, s = scoring.score(found.truth, found.alarm), scoring.batadal(found.truth, found.alarm)
         plain_f1, plain_s = best_plain(found, "f1"), best_plain(found, "s")
         sys.stdout.write(

@@ -27,3 +27,8 @@ UPKEEP_SECONDS = Histogram(
     ["job"],
     buckets=(0.05, 0.25, 1, 5, 30, 120),
 )
+PACED = Counter(
+    "lifeline_alerts_paced_total",
+    "Messages made by the clock: groups (several in one), reminders, escalated (told to the next of a chain).",
+    ["what"],
+)

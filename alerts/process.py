@@ -13,14 +13,15 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alerts import learning, metrics
-from alerts.delivery import Courier
+from alerts.delivery import Courier, Style
 from alerts.rules import load_rules
 from alerts.tick import TickReport, Watch
 from lifeline.catalogue import load_catalogue
 from lifeline.errors import StorageError, StorageUnavailableError
+from lifeline.response import load_deadlines
 from lifeline.settings import Settings
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import baselines, health, outbox, retention, rollups
+from lifeline.storage import baselines, health, outbox, pacing, response, retention, rollups, shelving
 from lifeline.storage.database import Connection, open_pool, storage_errors
 from lifeline.storage.leadership import Leadership
 
@@ -29,6 +30,7 @@ DELIVERY_S = 0.5
 HEARTBEAT_S = 5.0
 LEARNING_S = 60.0
 RETENTION_S = 3600.0
+FOLLOW_UP_S = 5.0
 LONGEST_BACKOFF_S = 30.0
 
 _log = structlog.get_logger()
@@ -41,6 +43,7 @@ class Process:
         self._settings, self._clock, self._instance = settings, clock, instance
         self._catalogue = load_catalogue(settings.catalogue)
         self._rules = load_rules(self._catalogue, settings.alerts_window_s, settings.alerts_rules)
+        self._deadlines = load_deadlines(settings.response)
         dsn = settings.require_database()
         self._pool = open_pool(dsn, application="lifeline alerts", size=12)
         self._leadership = Leadership(dsn, key=LOCK, application="lifeline alerts leader")
@@ -49,7 +52,13 @@ class Process:
             clock,
             timeout_s=settings.webhook_timeout_s,
             allowed=settings.webhook_allow,
-            public_url=settings.public_url,
+            style=Style(
+                settings.public_url.rstrip("/"),
+                settings.sender,
+                settings.message_status,
+                next(iter(settings.link_secret.get_secret_value().split()), ""),
+                timedelta(hours=settings.link_hours),
+            ),
         )
         self._leads, self._stopping = threading.Event(), threading.Event()
         self._watch: Watch | None = None
@@ -68,6 +77,7 @@ class Process:
             (self.tick, self._settings.alerts_tick_s),
             (self.deliver, DELIVERY_S),
             (self.roll_up, self._settings.rollup_s),
+            (self.follow_up, FOLLOW_UP_S),
             (self.learn, LEARNING_S),
             (self.retain, RETENTION_S),
             (self.beat, HEARTBEAT_S),
@@ -147,6 +157,21 @@ class Process:
     def roll_up(self) -> None:
         """Compute the roll-ups of what came."""
         self._upkeep("roll-ups", lambda connection, now: rollups.run(connection, now, go_on=self._goes_on))
+
+    def follow_up(self) -> None:
+        """What goes by the clock: groups, reminders, escalation, overdue steps, the shelf, the archive."""
+        self._upkeep("follow-up", self._follow_up)
+
+    def _follow_up(self, connection: Connection, now: datetime) -> None:
+        for alert in shelving.release(connection, now):
+            _log.info("back from the shelf", alert=alert.alert_id, state=alert.state)
+        for late in response.tell_overdue(connection, self._deadlines, now):
+            _log.warning("overdue", alert=late.alert_id, step=late.step, level=late.level.slug, due_at=late.due_at)
+        response.archive(connection, now)
+        paced = pacing.pace(connection, now)
+        metrics.PACED.labels("groups").inc(paced.groups)
+        metrics.PACED.labels("reminders").inc(paced.reminders)
+        metrics.PACED.labels("escalated").inc(paced.escalated)
 
     def learn(self) -> None:
         """Learn what is normal, where it is time to."""

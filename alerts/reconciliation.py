@@ -26,8 +26,10 @@ def reconcile(
     open_alerts: Iterable[Alert],
     suppressed: Collection[Key] = (),
     out_of_service: Collection[Subject] = (),
+    at_work: Collection[Key] = (),
 ) -> Plan:
-    """Plan the tick. ``suppressed`` are those whose cause has an alert of its own, ``out_of_service`` subjects at rest.
+    """Plan the tick. ``suppressed`` are those whose cause has an alert of its own, ``out_of_service`` subjects at rest,
+    ``at_work`` what lies in a maintenance window.
 
     An alert whose rule is gone returns: nothing looks at its condition any more.
     """
@@ -36,12 +38,14 @@ def reconcile(
     for alert in open_alerts:
         key = (alert.subject, alert.rule)
         finding = found.pop(key, None)
-        change = _change(alert, finding, rules.get(alert.rule), key in suppressed, alert.subject in out_of_service)
+        resting = alert.subject in out_of_service or key in at_work
+        change = _change(alert, finding, rules.get(alert.rule), key in suppressed, resting)
         if change is not None:
             plan.changes.append(change)
     for finding in found.values():
         rule = rules[finding.rule]
-        if finding.level is not None and finding.subject not in out_of_service:
+        resting = finding.subject in out_of_service or (finding.subject, finding.rule) in at_work
+        if finding.level is not None and not resting:
             plan.openings.append(Opening(finding, rule.version, rule.kind, _message(rule, "alert.raised") or ""))
     return plan
 

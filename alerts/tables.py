@@ -27,12 +27,13 @@ The mapping is a TOML file beside the data:
 """
 
 import csv
+import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,13 @@ class Table:
         return Table(self.name, self.sensors, self.times[part], self.values[part], labels, self.resolution)
 
 
+class _Line(NamedTuple):
+    """A row of a file and where it stands there: blank lines and line breaks in quotes count."""
+
+    number: int
+    cells: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """One file to judge, with the clean period that teaches."""
@@ -120,38 +128,65 @@ def _mapping(folder: Path, data: dict[str, Any]) -> Mapping:
     if unknown:
         raise ValueError(f"unknown entries {sorted(unknown)}; known are {sorted(known)}")
     label, files, time = data.get("label", {}), data.get("files", {}), data["time"]
-    return Mapping(
+    mapping = Mapping(
         folder=folder,
         time=time["column"],
         time_format=time.get("format", "iso"),
         utc_offset_s=3600.0 * float(time.get("utc_offset_h", 0)),
         label=label.get("column"),
-        anomalous=frozenset(str(text) for text in label.get("anomalous", ["1"])),
+        anomalous=frozenset(str(text) for text in _list(label, "anomalous", ["1"])),
         delimiter=data.get("delimiter", ","),
-        missing=frozenset(text.lower() for text in data.get("missing", [])) | MISSING,
-        ignore=frozenset(data.get("ignore", [])),
-        learn=tuple(files.get("learn", [])),
-        judge=tuple(files.get("judge", [])),
+        missing=frozenset(text.lower() for text in _list(data, "missing")) | MISSING,
+        ignore=frozenset(_list(data, "ignore")),
+        learn=tuple(_list(files, "learn")),
+        judge=tuple(_list(files, "judge")),
         learn_rows=int(data.get("learn_rows", 0)),
-        sensors={name: Column(**entry) for name, entry in data.get("sensor", {}).items()},
+        sensors={name: _column(name, entry) for name, entry in data.get("sensor", {}).items()},
     )
+    if mapping.learn_rows < 0:
+        raise ValueError("learn_rows must be 0 or more")
+    if not isinstance(mapping.delimiter, str) or len(mapping.delimiter) != 1 or mapping.delimiter in '"\r\n':
+        raise ValueError(f"delimiter {mapping.delimiter!r} is not one character")
+    return mapping
+
+
+def _list(entry: dict[str, Any], key: str, default: Sequence[str] = ()) -> Sequence[Any]:
+    """A list stays a list: text would fall apart into its letters."""
+    value = entry.get(key, default)
+    if isinstance(value, str):
+        raise TypeError(f"{key} must be a list, not {value!r}")
+    return list(value)
+
+
+def _column(name: str, entry: dict[str, Any]) -> Column:
+    column = Column(**entry)
+    numbers = (column.factor, column.offset, 0.0 if column.resolution is None else column.resolution)
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError(f"sensor {name!r}: factor, offset and resolution must be finite numbers")
+    if column.factor == 0 or numbers[2] < 0:
+        raise ValueError(f"sensor {name!r}: factor must not be 0, resolution not below it")
+    return column
 
 
 def read_table(path: Path, mapping: Mapping) -> Table:
     """Read one file. Rows are put in order of time; of rows with the same time the last counts. Raises TableError."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file, delimiter=mapping.delimiter) if line]
+            reader = csv.reader(file, delimiter=mapping.delimiter)
+            lines = [_Line(reader.line_num, [cell.strip() for cell in line]) for line in reader if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise TableError(f"{path}: {error}") from error
     if not lines:
         raise TableError(f"{path}: empty")
-    header, body = lines[0], lines[1:]
-    for number, line in enumerate(body, 2):
+    header, body = lines[0].cells, lines[1:]
+    for number, line in body:
         if len(line) != len(header):
             raise TableError(f"{path}, line {number}: {len(line)} columns, the header has {len(header)}")
     if mapping.time not in header:
         raise TableError(f"{path}: no column {mapping.time!r}; there are {header}")
+    twice = sorted({name for name in header if header.count(name) > 1} - mapping.ignore)
+    if twice:
+        raise TableError(f"{path}: columns {twice} stand there more than once")
     taken = {mapping.time, mapping.label} | mapping.ignore
     places = [place for place, name in enumerate(header) if name not in taken]
     columns = [_readings(path, header[place], place, body, mapping) for place in places]
@@ -161,7 +196,7 @@ def read_table(path: Path, mapping: Mapping) -> Table:
     labels = None
     if mapping.label in header:
         place = header.index(mapping.label)
-        labels = np.array([line[place] in mapping.anomalous for line in body], dtype=bool)[order]
+        labels = np.array([line.cells[place] in mapping.anomalous for line in body], dtype=bool)[order]
     sensors = tuple(header[place] for place in places)
     return Table(path.name, sensors, times[order], values, labels, _resolution(sensors, values, mapping))
 
@@ -187,7 +222,10 @@ def runs(mapping: Mapping) -> Iterator[Run]:
 
 
 def _paths(mapping: Mapping, patterns: tuple[str, ...]) -> list[Path]:
-    return [path for pattern in patterns for path in sorted(mapping.folder.glob(pattern))]
+    try:
+        return list(dict.fromkeys(path for pattern in patterns for path in sorted(mapping.folder.glob(pattern))))
+    except (ValueError, NotImplementedError) as error:
+        raise TableError(f"{mapping.folder}: {list(patterns)}: {error}") from error
 
 
 def _joined(tables: list[Table], like: Table) -> Table:
@@ -212,27 +250,29 @@ def _in_order(times: Floats) -> NDArray[np.int64]:
     return kept
 
 
-def _readings(path: Path, name: str, place: int, body: list[list[str]], mapping: Mapping) -> Floats:
+def _readings(path: Path, name: str, place: int, body: list[_Line], mapping: Mapping) -> Floats:
     column = mapping.sensors.get(name, Column())
     values = np.full(len(body), np.nan)
-    for row, line in enumerate(body):
+    for row, (number, line) in enumerate(body):
         if line[place].lower() in mapping.missing:
             continue
         try:
             values[row] = float(line[place])
         except ValueError as error:
-            raise TableError(f"{path}, line {row + 2}, column {name!r}: {line[place]!r} is no number") from error
+            raise TableError(f"{path}, line {number}, column {name!r}: {line[place]!r} is no number") from error
     values[~np.isfinite(values)] = np.nan
     return values * column.factor + column.offset
 
 
-def _times(path: Path, place: int, body: list[list[str]], mapping: Mapping) -> Floats:
+def _times(path: Path, place: int, body: list[_Line], mapping: Mapping) -> Floats:
     times = np.empty(len(body))
-    for row, line in enumerate(body):
+    for row, (number, line) in enumerate(body):
         try:
             times[row] = _epoch(line[place], mapping)
         except ValueError as error:
-            raise TableError(f"{path}, line {row + 2}: {error}") from error
+            raise TableError(f"{path}, line {number}: {error}") from error
+        if not math.isfinite(times[row]):
+            raise TableError(f"{path}, line {number}: {line[place]!r} is no time")
     return times
 
 

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from alerts.casebook import Casebook
+from alerts.causes import load_causes
 from alerts.detection import Detection
+from alerts.flapping import SPAN, FlapGuard, returning
 from alerts.inventory import Inventory
 from alerts.learning import read_parts
 from alerts.overrides import applied
@@ -16,6 +19,7 @@ from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
 from lifeline.storage import baselines as baseline_storage
+from lifeline.storage import maintenance
 from lifeline.storage import window as window_storage
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.window import States
@@ -45,10 +49,12 @@ class Watch:
 
     def __init__(self, rules: Sequence[AnyRule], catalogue: Catalogue, window_s: float) -> None:
         self.detection = Detection(rules, catalogue, window_s)
+        self._casebook = Casebook(load_causes())
         self._fingerprint: tuple[str, ...] = ()
         self._learned: tuple[str, ...] = ()
         self._overrides: list[baseline_storage.Override] = []
         self._filled = False
+        self._flaps = FlapGuard()
 
     @property
     def window(self) -> Window:
@@ -70,10 +76,16 @@ class Watch:
             devices = window_storage.devices(connection)
             open_alerts = alert_storage.list_open(connection)
         findings, suppressed = detection.look(states, devices, open_alerts, now, quarter)
-        plan = reconcile(detection.rules, findings, open_alerts, suppressed, _at_rest(detection.inventory))
+        at_rest = _at_rest(detection.inventory)
         with storage_errors(), connection.transaction():
+            asked = {(finding.subject, finding.rule) for finding in findings}
+            asked |= {(alert.subject, alert.rule) for alert in open_alerts}
+            at_work = maintenance.covered(connection, list(asked), now)
+            plan = reconcile(detection.rules, findings, open_alerts, suppressed, at_rest, at_work)
+            returns = alert_storage.returns(connection, returning(plan.changes), now - SPAN)
             raised = alert_storage.raise_alerts(connection, plan.openings, now)
-            changed = alert_storage.change_alerts(connection, plan.changes, now)
+            changed = alert_storage.change_alerts(connection, self._flaps.hold(plan.changes, returns, now), now)
+            self._casebook.update(connection, now)
         return TickReport(len(findings), raised, changed, len(detection.inventory.sensor_ids))
 
     def _read_inventory(self, connection: Connection) -> None:

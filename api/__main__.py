@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from api.application import create_app
+from api.connection import PatientProtocol
 from api.live import Broadcaster
 from lifeline.errors import LifelineError
 from lifeline.log import configure_logging
@@ -45,6 +46,8 @@ def main() -> int:
         port=settings.api_port,
         log_config=None,
         access_log=False,
+        http=PatientProtocol,
+        ws="none",
         server_header=False,
         timeout_graceful_shutdown=5,
         limit_concurrency=settings.api_sse_clients + 200,

@@ -1,10 +1,12 @@
 """Who may come in: API keys in ``Authorization: Bearer llk_...``, five roles, and a limit on wrong keys.
 
 A key that was good a moment ago is remembered for ``MEMORY_S`` seconds, so that a busy page costs the database nothing;
-a revoked key works for so long at most. Where one address sends too many wrong keys, keys from there that are not
-remembered as good are refused for a while without being looked at.
+a revoked key works for so long at most. Where one address sends too many wrong keys, keys from there that were never
+good are refused for a while without being looked at: those that were are not, or who guesses behind a proxy that he
+shares with others would lock the others out.
 """
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -74,12 +76,14 @@ class Gate:
     def admit(self, text: str, address: str) -> ApiKey:
         """The valid key with this text. Raises ProblemError 401, or 429 for an address that guesses."""
         at = time.monotonic()
-        wait_s = self._failures.wait_s(address, at)
+        digest = keys.digest_of(text)
+        wait_s = 0.0 if digest in self._good else self._failures.wait_s(address, at)
         if wait_s > 0:
             raise ProblemError(429, "too many wrong keys from here; wait", {"Retry-After": str(int(wait_s) + 1)})
         with borrow(self._pool) as connection:
             key = keys.authenticate(connection, text, self._clock())
         if key is None:
+            self._good.pop(digest or b"", None)
             self._failures.add(address, at)
             REFUSED_KEYS.inc()
             _log.warning("a wrong key was refused", address=address)
@@ -110,17 +114,32 @@ class Access(HTTPBearer):
 
     async def __call__(self, request: Request) -> ApiKey:  # type: ignore[override]
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        digest = keys.digest_of(text.strip()) if scheme.lower() == "bearer" else None
+        digest = keys.digest_of(text.strip())
         gate: Gate = request.app.state.gate
-        if not text:
+        if not text or scheme.lower() != "bearer":
             raise refusal("send a key: `Authorization: Bearer llk_...`")
         key = gate.remembered(digest) if digest else None
         if key is None:
-            address = request.client.host if request.client else ""
-            key = await run_in_threadpool(gate.admit, text.strip(), address)
+            origin = origin_of(request.client.host if request.client else "")
+            key = await run_in_threadpool(gate.admit, text.strip(), origin)
         if not key.may(self.role):
             raise ProblemError(403, f"this takes the role {self.role} or a higher one; this key has {key.role}")
         return key
+
+
+def origin_of(host: str) -> str:
+    """Who is counted as one: an IPv4 address, or the /64 of an IPv6 one, which is the least that anybody is given.
+
+    A host that is no address is nobody in particular: a proxy passes on what it was told, and that may be anything.
+    """
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, ipaddress.IPv6Address):
+        mapped = address.ipv4_mapped
+        return str(mapped or ipaddress.ip_network((address, 64), strict=False))
+    return str(address)
 
 
 def refusal(detail: str) -> ProblemError:

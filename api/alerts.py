@@ -146,9 +146,9 @@ def list_alerts(
         sensor_id=sensor,
     )
     here = city(request)
-    behind = _behind(after)
+    last_seen = behind(after)
     with borrow(here.pool) as connection:
-        found = directory.alerts(connection, wanted, worst_first=order == Order.WORST, after=behind, limit=limit + 1)
+        found = directory.alerts(connection, wanted, worst_first=order == Order.WORST, after=last_seen, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     more = encode_cursor(int(last.level), last.raised_at.isoformat(), last.alert_id) if last else None
     return AlertPage(items=[AlertOut(**_alert(each, request)) for each in found[:limit]], next=more)
@@ -181,7 +181,8 @@ def _openness(states: list[StateFilter]) -> bool | None:
     return wanted == {StateFilter.OPEN} if len(wanted) == 1 else None
 
 
-def _behind(cursor: str | None) -> Behind | None:
+def behind(cursor: str | None) -> Behind | None:
+    """Level, moment and id of the last row of the page before. Raises ProblemError 400."""
     values = decode_cursor(cursor, int, str, int)
     if values is None:
         return None

@@ -81,8 +81,8 @@ def place_alerts(layer: CellLayer, ground: Ground, alerts: list[OpenAlert]) -> d
         if alert.longitude is not None and alert.latitude is not None:
             cells = [geo.cell_at(alert.longitude, alert.latitude, layer.resolution)]
         else:
-            asset = np.searchsorted(ground.ids, alert.asset_id)
-            cells = [layer.cells[at] for at in layer.share_cell[layer.share_asset == asset]] if alert.asset_id else []
+            asset = ground.place_of(alert.asset_id)
+            cells = [] if asset is None else [layer.cells[at] for at in layer.share_cell[layer.share_asset == asset]]
         for cell in cells:
             placed.setdefault(cell, []).append(alert)
     return placed

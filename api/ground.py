@@ -53,6 +53,11 @@ class Ground(NamedTuple):
     max_silence: risk.Floats
     layers: dict[int, CellLayer]
 
+    def place_of(self, asset_id: int) -> int | None:
+        """Index of the asset with this id, or None where the ground has none: it may have come since."""
+        at = int(self.ids.searchsorted(asset_id))
+        return at if at < len(self.ids) and self.ids[at] == asset_id else None
+
 
 def load(connection: Connection, catalogue: Catalogue) -> Ground:
     """The city as arrays. Reads every asset, share and sensor: seconds for 100,000 segments."""

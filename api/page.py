@@ -43,8 +43,7 @@ def page_router(files: dict[str, Document]) -> APIRouter:
     """The catch-all route: it must be the last one."""
     router = APIRouter()
 
-    @router.get("/{path:path}", include_in_schema=False)
-    @router.head("/{path:path}", include_in_schema=False)
+    @router.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
     async def get_file(request: Request, path: str) -> Response:
         found = files.get(f"/{path}")
         if found is None:

@@ -2,15 +2,17 @@
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import orjson
 from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, AwareDatetime
 
+from api.access import Access
 from api.problems import ProblemError
 from lifeline.geo import Box
 
@@ -21,7 +23,8 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class StrictRoute(APIRoute):
-    """Refuses query parameters that the route does not know, and NUL bytes, which no text column can hold.
+    """Asks for the key before anything else; then refuses query parameters that the route does not know or that say
+    two things at once, and NUL bytes, which no text column can hold.
 
     A misspelt filter would otherwise answer with everything, which looks like an answer.
     """
@@ -29,20 +32,33 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         answer = super().get_route_handler()
         known = {field.alias for field in self.dependant.query_params}
+        lists = {field.alias for field in self.dependant.query_params if _holds_list(field.field_info.annotation)}
+        gates = [each.call for each in self.dependant.dependencies if isinstance(each.call, Access)]
 
         async def strict(request: Request) -> Response:
+            for gate in gates:  # again as a dependency, from memory: FastAPI would read the body first
+                await gate(request)
             if request.url.query:
                 unknown = sorted(set(request.query_params) - known)
                 if unknown:
                     allowed = ", ".join(sorted(known)) or "none"
                     raise ProblemError(400, f"unknown parameter {unknown[0]!r}; this route knows: {allowed}")
-                if any("\0" in value for value in request.query_params.values()):
+                given = Counter(name for name, _ in request.query_params.multi_items() if name not in lists)
+                twice = sorted(name for name, times in given.items() if times > 1)
+                if twice:
+                    raise ProblemError(400, f"{twice[0]!r} is given more than once")
+                if any("\0" in value for _, value in request.query_params.multi_items()):
                     raise ProblemError(400, "a parameter holds a NUL byte")
             if "\0" in request.url.path or "%00" in request.url.path:
                 raise ProblemError(400, "the path holds a NUL byte")
             return await answer(request)
 
         return strict
+
+
+def _holds_list(annotation: Any) -> bool:
+    """Whether a parameter may be repeated: ``list[...]`` or ``list[...] | None``."""
+    return any(get_origin(each) is list for each in (annotation, *get_args(annotation)))
 
 
 def box_of(text: str | None) -> Box | None:

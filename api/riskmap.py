@@ -106,8 +106,8 @@ def sensors_heard(ground: Ground, newest: Newest, now: datetime) -> Bools:
 def live_scores(ground: Ground, alerts: list[OpenAlert]) -> tuple[risk.Floats, risk.Floats]:
     """Live score of each asset, and how much of it its alerts add: noisy-OR over its own alerts and its neighbours'."""
     n = len(ground.ids)
-    on_asset = [(ground.ids.searchsorted(each.asset_id), int(each.level)) for each in alerts if each.asset_id]
-    own = np.array([(at, level) for at, level in on_asset if at < n], dtype=np.int_).reshape(-1, 2)
+    on_asset = [(ground.place_of(each.asset_id), int(each.level)) for each in alerts]
+    own = np.array([(at, level) for at, level in on_asset if at is not None], dtype=np.int_).reshape(-1, 2)
     spread = [own, *(_across(ground.joints, at, level) for at, level in own)]
     every = np.concatenate(spread)
     weight = np.full(len(every), risk.NEIGHBOUR_WEIGHT)

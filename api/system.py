@@ -88,6 +88,7 @@ class HealthOut(BaseModel):
     status: str
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses={503: {"description": "degraded", "model": HealthOut}})
 async def get_health(request: Request, response: Response) -> HealthOut:
     """`ok` or `degraded`, nothing else: it is open to anybody. It asks memory, not the database."""

@@ -1,5 +1,7 @@
 """The connection to the broker: MQTT 5, QoS 1, a session that outlives us, and acknowledgement only after commit."""
 
+import hashlib
+import hmac
 import random
 import ssl
 import time
@@ -36,6 +38,17 @@ HELD_BYTES = 128_000_000
 """Bytes held at most, besides the limit on messages; then the socket is not read."""
 
 log = structlog.get_logger()
+
+
+def session_name(client_id: str, password: str) -> str:
+    """The client id at the broker: ours, and a part that nobody knows who has not the password.
+
+    A broker gives a session to whoever connects under its client id, and drops what waits in it where that user may
+    not read it: a device that could name our session could destroy every reading in it.
+    """
+    if not password:
+        return client_id
+    return f"{client_id}-{hmac.new(password.encode(), client_id.encode(), hashlib.sha256).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +116,7 @@ class Consumer:
         kind = FastClient if settings.ingest_fast_reader else Client
         client = kind(
             CallbackAPIVersion.VERSION2,
-            client_id=settings.ingest_client_id,
+            client_id=session_name(settings.ingest_client_id, settings.mqtt_password.get_secret_value()),
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
             reconnect_on_failure=False,
@@ -263,7 +276,7 @@ class Consumer:
         self._new_generation()
         try:
             self._client.connect(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=properties)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: the host is no name
             self._back_off(str(error))
         else:
             self._online = True

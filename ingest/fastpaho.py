@@ -167,9 +167,9 @@ class FastClient(Client):
             body = at + (data[start] << 8 | data[start + 1]) if at <= end else end + 1
             topic = data[at:body]
             mid = 0
-            if first & 2 and body + 2 <= end:
-                mid = data[body] << 8 | data[body + 1]
+            if first & 2:
                 body += 2
+                mid = data[body - 2] << 8 | data[body - 1] if body < end else 0
             if body >= end:
                 raise MalformedPacketError("PUBLISH ends before its payload")
             body = body + 1 + data[body] if data[body] < 128 else _after_properties(data, body)

@@ -76,6 +76,8 @@ def _limits(row: storage.SensorRow, catalogue: Catalogue) -> tuple[float, float,
     try:
         own_low, own_high = _range(row.limits, low, high)
         own_rate = float(row.limits.get("max_rate", rate))
+        if not own_rate > 0:  # it would mark every reading, or none
+            raise ValueError("no rate")
     except (TypeError, ValueError):
         log.warning("limits of a sensor make no sense", sensor=row.sensor_id, limits=row.limits)
         return low, high, rate

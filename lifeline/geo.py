@@ -94,6 +94,11 @@ def cell_at(longitude: float, latitude: float, resolution: int) -> str:
     return str(h3.latlng_to_cell(latitude, longitude, resolution))
 
 
+def cells_around(longitude: float, latitude: float, resolution: int) -> list[str]:
+    """The hexagon that a point lies in and the six around it: what is within an edge's length lies in them."""
+    return sorted(str(cell) for cell in h3.grid_disk(cell_at(longitude, latitude, resolution), 1))
+
+
 def cells(geometry: JsonObject, resolution: int) -> dict[str, float]:
     """Metres of the geometry in each hexagon; a point lies in one with 0 m.
 

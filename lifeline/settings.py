@@ -4,17 +4,25 @@ Any setting may be given as ``LIFELINE_<NAME>_FILE`` instead: the file's content
 secrets need never stand in the environment.
 """
 
+import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_origin
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from lifeline import wire
 from lifeline.errors import ConfigurationError
 
 PREFIX = "LIFELINE_"
+
+
+def _json_list(field_name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError(f'{PREFIX}{field_name.upper()}: must be a JSON list, ["like", "this"]') from error
 
 
 class SecretFiles(PydanticBaseSettingsSource):
@@ -25,10 +33,12 @@ class SecretFiles(PydanticBaseSettingsSource):
         if not path:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
-            message = f"{PREFIX}{field_name.upper()}_FILE={path}: {error.strerror}"
-            raise ConfigurationError(message) from error
+            text = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "is not UTF-8"
+            raise ConfigurationError(f"{PREFIX}{field_name.upper()}_FILE={path}: {reason}") from error
+        is_list = get_origin(self.settings_cls.model_fields[field_name].annotation) is list
+        return (_json_list(field_name, text) if is_list else text), field_name, False
 
     def __call__(self) -> dict[str, Any]:
         values = {name: self.get_field_value(None, name)[0] for name in self.settings_cls.model_fields}
@@ -38,7 +48,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """Every setting, with its default. ``docs/reference/settings.md`` lists them and a test keeps it in step."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", frozen=True, allow_inf_nan=False)
 
     # --- where things are
     database_url: SecretStr = Field(
@@ -63,7 +73,10 @@ class Settings(BaseSettings):
     alerts_metrics_port: int = Field(9102, ge=0, le=65535, description="Port of alerts' /metrics; 0 = off.")
 
     # --- ingest
-    ingest_client_id: str = Field("lifeline-ingest", description="MQTT client id; one per consumer, stable.")
+    ingest_client_id: str = Field(
+        "lifeline-ingest",
+        description="Name of a consumer; one per consumer, stable. With the password it makes the MQTT client id.",
+    )
     ingest_topics: list[str] = Field(
         default=[wire.READINGS_FILTER],
         description="Topic filters of readings (JSON list), shared among consumers.",
@@ -99,9 +112,22 @@ class Settings(BaseSettings):
         default=[],
         description="Hosts (JSON list) that webhooks may reach although they are private or loopback.",
     )
+    sender: str = Field(
+        "lifeline", min_length=1, description="Who sends: in CAP the sender, in CloudEvents the source."
+    )
+    message_status: Literal["Actual", "Exercise", "Test"] = Field(
+        "Actual", description="CAP's status of all messages: Exercise for a drill, Test for a simulated city."
+    )
+    link_secret: SecretStr = Field(
+        SecretStr(""),
+        description="Signs field links, by which a phone acts on one alert without a login; the same for alerts and "
+        "api. Several, separated by spaces: the first signs, all are accepted. Empty: no links.",
+    )
+    link_hours: float = Field(24, gt=0, le=720, description="How long a field link works.")
+    response: Path | None = Field(None, description="TOML file that replaces the shipped deadlines of the response.")
     rollup_s: float = Field(30, gt=0, description="Seconds between roll-up runs.")
-    retention_days: int = Field(730, ge=1, description="Raw readings are kept so long.")
-    quarantine_days: int = Field(90, ge=1, description="Quarantine is kept so long.")
+    retention_days: int = Field(730, ge=1, le=36_500, description="Raw readings are kept so long.")
+    quarantine_days: int = Field(90, ge=1, le=36_500, description="Quarantine is kept so long.")
 
     # --- api
     api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")
@@ -116,6 +142,20 @@ class Settings(BaseSettings):
         if value.lower() not in ("debug", "info", "warning", "error"):
             raise ValueError("must be debug, info, warning or error")
         return value.lower()
+
+    @field_validator("log_format")
+    @classmethod
+    def _known_format(cls, value: str) -> str:
+        if value not in ("json", "console", "auto"):
+            raise ValueError("must be json, console or auto")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("must be http:// or https:// and a host")
+        return value
 
     @classmethod
     def settings_customise_sources(
@@ -148,6 +188,9 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the environment. Raises ConfigurationError with one line for each wrong setting."""
     try:
         return Settings(**overrides)
+    except SettingsError as error:
+        name = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
+        raise ConfigurationError(f'{PREFIX}{name.upper()}: must be a JSON list, ["like", "this"]') from None
     except ValidationError as error:
         lines = [f"{PREFIX}{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise ConfigurationError("; ".join(lines)) from error

@@ -34,8 +34,12 @@ def inventory(
     seed: Seed = 1,
 ) -> None:
     """Write the town's assets and sensors as files for `lifeline import`."""
-    for path in write_inventory(make_town(seed), out):
-        typer.echo(path)
+    try:
+        for path in write_inventory(make_town(seed), out):
+            typer.echo(path)
+    except OSError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
 
 
 @app.command(

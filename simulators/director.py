@@ -39,7 +39,9 @@ class Director:
     def tick(self, world: World, now: float) -> None:
         """Start what is due, drive what goes on, end what is over."""
         while self._next and self._next[0] <= now:
-            self._begin(*self._next)
+            at, spec, name = self._next
+            if at + spec.lasts_s > now:  # what was slept through (a laptop was closed) never happened
+                self._begin(at, spec, name)
             self._next = next(self._coming, None)
         for event in list(self.active):
             event.drive(world, now)
@@ -47,6 +49,7 @@ class Director:
                 self.active.remove(event)
                 self._over.append(event)
                 self._write(event, "ended")
+                self._act_again(event)
         for event in [event for event in self._over if now >= event.end + BLOWING_S]:
             self._over.remove(event)
             finish(world, event)
@@ -56,6 +59,13 @@ class Director:
         for event in self.active:
             if event.observe(values, self._keys, now):
                 self._write(event, "visible")
+
+    def _act_again(self, ended: Event) -> None:
+        """Others of its kind at the same asset still go on: their effect is set anew."""
+        asset, _ = place_of(self._town, ended)
+        for event in self.active:
+            if event.spec.kind == ended.spec.kind and place_of(self._town, event)[0] == asset:
+                event.strength = 0.0
 
     def _schedule(self) -> Iterator[tuple[float, EventSpec, str]]:
         cycle = 0

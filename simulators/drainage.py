@@ -15,12 +15,16 @@ import numpy as np
 from simulators.demand import week
 from simulators.drains import MANNING_N
 from simulators.engine import Floats, scratch_folder
+from simulators.orifice import plate_loss
 from simulators.town import Network
 from simulators.weather import LOCAL_S, Weather
 
 YEARS = timedelta(days=3650)
 ROUTING_STEP_S = 30
+RUNOFF_STEP = "00:00:30"
+"""In dry weather too: SWMM looks at the rain once a runoff step, and what falls before the next look is lost."""
 PONDED_AREA_M2 = 500
+LEAST_LOSS = 0.001
 
 
 def drainage_input(network: Network, start: float, seed: int) -> str:
@@ -47,6 +51,8 @@ def drainage_input(network: Network, start: float, seed: int) -> str:
         "OUTFALLS": [f"{n.id} {n.attributes['invert_m']} FREE NO" for n in outfalls],
         "CONDUITS": [f"{p.id} {p.a} {p.b} {p.length_m} {MANNING_N} 0 0 0 0" for p in network.pipes.values()],
         "XSECTIONS": [f"{p.id} CIRCULAR {p.diameter_mm / 1000} 0 0 0 1" for p in network.pipes.values()],
+        # Without any loss at the start SWMM would not look at one that comes later: see DrainageEngine.disturb.
+        "LOSSES": [f"{p.id} 0 0 {LEAST_LOSS}" for p in network.pipes.values()],
         "DWF": [f'{n.id} FLOW {n.attributes["sewage_m3h"] / 3.6:.5f} "" hourly "" weekend' for n in manholes],
         "PATTERNS": _patterns(seed),
         "REPORT": ["INPUT NO", "CONTROLS NO", "SUBCATCHMENTS NONE", "NODES NONE", "LINKS NONE"],
@@ -62,7 +68,7 @@ def _options(begin: datetime) -> list[str]:
         f"START_DATE {begin:%m/%d/%Y}", f"START_TIME {begin:%H:%M:%S}",
         f"REPORT_START_DATE {reports:%m/%d/%Y}", f"REPORT_START_TIME {reports:%H:%M:%S}",
         f"END_DATE {end:%m/%d/%Y}", f"END_TIME {end:%H:%M:%S}",
-        "REPORT_STEP 24:00:00", "WET_STEP 00:00:30", "DRY_STEP 00:05:00", f"ROUTING_STEP {ROUTING_STEP_S}",
+        "REPORT_STEP 24:00:00", f"WET_STEP {RUNOFF_STEP}", f"DRY_STEP {RUNOFF_STEP}", f"ROUTING_STEP {ROUTING_STEP_S}",
         "INERTIAL_DAMPING PARTIAL", "VARIABLE_STEP 0.75", "MINIMUM_STEP 0.5", "MAX_TRIALS 8", "HEAD_TOLERANCE 0.0015",
         "THREADS 1",
     ]  # fmt: skip
@@ -131,7 +137,9 @@ class DrainageEngine:
 
     def disturb(self, effect: str, asset: str, amount: float) -> None:
         if effect == "blockage" and asset in self._links:
-            self._links[asset].target_setting = 1.0 - amount
+            # SWMM knows a conduit as open or closed: what is half closed costs head, and passes its flow on in the end.
+            self._links[asset].target_setting = 0.0 if amount >= 1.0 else 1.0
+            self._links[asset].average_head_loss = max(plate_loss(amount), LEAST_LOSS) if amount < 1.0 else LEAST_LOSS
         elif effect == "inflow" and asset in self._nodes:
             self._nodes[asset].generated_inflow(amount / 3.6)
         else:

@@ -79,7 +79,8 @@ class Fleet:
 
     def sample(self, now: float, truth: Floats) -> int:
         """Devices that are due sample and report, or store while their gateway is dead. Returns the readings sent."""
-        due = [device for device in self.devices.values() if device.due <= now]
+        # A rhythm that lies further ahead than an interval is one of before the clock was set back.
+        due = [device for device in self.devices.values() if not now < device.due <= now + NORMAL_S]
         if not due:
             return 0
         shown = self._meters.read(truth)
@@ -88,7 +89,7 @@ class Fleet:
             values = self._due_values(device, shown, now)
             interval = self._interval(device, shown)
             device.due += interval
-            if device.due <= now:  # held up: it goes on from now and does not make up for lost samples
+            if not now < device.due <= now + interval:  # held up: it does not make up for lost samples
                 device.due = now + interval
             if not values:
                 continue
@@ -120,7 +121,7 @@ class Fleet:
     def _due_values(self, device: Device, shown: list[float], time: float) -> dict[str, float]:
         """Channel -> value; the battery only now and then."""
         values = {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] != "battery"}
-        if device.battery_due <= time:
+        if not time < device.battery_due <= time + BATTERY_S:
             device.battery_due = time + BATTERY_S
             values |= {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] == "battery"}
         return values

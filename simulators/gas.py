@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lifeline.errors import LifelineError
 from simulators import demand
 from simulators.engine import Floats
 from simulators.orifice import METHANE_NORMAL_KG_M3
@@ -15,6 +16,8 @@ ROUGHNESS_MM = {"pe": 0.01, "steel": 0.1, "grey_cast_iron": 0.5}
 HEATING_BELOW_C = 16.0
 GATE_DROOP_BAR = 0.12
 """How much the gate's regulator gives way between no flow and the winter peak."""
+LESS_LEAK, LEAST_LEAK = 0.8, 0.02
+"""A leak that the pipes cannot feed gives way in such steps: its pressure falls until no more comes than they carry."""
 KG_S_PER_M3H = METHANE_NORMAL_KG_M3 / 3600
 
 
@@ -62,11 +65,23 @@ class GasEngine:
     def step(self, to: float) -> Floats:
         share = use(demand.at(self._factors, to), self._weather.air_c(to))
         self._net.ext_grid["p_bar"] = self._gate_bar - GATE_DROOP_BAR * share
-        self._net.sink["mdot_kg_per_s"] = (self._peak * share + self._leaks) * KG_S_PER_M3H
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas' warnings about pandapipes' own code
-            self._pandapipes.pipeflow(self._net, friction_model="nikuradse", mode="hydraulics", use_numba=False)
+        fed = 1.0
+        while not self._solved(self._peak * share + fed * self._leaks):
+            if fed == 0.0:
+                raise LifelineError("the gas network has no steady state")
+            fed = fed * LESS_LEAK if fed > LEAST_LEAK else 0.0
         return np.array([self.value(asset, quantity) for asset, quantity in self._wanted])
+
+    def _solved(self, drawn_m3h: Floats) -> bool:
+        """Whether there is a steady state with so much drawn at each node; the results are then those of it."""
+        self._net.sink["mdot_kg_per_s"] = drawn_m3h * KG_S_PER_M3H
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # pandas' warnings about pandapipes' own code
+                self._pandapipes.pipeflow(self._net, friction_model="nikuradse", mode="hydraulics", use_numba=False)
+        except self._pandapipes.PipeflowNotConverged:
+            return False
+        return bool((self._net.res_junction["p_bar"] > 0).all())
 
     def value(self, asset: str, quantity: str) -> float:
         if quantity == "gas_pressure":

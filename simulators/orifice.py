@@ -25,6 +25,15 @@ def emitter_coefficient(diameter_mm: float) -> float:
     return 3600 * WATER_DISCHARGE * hole_area(diameter_mm) * math.sqrt(2 * GRAVITY)
 
 
+def plate_loss(closed: float) -> float:
+    """K of the head K v^2 / 2g that is lost at a plate that closes this share of a pipe's section, 0 <= closed < 1.
+
+    (1 / (Cc s) - 1)^2 with s the share that is open and Cc = 0.63 + 0.37 s^3 the jet's contraction (Weisbach 1855).
+    """
+    opened = 1.0 - closed
+    return float((1.0 / (opened * (0.63 + 0.37 * opened**3)) - 1.0) ** 2)
+
+
 def gas_flow(diameter_mm: float, gauge_bar: float, kelvin: float = 285.0) -> float:
     """Normal m3/h of methane through a hole: isentropic nozzle, choked where the pressure ratio is above critical.
 

@@ -1,6 +1,6 @@
 """Scenario files: which events happen when. TOML, checked when read; docs/reference/scenarios.md describes them."""
 
-import math
+import sys
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -55,7 +55,12 @@ KINDS: dict[str, Kind] = {
     "blockage": Kind(
         "A sewer is blocked: sewage backs up behind it.",
         "a conduit",
-        {"closed": Parameter(1.0, 0.05, 1.0, "-", "share of its section that is closed"), "grow_s": GROW},
+        {
+            "closed": Parameter(
+                1.0, 0.05, 1.0, "-", "share of the section closed; in dry weather little shows below 0.9"
+            ),
+            "grow_s": GROW,
+        },
     ),
     "inflow": Kind(
         "Water that should not be there enters a manhole: a pumped-out pit, an illegal connection.",
@@ -124,7 +129,7 @@ def parse_scenario(text: str, name: str, source: str) -> Scenario:
     """Read a scenario. Raises ConfigurationError with every mistake, one a line, each with the event's number."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, or brackets in brackets in brackets
         raise ConfigurationError(f"{source}: not TOML: {error}") from error
     mistakes = [f"unknown key {key!r}" for key in _unknown(data, ("title", "cycle_s", "event"))]
     title, cycle = data.get("title", name), data.get("cycle_s")
@@ -146,7 +151,8 @@ def parse_scenario(text: str, name: str, source: str) -> Scenario:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A finite number that fits a float: TOML's integers may be of any length."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _unknown(entry: dict[str, Any], known: Iterable[str]) -> list[str]:

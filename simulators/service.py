@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from lifeline.catalogue import load_catalogue
+from lifeline.errors import ConfigurationError
 from lifeline.settings import Settings
 from simulators.director import Director, TruthFile
 from simulators.fleet import Fleet
@@ -35,9 +36,10 @@ class Service:
         now: Callable[[], float] = clock.time,
     ) -> None:
         settings.require_broker()
+        _check_writable(truth)  # wrong places and files are an error now, not in an hour
         self._settings, self._scenario, self._truth, self._now = settings, scenario, truth, now
         self._town = make_town(seed)
-        Director(self._town, scenario, 0.0, _ignore)  # a wrong place is an error now, not in an hour
+        Director(self._town, scenario, 0.0, _ignore)
         catalogue = load_catalogue(settings.catalogue)
         self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8])
         self.stop = threading.Event()
@@ -63,9 +65,9 @@ class Service:
         """Chunk by chunk, so that the broker works while the engines do; it ends at the last full step before now."""
         begun, time, readings = clock.monotonic(), start, 0
         steps = max(1, int((self._now() - start) // HISTORY_STEP_S))
-        while time <= self._now() and not self.stop.is_set():
+        while time <= (now := self._now()) and not self.stop.is_set():
             times = [time + step * HISTORY_STEP_S for step in range(CHUNK_STEPS)]
-            times = [moment for moment in times if moment <= self._now()]
+            times = [moment for moment in times if moment <= now]
             rows = []
             for moment in times:
                 if self.stop.is_set():
@@ -88,7 +90,8 @@ class Service:
         director = Director(self._town, self._scenario, now, record)
         log.info("live", scenario=self._scenario.name, devices=len(self._fleet.devices))
         try:
-            while not self.stop.wait(max(0.0, now + TICK_S - self._now())):
+            # Never longer than a tick, also where the clock was set back.
+            while not self.stop.wait(min(max(0.0, now + TICK_S - self._now()), TICK_S)):
                 now = self._now()
                 self.tick(world, director, now)
         finally:
@@ -102,6 +105,14 @@ class Service:
         values = world.at(now)
         director.observe(values, now)
         self._fleet.sample(now, values)
+
+
+def _check_writable(truth: Path | None) -> None:
+    if truth is not None:
+        try:
+            truth.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise ConfigurationError(f"the truth cannot be written: {error}") from error
 
 
 def _ignore(_record: object) -> None:

@@ -53,8 +53,9 @@ class Pipe:
 
     @property
     def middle(self) -> Point:
-        """The middle point of its path."""
-        return self.path[len(self.path) // 2]
+        """The middle point of its path, or halfway between the two."""
+        (x, y), (u, v) = self.path[(len(self.path) - 1) // 2], self.path[len(self.path) // 2]
+        return (x + u) / 2, (y + v) / 2
 
 
 @dataclass(frozen=True, slots=True)

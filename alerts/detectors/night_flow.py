@@ -56,7 +56,8 @@ def minimum_night_flow(flow: Floats, times: Floats, utc_offset_s: float = 0.0) -
     within = (hour >= FROM_H) & (hour < TO_H)
     nights = np.unique(day[within])
     least = np.full((len(nights), flow.shape[1]), np.nan)
-    step = float(np.median(np.diff(times))) if len(times) > 1 else HOUR_S
+    steps = np.diff(np.unique(times))
+    step = float(np.median(steps)) if len(steps) else HOUR_S
     needed = max(1.0, MIN_COVER * HOUR_S / step)
     for number, night in enumerate(nights):
         rows = np.flatnonzero(within & (day == night))

@@ -8,7 +8,20 @@ import sys
 import typer
 
 from lifeline import __version__
-from lifeline.cli import backtest, checks, demo, endpoints, inventory, keys, schema, sensors, state, up
+from lifeline.cli import (
+    backtest,
+    checks,
+    demo,
+    endpoints,
+    inventory,
+    keys,
+    maintenance,
+    performance,
+    schema,
+    sensors,
+    state,
+    up,
+)
 from lifeline.cli.console import fail
 from lifeline.errors import LifelineError
 
@@ -27,10 +40,12 @@ schema.register(app)
 checks.register(app)
 inventory.register(app)
 state.register(app)
+performance.register(app)
 backtest.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
+app.add_typer(maintenance.app, name="maintenance")
 
 
 def _version(wanted: bool) -> None:

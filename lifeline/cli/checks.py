@@ -128,8 +128,9 @@ def _broker(place: Place) -> str:
     client.connect_timeout = CONNECT_S
     try:
         client.connect(host, port)
-    except OSError as error:
-        raise CheckError(f"{host}:{port} does not answer: {error.strerror or error}") from error
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host is no name
+        reason = getattr(error, "strerror", None) or error
+        raise CheckError(f"{host}:{port} does not answer: {reason}") from error
     client.loop_start()
     try:
         if not answered.wait(CONNECT_S):

@@ -42,7 +42,7 @@ def environment(own: Mapping[str, str]) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        if name in SYSTEM_VARIABLES or (name.startswith(PREFIX) and name not in _NOT_INHERITED)
+        if name in SYSTEM_VARIABLES or (name.startswith(PREFIX) and name.upper() not in _NOT_INHERITED)
     }
     return {**inherited, **own}
 

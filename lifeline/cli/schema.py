@@ -48,11 +48,17 @@ def migrate(
 
 
 def _passwords(folder: Path) -> dict[str, str]:
-    try:
-        found = {role: (folder / role).read_text(encoding="utf-8").strip() for role in ROLES.values()}
-    except OSError as error:
-        raise ConfigurationError(f"{error.filename}: {error.strerror}") from error
+    found = {role: _password(folder / role) for role in ROLES.values()}
     empty = [role for role, password in found.items() if not password]
     if empty:
         raise ConfigurationError(f"{folder}: the password of {', '.join(empty)} is empty")
     return found
+
+
+def _password(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8") from error

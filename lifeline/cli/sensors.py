@@ -102,6 +102,8 @@ def password(device: Device, home: HomeOption = None) -> None:
     """
     if not is_identifier(device) or device in ("ingest", "simulator"):
         raise ConfigurationError(f"{device!r} cannot be a device's name")
+    if ":" in device:  # with one such user Mosquitto could read none of its password file
+        raise ConfigurationError(f"{device!r} cannot log in: a user name of the broker must not hold a colon")
     place = find(home)
     if place.settings.mqtt_host or (place.running is not None and not place.running.own_broker):
         _for_another_broker(device)

@@ -12,7 +12,7 @@ from lifeline.cli.children import Child, cut_log, end
 from lifeline.cli.console import fractions, note
 from lifeline.cli.home import Home, Running, write_private
 from lifeline.embedded import Broker, Database
-from lifeline.errors import ServiceError, StorageError
+from lifeline.errors import LifelineError, ServiceError, StorageError
 from lifeline.settings import PREFIX, Settings
 from lifeline.storage import health
 from lifeline.storage.database import connect
@@ -37,6 +37,8 @@ class System:
         self.url = ""
         self._own_database = not self.dsn
         self._own_broker = not self.mqtt[0]
+        # Only the demo insists on services of its own: what it tells of is simulated, and must say so.
+        self._status = {f"{PREFIX}MESSAGE_STATUS": "Test"} if own_services else {}
 
     def start_services(self) -> None:
         """Database and broker, where none is configured: installed ones, else unpacked on the first start."""
@@ -66,8 +68,8 @@ class System:
         host = self.settings.api_host
         self.url = f"http://{_reachable(host)}:{port}/"
         self.start("ingest", self._metrics("ingest") | self._connection("ingest") | self._mqtt())
-        self.start("alerts", self._metrics("alerts") | self._connection("alerts"))
-        self.start("api", {f"{PREFIX}API_PORT": str(port)} | self._connection("api"))
+        self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
+        self.start("api", {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links())
         self._wait_for({"ingest", "alerts"}, began)
         self.home.tell(
             Running(
@@ -106,7 +108,10 @@ class System:
     def reload_users(self) -> None:
         """Take the devices' passwords into force that other commands have written."""
         if self.broker is not None:
-            self.broker.reload(self.home.mqtt_users())
+            try:
+                self.broker.reload(self.home.mqtt_users())
+            except (LifelineError, OSError, ValueError) as error:  # a mistake in one file must not stop the city
+                note(f"the broker keeps the passwords that it has: {error}")
 
     def stop(self) -> None:
         """Stop everything, sources before sinks: nothing is left, and nothing that was acknowledged is lost."""
@@ -130,6 +135,15 @@ class System:
         path = self.home.secrets / f"{process}.dsn"
         write_private(path, dsn_as(self.dsn, role, self._password(role)))
         return {f"{PREFIX}DATABASE_URL_FILE": str(path)}
+
+    def _links(self) -> dict[str, str]:
+        """The secret of field links: configured, or one of the home's own."""
+        if configured := self.settings.link_secret.get_secret_value():
+            path = self.home.secrets / "links.configured"
+            write_private(path, configured)
+        else:
+            path = self.home.secret("links")
+        return {f"{PREFIX}LINK_SECRET_FILE": str(path)}
 
     def _mqtt(self) -> dict[str, str]:
         place = {f"{PREFIX}MQTT_HOST": self.mqtt[0], f"{PREFIX}MQTT_PORT": str(self.mqtt[1])}

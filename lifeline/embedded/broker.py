@@ -121,10 +121,15 @@ class Broker:
             self._process.wait()
 
     def reload(self, users: Mapping[str, str] | None = None, acl: str | None = None) -> None:
-        """Takes other users or another ACL into force without a restart."""
+        """Takes other users or another ACL into force without a restart. What it cannot take changes nothing."""
+        before = self._users, self._acl
         self._users = self._users if users is None else dict(users)
         self._acl = self._acl if acl is None else acl
-        self._write_access()
+        try:
+            self._write_access()
+        except Exception:
+            self._users, self._acl = before
+            raise
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGHUP)
 

@@ -12,6 +12,7 @@ import pwd
 import random
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -61,10 +62,24 @@ def account_for(folder: Path) -> Account:
 
 
 def make_folder(folder: Path, account: Account) -> None:
-    """Makes a private folder (0700) of the account's; every folder above must let the account pass."""
+    """Makes a private folder (0700) of the account's; every folder above must let the account pass.
+
+    A link in its place is followed where this user made it (to another disk), and nobody else.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    if folder.is_symlink() and folder.lstat().st_uid == os.geteuid():
+        folder = folder.resolve()
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        raise ServiceError(f"{folder} is not a folder of its own: {error.strerror}") from error
+    try:
+        if os.geteuid() == 0:
+            os.fchown(handle, account.uid, account.gid)
+        os.fchmod(handle, 0o700)
+    finally:
+        os.close(handle)
     if os.geteuid() == 0:
-        os.chown(folder, account.uid, account.gid)
         for above in folder.resolve().parents:
             state = above.stat()
             if not state.st_mode & 0o001 and state.st_uid != account.uid:
@@ -72,7 +87,6 @@ def make_folder(folder: Path, account: Account) -> None:
                     f"{above} is closed to the unprivileged user that the services run as (uid {account.uid}): put the "
                     f"home folder elsewhere, /var/lib/lifeline for instance, or `chmod o+x {above}`"
                 )
-    folder.chmod(0o700)
 
 
 def write_private(path: Path, text: str, account: Account) -> None:
@@ -84,14 +98,30 @@ def write_private(path: Path, text: str, account: Account) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    if os.geteuid() == 0:
-        os.chown(new, account.uid, account.gid)
+        if os.geteuid() == 0:
+            os.fchown(file.fileno(), account.uid, account.gid)  # by handle: the name is in a folder of the account's
     new.rename(path)
+
+
+def open_plain(path: Path, flags: int) -> int:
+    """A file of ours in a folder that a service owns: made if missing, for this user alone, and never through a link.
+
+    A service that was taken over could put a link to any file of root's in its place. Raises ServiceError.
+    """
+    try:
+        handle = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError as error:
+        raise ServiceError(f"{path} cannot be opened: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ServiceError(f"{path} is no file")
+    os.set_blocking(handle, True)
+    return handle
 
 
 def own(folder: Path) -> IO[str]:
     """Takes the folder for this process until the returned file is closed or the process ends, however it ends."""
-    file = (folder / "owner").open("a+")
+    file = os.fdopen(open_plain(folder / "owner", os.O_RDWR | os.O_APPEND), "a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -121,7 +151,7 @@ def _is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is no obstacle
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
+        except (OSError, OverflowError):
             return False
     return True
 
@@ -154,7 +184,10 @@ def start(
         log.rename(log.with_suffix(".old"))
 
     def spawn() -> subprocess.Popen[bytes]:
-        with log.open("ab") as output, tempfile.TemporaryFile() as keyboard:
+        with (
+            os.fdopen(open_plain(log, os.O_WRONLY | os.O_APPEND), "ab") as output,
+            tempfile.TemporaryFile() as keyboard,
+        ):
             keyboard.write(typed.encode())
             keyboard.seek(0)
             return subprocess.Popen(

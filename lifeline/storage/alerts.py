@@ -119,8 +119,14 @@ def _write(connection: Connection, statement: str, values: dict[str, Any]) -> li
     with storage_errors(), connection.transaction():
         alerts = [_alert(row) for row in connection.execute(_SQL[statement], values)]
         if alerts:
-            connection.execute(_SQL["notify"], {"count": len(alerts)})
+            announce(connection, len(alerts))
     return alerts
+
+
+def announce(connection: Connection, count: int) -> None:
+    """Tell whoever listens that so many alerts changed; heard when the transaction commits."""
+    with storage_errors():
+        connection.execute(_SQL["notify"], {"count": count})
 
 
 def operate(
@@ -203,6 +209,22 @@ def history(connection: Connection, alert_id: int) -> list[HistoryEntry]:
         )
         for at, actor, action, from_state, to_state, from_level, to_level, note, evidence in rows
     ]
+
+
+def returns(
+    connection: Connection, keys: Sequence[tuple[Subject, str]], since: datetime
+) -> dict[tuple[Subject, str], int]:
+    """How often each (subject, rule) has returned to normal after ``since``, in whatever alert; those that did."""
+    if not keys:
+        return {}
+    values = {
+        "kinds": [subject.kind for subject, _ in keys],
+        "ids": [subject.id for subject, _ in keys],
+        "rules": [rule for _, rule in keys],
+        "since": since,
+    }
+    with storage_errors():
+        return {keys[place - 1]: count for place, count in connection.execute(_SQL["returns"], values)}
 
 
 def open_by_level(connection: Connection) -> dict[tuple[str, AlertKind, Level], int]:

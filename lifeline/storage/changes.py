@@ -10,14 +10,14 @@ import psycopg
 from lifeline.storage.database import Connection, open_connection
 
 CHANNEL = "lifeline_changed"
-EVERYTHING = frozenset({"alert", "reading", "inventory", "risk"})
+EVERYTHING = frozenset({"alert", "incident", "reading", "inventory", "risk"})
 """What may have changed while nobody listened."""
 
 _PAUSES_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 
 
 def listen(dsn: str, stop: Event, *, application: str, debounce_s: float = 0.25) -> Iterator[frozenset[str]]:
-    """What changed, as sets of words (``alert``, ``reading``, ``inventory``, ``risk``), until ``stop``.
+    """What changed, as sets of words (those of EVERYTHING), until ``stop``.
 
     A change waits ``debounce_s`` for others, so that a burst is one set. An empty set says: still listening, nothing
     new (once a second at least). Connects again by itself when the database goes away, and then yields EVERYTHING,

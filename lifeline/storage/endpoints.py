@@ -3,9 +3,10 @@
 import base64
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import asdict, dataclass
+from datetime import datetime, time, timedelta
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from lifeline.errors import ConfigurationError, ConflictError, NotFoundError
 from lifeline.model import AlertKind, Level
@@ -24,6 +25,7 @@ class Endpoint:
 
     name: str
     url: str
+    format: str
     networks: tuple[str, ...] | None
     kinds: tuple[AlertKind, ...]
     worst_level: Level
@@ -35,6 +37,40 @@ class Endpoint:
     failed: int
 
 
+FORMATS = ("own", "cloudevents", "alertmanager", "cap", "chat")
+"""How a message may look; ``chat`` is a chat channel or a mail instead of a webhook."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pacing:
+    """When messages are sent. Red is always sent at once.
+
+    Quiet hours are wall clock times of ``quiet_zone``. With ``group_wait_s`` above zero, messages of the same
+    ``group_by`` (network, rule, level) go out together, a group every ``group_interval_s`` at most. An alert that
+    nobody has acknowledged is told again every ``repeat_s``.
+    """
+
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    quiet_zone: str = "Asia/Shanghai"
+    group_by: tuple[str, ...] = ("network", "rule")
+    group_wait_s: int = 0
+    group_interval_s: int = 300
+    repeat_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A stage of a chain: alerts of ``level`` or worse, unacknowledged for ``after_s`` seconds, are told to it."""
+
+    escalation_id: int
+    endpoint: str
+    level: Level
+    after_s: int
+    network: str | None
+    team: str | None
+
+
 def add(
     connection: Connection,
     name: str,
@@ -44,15 +80,31 @@ def add(
     networks: Sequence[str] | None = None,
     kinds: Sequence[AlertKind] = tuple(AlertKind),
     worst_level: Level = Level.BLUE,
+    format: str = "own",  # noqa: A002 - the column's name
+    events: Sequence[str] | None = None,
+    links: bool = True,
+    pacing: Pacing | None = None,
+    channel: str = "",
 ) -> str:
     """Add an endpoint and give its signing secret (``whsec_`` and base64).
 
-    Alerts of ``worst_level`` and of every worse one are sent. Raises ConfigurationError for a URL that cannot be
-    posted to, ConflictError where the name is taken.
+    Alerts of ``worst_level`` and of every worse one are sent, of ``events`` alone where it is given. For ``chat``,
+    ``channel`` is the address with its key, kept as the secret, and ``url`` what may be seen of it. Raises
+    ConfigurationError for a URL that cannot be posted to or pacing that makes no sense, ConflictError where the name is
+    taken.
     """
-    check_url(url)
-    secret = "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
-    values = {
+    pacing = pacing or Pacing()
+    if format not in FORMATS or (format == "chat") != bool(channel):
+        raise ConfigurationError(f"the format is one of {', '.join(FORMATS)}; chat alone has a channel")
+    if format != "chat":
+        check_url(url)
+    _check_pacing(pacing, format)
+    secret = channel or new_secret()
+    values = asdict(pacing) | {
+        "group_by": list(pacing.group_by),
+        "format": format,
+        "events": None if events is None else list(events),
+        "links": links,
         "name": name,
         "url": url,
         "secret": secret,
@@ -67,6 +119,28 @@ def add(
     except ConflictError as error:
         raise ConflictError(f"there is an endpoint {name!r} already") from error
     return secret
+
+
+def new_secret() -> str:
+    """A signing secret that nobody has."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+def _check_pacing(pacing: Pacing, form: str) -> None:
+    try:
+        ZoneInfo(pacing.quiet_zone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ConfigurationError(f"unknown time zone {pacing.quiet_zone!r}") from error
+    if (pacing.quiet_from is None) != (pacing.quiet_until is None) or (
+        pacing.quiet_from is not None and pacing.quiet_from == pacing.quiet_until
+    ):
+        raise ConfigurationError("quiet hours have a beginning and an end, and they differ")
+    if not set(pacing.group_by) <= {"network", "rule", "level"}:
+        raise ConfigurationError("groups are made by network, rule and level")
+    if pacing.group_wait_s < 0 or pacing.group_interval_s < 0 or (pacing.repeat_s or 60) < 60:
+        raise ConfigurationError("waits are not below zero, and reminders come every minute at most")
+    if form == "cap" and pacing.group_wait_s:
+        raise ConfigurationError("CAP warns of one alert at a time: it has no groups")
 
 
 def check_url(url: str) -> None:
@@ -90,10 +164,10 @@ def list_endpoints(connection: Connection) -> list[Endpoint]:
         rows = connection.execute(_SQL["list"]).fetchall()
     return [
         Endpoint(
-            name, url, tuple(networks) if networks else None, tuple(map(AlertKind, kinds)), Level(level), *rest
+            name, url, form, tuple(networks) if networks else None, tuple(map(AlertKind, kinds)), Level(level), *rest
         )
-        for name, url, networks, kinds, level, *rest in rows
-    ]  # fmt: skip
+        for name, url, form, networks, kinds, level, *rest in rows
+    ]
 
 
 def enable(connection: Connection, name: str) -> None:
@@ -111,3 +185,80 @@ def _set(connection: Connection, name: str, *, enabled: bool, reason: str) -> No
         row = connection.execute(_SQL["enable"], {"name": name, "enabled": enabled, "reason": reason}).fetchone()
     if row is None:
         raise NotFoundError(f"there is no endpoint {name!r}")
+
+
+def rotate(connection: Connection, name: str, now: datetime, overlap: timedelta) -> str:
+    """Give an endpoint a new secret; the old one signs beside it for ``overlap``.
+
+    Raises NotFoundError, also for a chat channel, which signs nothing.
+    """
+    secret = new_secret()
+    with storage_errors(), connection.transaction():
+        values = {"name": name, "now": now, "until": now + overlap}
+        if connection.execute(_SQL["keep_secret"], values).fetchone() is None:
+            raise NotFoundError(f"there is no webhook {name!r}")
+        connection.execute(_SQL["set_secret"], {"name": name, "secret": secret})
+    return secret
+
+
+def send_test(connection: Connection, name: str, now: datetime, note: str = "") -> str:
+    """Have a test message sent, and give its id. Raises NotFoundError."""
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["test"], {"name": name, "now": now, "note": note}).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no endpoint {name!r}")
+    return str(row[0])
+
+
+def replay(
+    connection: Connection,
+    name: str,
+    now: datetime,
+    *,
+    message_id: str | None = None,
+    since: datetime | None = None,
+    failed_only: bool = False,
+) -> int:
+    """Send again, under the same ids, one message or all ``since``; give how many. Raises NotFoundError."""
+    values = {"name": name, "now": now, "message_id": message_id, "since": since, "failed_only": failed_only}
+    with storage_errors(), connection.transaction():
+        if connection.execute(_SQL["exists"], {"name": name}).fetchone() is None:
+            raise NotFoundError(f"there is no endpoint {name!r}")
+        again = len(connection.execute(_SQL["replay"], values).fetchall())
+    if message_id is not None and not again:
+        raise NotFoundError(f"{name!r} was not sent the message {message_id}, or it is on its way")
+    return again
+
+
+def escalate(
+    connection: Connection,
+    name: str,
+    now: datetime,
+    *,
+    level: Level,
+    after_s: int,
+    network: str | None = None,
+    team: str | None = None,
+) -> int:
+    """Add a stage to the escalation chain, and give its id. Raises NotFoundError, ConflictError, RejectedDataError."""
+    values = {"name": name, "now": now, "level": int(level), "after_s": after_s, "network": network, "team": team}
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["escalate"], values).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no endpoint {name!r}")
+    return int(row[0])
+
+
+def escalations(connection: Connection) -> list[Escalation]:
+    """Every stage, in the order in which an alert goes through them."""
+    with storage_errors():
+        rows = connection.execute(_SQL["escalations"]).fetchall()
+    return [Escalation(number, name, Level(level), *rest) for number, name, level, *rest in rows]
+
+
+def drop_escalation(connection: Connection, escalation_id: int) -> None:
+    """Take a stage out. Raises NotFoundError."""
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["drop_escalation"], {"escalation_id": escalation_id}).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no stage {escalation_id}")

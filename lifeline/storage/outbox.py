@@ -14,8 +14,10 @@ _BATCH = 10_000
 
 
 class DeliveryState(StrEnum):
-    """What became of a delivery."""
+    """What became of a delivery. Held waits for its group; grouped went out as a part of its group's message."""
 
+    HELD = "held"
+    GROUPED = "grouped"
     PENDING = "pending"
     DELIVERED = "delivered"
     FAILED = "failed"
@@ -23,7 +25,11 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One delivery that this process attempts now. ``attempts`` counts this one."""
+    """One delivery that this process attempts now. ``attempts`` counts this one.
+
+    ``secret`` is every active one, the newest first, separated by a space; of a chat channel it is its address.
+    ``references`` are earlier messages about the alert to this endpoint, for CAP alone.
+    """
 
     delivery_id: int
     endpoint_id: int
@@ -34,6 +40,9 @@ class Claim:
     body: JsonObject
     level: Level
     attempts: int
+    format: str
+    links: bool
+    references: tuple[tuple[str, datetime], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +97,12 @@ def claim(
     with storage_errors(), connection.transaction():
         rows = connection.execute(_SQL["claim"], values).fetchall()
     return [
-        Claim(delivery, endpoint, name, url, secret, message_id, body, Level(level), attempts)
-        for delivery, endpoint, name, url, secret, message_id, body, level, attempts in rows
-    ]
+        Claim(
+            delivery, endpoint, name, url, secret, message_id, body, Level(level), attempts, form, links,
+            tuple((earlier, datetime.fromisoformat(at)) for earlier, at in references or ()),
+        )
+        for delivery, endpoint, name, url, secret, message_id, body, level, attempts, form, links, references in rows
+    ]  # fmt: skip
 
 
 def release(connection: Connection, now: datetime) -> int:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from ingest.consumer import session_name
 from lifeline.embedded import Broker, Database
 from lifeline.storage import ingest as storage
 from lifeline.storage.columns import reading_block
@@ -42,7 +43,8 @@ class Bench:
 
     def clear(self) -> None:
         """No reading, no account, and no session of ingest's for which the broker would keep messages."""
-        connect(self.broker.port, "ingest", PASSWORDS["ingest"], "lifeline-ingest", version=4, clean=True).close()
+        session = session_name("lifeline-ingest", PASSWORDS["ingest"])
+        connect(self.broker.port, "ingest", PASSWORDS["ingest"], session, version=4, clean=True).close()
         with psycopg.connect(self.database.dsn) as connection:
             connection.execute("TRUNCATE reading, sensor_state, quarantine, ingest_account, rollup_note, device_state")
 

@@ -29,6 +29,12 @@ def new_watch() -> Watch:
     return Watch(load_rules(CATALOGUE, 3600), CATALOGUE, 3600)
 
 
+def told(connection: Connection) -> list[str]:
+    """Messages about alerts; what is told of their incidents is in test_incidents."""
+    rows = connection.execute("SELECT event_type FROM outbox WHERE incident_id IS NULL ORDER BY outbox_id")
+    return [kind for (kind,) in rows]
+
+
 class Town:
     """One chamber with a methane sensor, watched; ``minute`` is what happens in the next minute."""
 
@@ -52,7 +58,7 @@ class Town:
         return alert_storage.list_open(self.connection)
 
     def messages(self) -> list[str]:
-        return [kind for (kind,) in self.connection.execute("SELECT event_type FROM outbox ORDER BY outbox_id")]
+        return told(self.connection)
 
 
 @pytest.fixture
@@ -237,7 +243,7 @@ def test_a_gateway_that_goes_down_is_one_alert(connection: Connection) -> None:
     town.speak(back)
     assert town.tick(back + timedelta(seconds=60)) == [("silence.gateway", AlertState.RTNUN)]
     assert count(connection, "alert") == 1
-    types = [kind for (kind,) in connection.execute("SELECT event_type FROM outbox ORDER BY outbox_id")]
+    types = told(connection)
     assert types == ["sensor.offline", "sensor.online"]
 
 

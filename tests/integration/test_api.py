@@ -28,6 +28,7 @@ READ_ROUTES = [
     "/api/v1/sensors/{sensor}/readings",
     "/api/v1/alerts",
     "/api/v1/alerts/{alert}",
+    "/api/v1/incidents",
     "/api/v1/risk/cells",
     "/api/v1/risk/segments",
     "/api/v1/risk/assets/G-P0",

@@ -267,7 +267,7 @@ def test_endpoints_are_added_with_a_secret_listed_and_switched(place: dict[str, 
     )
     assert re.fullmatch(r"whsec_\S{44}\n", added.stdout)
     listed = lifeline("endpoints", "list", **place).stdout
-    assert re.search(r"crew\s+https://example.org/hook\s+gas\s+to orange\s+0\s+0\s+0\s+enabled", listed)
+    assert re.search(r"crew\s+https://example.org/hook\s+own\s+gas\s+to orange\s+0\s+0\s+0\s+enabled", listed)
     assert added.stdout.strip() not in listed
     assert lifeline("endpoints", "disable", "crew", **place).returncode == 0
     assert "disabled by an operator" in lifeline("endpoints", "list", **place).stdout
@@ -292,3 +292,45 @@ def test_an_endpoint_for_an_unknown_network_is_refused(place: dict[str, str]) ->
     done = lifeline("endpoints", "add", "crew", "https://example.org/", "--network", "steam", **place)
     assert done.returncode == 1
     assert "steam" in done.stderr
+
+
+def test_endpoints_have_formats_pacing_new_secrets_tests_and_replays(place: dict[str, str]) -> None:
+    def endpoint(*arguments: str) -> str:
+        done = lifeline("endpoints", *arguments, **place)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    secret = endpoint(
+        "add", "crew", "https://example.org/", "--format", "cap", "--quiet", "22:00-06:30", "--repeat", "600"
+    )
+    assert endpoint("rotate", "crew") not in ("", secret)
+    assert endpoint("test", "crew").startswith("msg_")
+    assert "0 sent again" in endpoint("replay", "crew", "--failed")
+    assert "stage 1" in endpoint("escalate", "crew", "--after", "300", "--level", "orange")
+    assert "to orange" in endpoint("escalations")
+    assert "crew" not in endpoint("escalations", "--drop", "1")
+    endpoint("add", "chat", "wecombot://abcdefgh-1234", "--format", "chat", "--event", "none")
+    listed = endpoint("list")
+    assert "cap" in listed
+    assert "abcdefgh" not in listed
+    assert lifeline("endpoints", "add", "other", "https://example.org/", "--quiet", "at night", **place).returncode == 1
+    assert lifeline("endpoints", "add", "other", "file:///etc/passwd", "--format", "chat", **place).returncode == 1
+
+
+def test_maintenance_windows_are_opened_listed_and_ended(place: dict[str, str], town: list[Path]) -> None:
+    assert lifeline("import", *map(str, town), **place).returncode == 0
+    done = lifeline("maintenance", "add", "--asset", "P1", "--hours", "4", "--reason", "valve", **place)
+    assert done.stdout.startswith("window 1 until"), done.stderr
+    assert lifeline("maintenance", "add", "--network", "water", **place).stdout == "window 2 until it is ended\n"
+    listed = lifeline("maintenance", "list", **place).stdout
+    assert "valve" in listed
+    assert "when ended" in listed
+    assert lifeline("maintenance", "end", "2", **place).returncode == 0
+    assert lifeline("maintenance", "end", "2", **place).returncode == 1
+    assert lifeline("maintenance", "add", "--network", "telegraph", **place).returncode == 1
+
+
+def test_performance_is_shown_also_where_nothing_happened(place: dict[str, str]) -> None:
+    done = lifeline("performance", "--days", "7", "--operators", "2", **place)
+    assert done.returncode == 0, done.stderr
+    assert "annunciations" in done.stdout

@@ -15,6 +15,7 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from ingest.consumer import session_name
 from lifeline.embedded import Broker
 from tests.benchmarks.wire import connect
 from tests.conftest import PASSWORDS, Services
@@ -77,7 +78,8 @@ def city(clean_database: str, broker: Broker, tmp_path: Path, request: pytest.Fi
 
 
 def forget_session(broker: Broker, client_id: str) -> None:
-    connect(broker.port, "ingest", PASSWORDS["ingest"], client_id, version=4, clean=True).close()
+    session = session_name(client_id, PASSWORDS["ingest"])
+    connect(broker.port, "ingest", PASSWORDS["ingest"], session, version=4, clean=True).close()
 
 
 def say(client: Client, device: str, payload: Any, leaf: str = "readings", *, retain: bool = False) -> None:

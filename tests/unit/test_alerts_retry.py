@@ -1,22 +1,17 @@
 """When a delivery is tried again, and what is sent and signed."""
 
-import json
+import base64
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.delivery import MAX_BYTES, encode, sign
+from alerts.delivery import sign
 from alerts.retry import FAST, SLOW, next_delay, retry_after
 from lifeline.model import Level
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-BODY = {
-    "type": "alert.raised",
-    "timestamp": NOW.isoformat(),
-    "data": {"alert_id": 7, "title": {"zh": "甲烷"}, "evidence": {}},
-}
 
 
 def plan(level: Level) -> list[float]:
@@ -76,14 +71,7 @@ def test_a_secret_that_is_none_is_an_error_and_no_crash() -> None:
         sign("whsec_$", "msg_1", NOW + timedelta(seconds=1), b"{}")
 
 
-def test_the_message_carries_a_link_where_the_page_is_known() -> None:
-    assert "url" not in json.loads(encode(BODY))["data"]
-    assert json.loads(encode(BODY, "https://city.example"))["data"]["url"] == "https://city.example/?alert=7"
-    assert "甲烷".encode() in encode(BODY)
-
-
-def test_a_message_stays_under_twenty_kilobytes() -> None:
-    data = {**BODY["data"], "evidence": {"series": [1.5] * 9000}, "note": "漏" * 9000}  # type: ignore[dict-item]
-    content = encode(BODY | {"data": data})
-    assert len(content) < MAX_BYTES
-    assert json.loads(content)["data"]["alert_id"] == 7
+def test_while_a_secret_is_replaced_both_sign() -> None:
+    one, other = ("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
+    both = sign(f"{one} {other}", "msg_1", NOW, b"{}")["webhook-signature"].split(" ")
+    assert both == [sign(secret, "msg_1", NOW, b"{}")["webhook-signature"] for secret in (one, other)]

@@ -107,3 +107,11 @@ FROM alert_history WHERE alert_id = %(alert_id)s ORDER BY history_id;
 -- name: open_by_level
 -- How many alerts are open, by network, kind and level: for metrics.
 SELECT network, kind, level, count(*) FROM alert WHERE closed_at IS NULL GROUP BY network, kind, level;
+
+-- name: returns
+-- How often each of these (subject, rule) has returned to normal since then, in whatever alert; those that did.
+SELECT q.place, count(*)
+FROM unnest(%(kinds)s::text[], %(ids)s::bigint[], %(rules)s::text[]) WITH ORDINALITY AS q (kind, id, rule, place)
+JOIN alert a ON a.subject_kind = q.kind AND a.subject_id = q.id AND a.rule = q.rule
+JOIN alert_history h ON h.alert_id = a.alert_id AND h.action = 'returned' AND h.at > %(since)s
+GROUP BY q.place;

@@ -2,20 +2,23 @@
 
 -- name: fan_out
 -- A delivery for each waiting message and each endpoint that wants it. An endpoint that was told of an alert at a level that
--- it asked for is told all the rest as well, also when the level has fallen since.
+-- it asked for is told all the rest as well, also when the level has fallen since. Red is sent at once; the rest waits for
+-- the end of quiet hours, and for its group (pacing.sql).
 WITH waiting AS (
-    SELECT outbox_id, alert_id FROM outbox WHERE NOT fanned_out ORDER BY outbox_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    SELECT outbox_id, alert_id, event_type FROM outbox WHERE NOT fanned_out ORDER BY outbox_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), worst AS (
     SELECT alert_id, min(to_level) AS level FROM alert_history
     WHERE alert_id IN (SELECT alert_id FROM waiting) GROUP BY alert_id
 ), planned AS (
-    INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-    SELECT w.outbox_id, e.endpoint_id, a.level, %(now)s
+    INSERT INTO delivery (outbox_id, endpoint_id, level, state, next_attempt_at, group_key, held_at)
+    SELECT w.outbox_id, e.endpoint_id, a.level, CASE WHEN grouped THEN 'held' ELSE 'pending' END,
+        CASE WHEN grouped THEN NULL WHEN a.level = 1 THEN %(now)s ELSE coalesce(end_of_quiet(e, %(now)s), %(now)s) END,
+        CASE WHEN grouped THEN group_key(e, a) END, CASE WHEN grouped THEN %(now)s::timestamptz END
     FROM waiting w
     JOIN alert a USING (alert_id)
     JOIN worst USING (alert_id)
-    JOIN endpoint e ON e.enabled AND worst.level <= e.worst_level AND a.kind = ANY (e.kinds)
-        AND (e.networks IS NULL OR a.network = ANY (e.networks))
+    JOIN endpoint e ON wants(e, a, worst.level) AND (e.events IS NULL OR w.event_type = ANY (e.events))
+    CROSS JOIN LATERAL (SELECT e.group_wait_s > 0 AND a.level > 1 AS grouped) g
     ORDER BY w.outbox_id
     ON CONFLICT (outbox_id, endpoint_id) DO NOTHING
     RETURNING 1
@@ -26,7 +29,8 @@ SELECT (SELECT count(*) FROM done), (SELECT count(*) FROM planned);
 
 -- name: claim
 -- What is due, worst first, at most so many of an endpoint as it has hands free. Until the lease ends it is nobody
--- else's; when this process dies with it, it is due again then.
+-- else's; when this process dies with it, it is due again then. The secret is all that sign now, the newest first; earlier
+-- messages about the same alert or incident that this endpoint was sent are what CAP refers to.
 WITH due AS (
     SELECT d.delivery_id
     FROM endpoint e
@@ -45,7 +49,13 @@ WITH due AS (
     WHERE d.delivery_id IN (SELECT delivery_id FROM due) AND d.state = 'pending' AND d.next_attempt_at <= %(now)s
     RETURNING d.delivery_id, d.endpoint_id, d.outbox_id, d.level, d.attempts
 )
-SELECT c.delivery_id, c.endpoint_id, e.name, e.url, e.secret, o.message_id, o.body, c.level, c.attempts
+SELECT c.delivery_id, c.endpoint_id, e.name, e.url,
+    concat_ws(' ', e.secret, (SELECT string_agg(s.secret, ' ' ORDER BY s.until DESC) FROM endpoint_secret s
+        WHERE s.endpoint_id = e.endpoint_id AND s.until > %(now)s)),
+    o.message_id, o.body, c.level, c.attempts, e.format, e.links,
+    CASE WHEN e.format = 'cap' THEN (SELECT jsonb_agg(jsonb_build_array(p.message_id, p.created_at) ORDER BY p.outbox_id)
+        FROM outbox p JOIN delivery q USING (outbox_id)
+        WHERE (p.alert_id = o.alert_id OR p.incident_id = o.incident_id) AND p.outbox_id < o.outbox_id AND q.endpoint_id = c.endpoint_id) END
 FROM claimed c JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
 ORDER BY c.level, c.delivery_id;
 
@@ -72,7 +82,7 @@ UPDATE delivery SET state = 'failed', next_attempt_at = NULL WHERE endpoint_id =
 
 -- name: waiting
 -- Messages that are not fanned out, and deliveries that are not done.
-SELECT (SELECT count(*) FROM outbox WHERE NOT fanned_out), (SELECT count(*) FROM delivery WHERE state = 'pending');
+SELECT (SELECT count(*) FROM outbox WHERE NOT fanned_out), (SELECT count(*) FROM delivery WHERE state IN ('pending', 'held'));
 
 -- name: attempts
 -- The log of the deliveries of one alert, oldest first.

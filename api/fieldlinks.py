@@ -1,0 +1,156 @@
+"""Routes of field links: a phone sees one alert and does one thing to it, without a login.
+
+Opening a link changes nothing, as mail programs open them unasked; only POST does what it is for. There is no key: the
+link itself is the right, to one thing, once, for a while.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from api.city import City, city
+from api.parameters import StrictRoute
+from api.problems import ProblemError
+from lifeline import fieldlink
+from lifeline.fieldlink import Action, FieldLink, ForgedLinkError
+from lifeline.model import AlertState, JsonObject
+from lifeline.response import Step
+from lifeline.storage import directory, fieldlinks, response
+from lifeline.storage.database import Connection, borrow
+from lifeline.storage.fieldlinks import Outcome, Report
+
+router = APIRouter(prefix="/field", route_class=StrictRoute, tags=["field links"])
+
+Token = Annotated[str, Path(max_length=200, description="As it stands in the message")]
+_STATUS = {Outcome.EXPIRED: 410, Outcome.REPEATED: 409, Outcome.REFUSED: 409}
+
+
+def _storable(value: str) -> str:
+    if "\0" in value:
+        raise ValueError("must not hold a NUL byte")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+
+
+class FieldAlert(BaseModel):
+    """As much of an alert as a person on the way to it needs."""
+
+    id: int
+    level: str
+    state: AlertState
+    network: str
+    rule: str
+    asset: str | None
+    asset_name: str | None
+    sensor_name: str | None
+    longitude: float | None
+    latitude: float | None
+    raised_at: datetime
+    evidence: JsonObject
+
+
+class FieldLinkOut(BaseModel):
+    """What a link is for and whether it still works; ``why`` says why not."""
+
+    action: Action
+    expires_at: datetime
+    usable: bool
+    why: str
+    step: Step
+    team: str
+    alert: FieldAlert
+
+
+class FieldReport(BaseModel):
+    """What the person says. ``genuine`` (was it a real problem?) is needed for `feed_back`, and only there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[Text, Field(max_length=80)] = ""
+    note: Annotated[Text, Field(max_length=2000)] = ""
+    team: Annotated[Text, Field(max_length=80)] | None = None
+    genuine: bool | None = None
+    cause: Annotated[Text, Field(max_length=80)] = ""
+
+
+_RESPONSES: dict[int | str, dict[str, str]] = {
+    403: {"description": "Not a link of ours"},
+    404: {"description": "Links are off"},
+}
+
+
+@router.get("/{token}", responses=_RESPONSES)
+def look(request: Request, token: Token) -> FieldLinkOut:
+    """What a link would do, to which alert. Changes nothing."""
+    here = city(request)
+    link = _read(here, token)
+    with borrow(here.pool) as connection:
+        return _shown(connection, link, here.clock())
+
+
+@router.post(
+    "/{token}",
+    responses={
+        **_RESPONSES,
+        409: {"description": "Used already, or the alert does not allow it any more"},
+        410: {"description": "Expired"},
+    },
+)
+def act(request: Request, token: Token, body: FieldReport | None = None) -> FieldLinkOut:
+    """Do what the link is for: acknowledge, take a step of the response, or feed back. Once."""
+    here = city(request)
+    link = _read(here, token)
+    given = body or FieldReport()
+    if (given.genuine is None) == (link.action is Action.FEED_BACK):
+        raise ProblemError(400, "genuine: true or false is needed to feed back, and for nothing else")
+    address = request.client.host if request.client else ""
+    report = Report(address, given.name, given.note, given.team, bool(given.genuine), given.cause)
+    now = here.clock()
+    with borrow(here.pool) as connection:
+        outcome, detail = fieldlinks.use(connection, link, report, now)
+        connection.commit()
+        if outcome is not Outcome.DONE:
+            raise ProblemError(_STATUS[outcome], detail, outcome=str(outcome))
+        return _shown(connection, link, now)
+
+
+def _read(here: City, token: str) -> FieldLink:
+    secrets = here.settings.link_secret.get_secret_value().split()
+    if not secrets:
+        raise ProblemError(404, "field links are off: LIFELINE_LINK_SECRET is not set")
+    try:
+        return fieldlink.read(secrets, token)
+    except ForgedLinkError as error:
+        raise ProblemError(403, str(error)) from error
+
+
+def _shown(connection: Connection, link: FieldLink, now: datetime) -> FieldLinkOut:
+    line, now_at = directory.alert(connection, link.alert_id), response.get(connection, link.alert_id)
+    spent = fieldlinks.spent_at(connection, link)
+    why = f"used at {spent:%Y-%m-%d %H:%M} UTC" if spent else "expired" if link.expired(now) else ""
+    return FieldLinkOut(
+        action=link.action,
+        expires_at=link.expires_at,
+        usable=not why,
+        why=why,
+        step=now_at.step,
+        team=now_at.team,
+        alert=FieldAlert(
+            id=line.alert_id,
+            level=line.level.slug,
+            state=line.state,
+            network=line.network,
+            rule=line.rule,
+            asset=line.asset,
+            asset_name=line.asset_name,
+            sensor_name=line.sensor_name,
+            longitude=line.longitude,
+            latitude=line.latitude,
+            raised_at=line.raised_at,
+            evidence=line.evidence,
+        ),
+    )

@@ -1,0 +1,139 @@
+"""Incidents as clients of the API see them."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from alerts.casebook import Casebook
+from alerts.causes import load_causes
+from lifeline.model import Level, Role
+from lifeline.storage import alerts
+from lifeline.storage.database import Connection, connect
+from tests.api_process import Api, running_api
+from tests.integration.test_api import assert_problem
+from tests.integration.town import build, empty, open_alert
+
+
+@pytest.fixture(scope="module")
+def api(database_dsn: str) -> Iterator[Api]:
+    """One process for the module."""
+    with running_api(database_dsn) as process:
+        yield process
+
+
+@pytest.fixture
+def db(api: Api) -> Iterator[Connection]:
+    with connect(api.dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def town(api: Api) -> dict[str, int]:
+    """Sensor ids by network; nothing is open."""
+    api.keys.clear()
+    empty(api.dsn)
+    with connect(api.dsn) as connection:
+        return build(connection)
+
+
+def group(connection: Connection, now: datetime | None = None) -> None:
+    with connection.transaction():
+        Casebook(load_causes()).update(connection, now or datetime.now(UTC))
+
+
+def test_an_incident_tells_its_alerts_its_causes_and_its_history(
+    api: Api, town: dict[str, int], db: Connection
+) -> None:
+    red = open_alert(db, town["gas"], Level.RED)
+    blue = open_alert(db, town["gas"], Level.BLUE, rule="methane.rise")
+    group(db)
+    (listed,) = api.get("/api/v1/incidents").json()["items"]
+    whole = api.get(f"/api/v1/incidents/{listed['id']}").json()
+    assert listed == {name: value for name, value in whole.items() if name not in ("members", "history")}
+    assert (whole["state"], whole["level"], whole["cause"], whole["networks"]) == ("open", "red", "gas_leak", ["gas"])
+    assert (whole["alerts"], whole["open_alerts"], whole["lead_alert"]) == (2, 2, red.alert_id)
+    assert whole["alert_ids"] == [each["id"] for each in whole["members"]] == [red.alert_id, blue.alert_id]
+    assert (whole["asset"], whole["asset_name"], whole["longitude"]) == ("G-C0", "0 号井 Chamber 0", 117.2)
+    assert whole["title"]["zh"] == "燃气泄漏"
+    assert 0 < whole["causes"][0]["share"] <= 1
+    assert whole["causes"][0]["for"][0]["why"]["en"]
+    (opened,) = whole["history"]
+    assert (opened["action"], opened["from_level"], opened["to_level"]) == ("opened", None, "red")
+    assert opened["alerts"] == [red.alert_id, blue.alert_id]
+
+
+@pytest.fixture
+def five(town: dict[str, int], db: Connection) -> list[int]:
+    """Incidents an hour apart, by id: yellow, red, yellow, blue, red; the third is closed."""
+    now = datetime.now(UTC) - timedelta(days=1)
+    levels = [Level.YELLOW, Level.RED, Level.YELLOW, Level.BLUE, Level.RED]
+    found = []
+    for number, level in enumerate(levels):
+        network = "water" if number == 3 else "gas"
+        at = now + timedelta(hours=9 * number)
+        found.append(open_alert(db, town[network], level, rule=f"zeta.{number}", now=at).alert_id)
+        group(db, at)
+    db.execute(
+        "UPDATE alert SET state = 'NORM', closed_at = %s, returned_at = %s WHERE alert_id = %s", [now, now, found[2]]
+    )
+    group(db)
+    rows = db.execute("SELECT incident_id FROM incident ORDER BY incident_id").fetchall()
+    assert len(rows) == 5
+    return [incident for (incident,) in rows]
+
+
+def pages(api: Api, query: str) -> list[int]:
+    seen, after = [], ""
+    while after is not None:
+        page = api.get(f"/api/v1/incidents?limit=2&{query}{after}").json()
+        seen += [each["id"] for each in page["items"]]
+        after = f"&after={page['next']}" if page["next"] else None
+    return seen
+
+
+def test_incidents_come_worst_first_or_newest_first_page_by_page(api: Api, five: list[int]) -> None:
+    one, two, three, four, last = five
+    assert pages(api, "order=newest") == [last, four, three, two, one]
+    assert pages(api, "order=worst") == [last, two, three, one, four]
+
+
+def test_incidents_are_filtered(api: Api, five: list[int]) -> None:
+    one, two, three, four, last = five
+    for query, expected in {
+        "state=open": {one, two, four, last},
+        "state=closed": {three},
+        "level=red": {two, last},
+        "level=red&level=blue": {two, four, last},
+        "network=water": {four},
+        "network=drainage": set(),
+    }.items():
+        assert set(pages(api, query)) == expected, query
+
+
+def test_incidents_are_found_by_their_likeliest_cause(api: Api, town: dict[str, int], db: Connection) -> None:
+    open_alert(db, town["gas"])
+    group(db)
+    assert len(pages(api, "cause=gas_leak")) == 1
+    assert pages(api, "cause=storm") == []
+
+
+def test_what_is_not_there_and_what_is_not_known_is_refused(api: Api) -> None:
+    assert_problem(api.get("/api/v1/incidents/4711"), 404)
+    assert_problem(api.get("/api/v1/incidents?staet=open"), 400)
+    assert_problem(api.get("/api/v1/incidents?after=nonsense"), 400)
+    assert_problem(api.get("/api/v1/incidents?state=NORM"), 400)
+    assert_problem(api.get("/api/v1/incidents/1", role=None), 401)
+    assert api.get("/api/v1/incidents", Role.VIEWER).json() == {"items": [], "next": None}
+
+
+def test_an_acknowledged_alert_stays_in_its_incident_until_it_returns(
+    api: Api, town: dict[str, int], db: Connection
+) -> None:
+    alert = open_alert(db, town["gas"])
+    group(db)
+    assert api.call("POST", f"/api/v1/alerts/{alert.alert_id}/acknowledge", Role.FIELD).status_code == 200
+    group(db)
+    (incident,) = api.get("/api/v1/incidents?state=open").json()["items"]
+    assert (incident["open_alerts"], incident["version"]) == (1, 1)
+    assert alerts.get(db, alert.alert_id).state == "ACKED"

@@ -1,0 +1,436 @@
+"""Notification on the real database and over HTTP: formats, secrets, tests, replay, quiet hours, groups, chains."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from standardwebhooks import Webhook
+
+from alerts.chat import ChatError, refusal, send
+from alerts.delivery import Courier, Style
+from alerts.egress import RefusedAddressError
+from lifeline.chat import open_channel, shown
+from lifeline.errors import ConfigurationError, ConflictError, NotFoundError
+from lifeline.lifecycle import Event, step
+from lifeline.model import AlertKind, Level
+from lifeline.storage import alerts as alert_storage
+from lifeline.storage import endpoints, outbox, pacing
+from lifeline.storage.endpoints import Pacing
+from tests.integration.city import count
+from tests.integration.receiver import SECRET, Receiver
+from tests.integration.test_alerts_delivery import Office, office  # noqa: F401 - a fixture
+from tests.unit.test_formats import NAMESPACE, check
+
+pytestmark = pytest.mark.usefixtures("clean_database")
+
+
+class Mailbox(Receiver):
+    """Keeps what it is sent as it came: headers and bytes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.posts: list[tuple[dict[str, str], bytes]] = []
+
+    def _take(self, headers: dict[str, str], body: bytes) -> None:
+        self.posts.append(({name.lower(): value for name, value in headers.items()}, body))
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in self.posts]
+
+    @property
+    def types(self) -> list[str]:
+        return [message["type"] for message in self.messages]
+
+
+@pytest.fixture
+def mailbox() -> Iterator[Mailbox]:
+    with Mailbox() as mailbox:
+        yield mailbox
+
+
+def add(office: Office, url: str, name: str = "one", **options: Any) -> str:
+    secret = endpoints.add(office.connection, name, url, office.now, **options)
+    office.connection.commit()
+    return secret
+
+
+def operate(office: Office, alert: alert_storage.Alert, event: Event) -> None:
+    alert_storage.operate(office.connection, alert.alert_id, event, "wang", office.now)
+    office.connection.commit()
+
+
+def pace(office: Office, passed_s: float = 0) -> pacing.Paced:
+    """Let time pass, do what is due, deliver it."""
+    office.now += timedelta(seconds=passed_s)
+    done = pacing.pace(office.connection, office.now)
+    office.connection.commit()
+    office.work()
+    return done
+
+
+# --------------------------------------------------------------------------------------------------------- formats
+
+
+@pytest.mark.parametrize(("form", "media_type"), [
+    ("own", "application/json"), ("cloudevents", "application/cloudevents+json"), ("alertmanager", "application/json"),
+    ("cap", "application/cap+xml"),
+])  # fmt: skip
+def test_each_format_arrives_signed_over_its_own_bytes(
+    office: Office, mailbox: Mailbox, form: str, media_type: str
+) -> None:  # fmt: skip
+    secret = add(office, mailbox.url, format=form)
+    office.raise_alert()
+    office.work()
+    ((headers, content),) = mailbox.posts
+    assert headers["content-type"] == media_type
+    signature = Webhook(secret).sign(headers["webhook-id"], office.now, content.decode())
+    assert headers["webhook-signature"] == signature
+    assert "井室" in content.decode() or "甲烷" in content.decode()
+
+
+def test_cap_tells_one_story_alert_update_cancel_each_referring_to_those_before(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    add(office, mailbox.url, format="cap")
+    alert = office.raise_alert(Level.ORANGE)
+    office.work()
+    operate(office, alert, Event.ACKNOWLEDGE)
+    office.work(60)
+    operate(office, alert_storage.get(office.connection, alert.alert_id), Event.RETURN)
+    office.work(60)
+    roots = [ElementTree.fromstring(content) for _, content in mailbox.posts]
+    for root in roots:
+        check(root)
+    told = [
+        tuple(root.findtext(f"{{{NAMESPACE}}}{name}") for name in ("sender", "identifier", "sent", "msgType"))
+        for root in roots
+    ]
+    assert [kind for *_, kind in told] == ["Alert", "Update", "Cancel"]
+    names = [",".join(map(str, each[:3])) for each in told]
+    assert roots[1].findtext(f"{{{NAMESPACE}}}references") == names[0]
+    assert roots[2].findtext(f"{{{NAMESPACE}}}references") == " ".join(names[:2])
+
+
+def test_an_endpoint_gets_the_types_of_message_that_it_asked_for(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url, events=["alert.acknowledged"])
+    operate(office, office.raise_alert(), Event.ACKNOWLEDGE)
+    office.work()
+    assert mailbox.types == ["alert.acknowledged"]
+
+
+def test_a_message_carries_the_same_field_links_in_every_attempt(office: Office, mailbox: Mailbox) -> None:
+    office.courier.close()
+    style = Style("https://city.example", link_secret="s" * 32)
+    office.courier = Courier(office.pool, lambda: office.now, allowed=["127.0.0.1"], style=style)
+    add(office, mailbox.url)
+    add(office, mailbox.url, "no-links", links=False)
+    mailbox.status = 500
+    alert = office.raise_alert()
+    office.work()
+    office.work(7)
+    with_links = [message["data"]["links"] for message in mailbox.messages if "links" in message["data"]]
+    assert len(mailbox.posts) == 4
+    assert len(with_links) == 2
+    assert with_links[0] == with_links[1]
+    assert set(with_links[0]) == {"acknowledge", "confirmed", "false_alarm"}
+    prefix = f"https://city.example/field/v1.{alert.alert_id}."
+    assert all(url.startswith(prefix) for url in with_links[0].values())
+
+
+# --------------------------------------------------------------------------------------- secrets, tests and replay
+
+
+def test_while_a_secret_is_replaced_the_old_one_verifies_and_afterwards_not(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    old = add(office, mailbox.url)
+    new = endpoints.rotate(office.connection, "one", office.now, timedelta(hours=24))
+    assert new != old
+    office.raise_alert()
+    office.work()
+    office.raise_alert()
+    office.work(25 * 3600)
+    signatures = [headers["webhook-signature"].split(" ") for headers, _ in mailbox.posts]
+    assert [len(each) for each in signatures] == [2, 1]
+    headers, content = mailbox.posts[0]
+    at = datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
+    assert signatures[0] == [Webhook(one).sign(headers["webhook-id"], at, content.decode()) for one in (new, old)]
+    with pytest.raises(NotFoundError):
+        endpoints.rotate(office.connection, "nobody", office.now, timedelta(hours=1))
+
+
+def test_a_test_message_reaches_the_one_endpoint_past_its_filters_and_quiet_hours(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    everything = Pacing(time(0, 0), time(23, 59, 59), group_wait_s=60)
+    add(office, mailbox.url, worst_level=Level.RED, events=[], pacing=everything)
+    add(office, mailbox.url, "other")
+    message_id = endpoints.send_test(office.connection, "one", office.now, "hello")
+    office.connection.commit()
+    assert office.work() == 1
+    ((headers, _),) = mailbox.posts
+    assert headers["webhook-id"] == message_id
+    assert mailbox.messages[0]["type"] == "endpoint.test"
+    assert mailbox.messages[0]["data"]["note"] == "hello"
+    with pytest.raises(NotFoundError):
+        endpoints.send_test(office.connection, "nobody", office.now)
+
+
+def test_a_delivery_is_replayed_under_its_own_id(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url)
+    office.raise_alert()
+    office.raise_alert()
+    office.work()
+    first, second = (headers["webhook-id"] for headers, _ in mailbox.posts)
+    assert endpoints.replay(office.connection, "one", office.now, message_id=first) == 1
+    office.connection.commit()
+    assert office.work() == 1
+    since = office.now - timedelta(hours=1)
+    assert endpoints.replay(office.connection, "one", office.now, since=since, failed_only=True) == 0
+    assert endpoints.replay(office.connection, "one", office.now, since=since) == 2
+    office.connection.commit()
+    office.work()
+    ids = [headers["webhook-id"] for headers, _ in mailbox.posts]
+    assert (ids.count(first), ids.count(second)) == (3, 2)
+    assert office.states() == ["delivered"] * 2
+    with pytest.raises(NotFoundError):
+        endpoints.replay(office.connection, "one", office.now, message_id="msg_none")
+
+
+def test_what_has_failed_for_good_is_replayed_from_its_first_attempt_on(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    add(office, mailbox.url)
+    mailbox.status = 410
+    office.raise_alert()
+    office.work()
+    assert office.states() == ["failed"]
+    mailbox.status = 204
+    endpoints.enable(office.connection, "one")
+    since = office.now - timedelta(hours=1)
+    assert endpoints.replay(office.connection, "one", office.now, since=since, failed_only=True) == 1
+    office.connection.commit()
+    office.work()
+    assert office.states() == ["delivered"]
+
+
+@pytest.mark.parametrize("pacing_", [
+    Pacing(quiet_from=time(22)), Pacing(time(1), time(1)), Pacing(quiet_zone="Nowhere/Else"), Pacing(group_wait_s=-1),
+    Pacing(group_by=("colour",)), Pacing(repeat_s=5),
+])  # fmt: skip
+def test_pacing_that_makes_no_sense_is_refused(office: Office, pacing_: Pacing) -> None:
+    with pytest.raises(ConfigurationError):
+        add(office, "https://example.org/", pacing=pacing_)
+    assert endpoints.list_endpoints(office.connection) == []
+
+
+def test_cap_has_no_groups_and_chat_alone_has_a_channel(office: Office) -> None:
+    for options in (
+        {"format": "cap", "pacing": Pacing(group_wait_s=30)}, {"format": "chat"}, {"format": "own", "channel": "x://"},
+        {"format": "telex"},
+    ):  # fmt: skip
+        with pytest.raises(ConfigurationError):
+            add(office, "https://example.org/", **options)
+
+
+# ------------------------------------------------------------------------------------------------------ quiet hours
+
+
+@pytest.mark.parametrize(("clock", "waits_h"), [("22:00", 8), ("23:30", 6.5), ("00:30", 5.5), ("05:59:59", 1 / 3600)])
+def test_quiet_hours_wait_for_the_morning_and_red_does_not(
+    office: Office, mailbox: Mailbox, clock: str, waits_h: float
+) -> None:  # fmt: skip
+    office.now = datetime.fromisoformat(f"2026-11-21T{clock}+08:00")
+    add(office, mailbox.url, pacing=Pacing(time(22), time(6)))
+    office.raise_alert(Level.ORANGE)
+    assert office.work() == 0
+    office.raise_alert(Level.RED)
+    assert office.work() == 1
+    assert mailbox.messages[0]["data"]["level"] == "red"
+    assert office.work(waits_h * 3600 - 0.5) == 0
+    assert office.work(0.5) == 1
+
+
+@pytest.mark.parametrize("clock", ["06:00", "12:00", "21:59:59"])
+def test_outside_of_quiet_hours_nothing_waits(office: Office, mailbox: Mailbox, clock: str) -> None:
+    office.now = datetime.fromisoformat(f"2026-11-21T{clock}+08:00")
+    add(office, mailbox.url, pacing=Pacing(time(22), time(6)))
+    office.raise_alert(Level.ORANGE)
+    assert office.work() == 1
+
+
+def test_quiet_hours_within_a_day_and_in_another_zone_are_kept(office: Office, mailbox: Mailbox) -> None:
+    office.now = datetime.fromisoformat("2026-11-21T12:30+00:00")
+    add(office, mailbox.url, pacing=Pacing(time(12), time(14), "UTC"))
+    office.raise_alert()
+    assert (office.work(), office.work(3600), office.work(1800)) == (0, 0, 1)
+
+
+# ----------------------------------------------------------------------------------------------------------- groups
+
+
+def test_messages_of_a_group_go_out_together_and_a_red_one_at_once(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url, pacing=Pacing(group_wait_s=30, group_interval_s=300))
+    for _ in range(40):
+        office.raise_alert(Level.ORANGE)
+    office.raise_alert(Level.RED)
+    assert office.work() == 1
+    assert pace(office, 29).groups == 0
+    assert pace(office, 1).groups == 1
+    assert mailbox.types == ["alert.raised", "alert.group"]
+    data = mailbox.messages[1]["data"]
+    assert (data["count"], len(data["messages"]), data["level"]) == (40, 30, "orange")
+    assert data["group"] == "gas / methane.level"
+    assert "evidence" not in data["messages"][0]["data"]
+    assert len(mailbox.posts[1][1]) < 20_000
+    assert outbox.waiting(office.connection).deliveries == 0
+
+
+def test_a_group_is_told_again_after_its_interval_and_one_message_goes_as_it_is(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    add(office, mailbox.url, pacing=Pacing(group_wait_s=30, group_interval_s=300))
+    office.raise_alert()
+    office.work()
+    assert pace(office, 30).groups == 1
+    assert mailbox.types == ["alert.raised"]
+    office.raise_alert()
+    office.work()
+    assert pace(office, 60).groups == 0
+    assert pace(office, 240).groups == 1
+    assert mailbox.types == ["alert.raised"] * 2
+
+
+# --------------------------------------------------------------------------------------------- reminders and chains
+
+
+def test_an_alert_is_told_again_until_somebody_acknowledges_it(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url, pacing=Pacing(repeat_s=600))
+    alert = office.raise_alert()
+    office.work()
+    assert [pace(office, 300).reminders for _ in range(6)] == [0, 1, 0, 1, 0, 1]
+    operate(office, alert, Event.ACKNOWLEDGE)
+    assert pace(office, 3600).reminders == 0
+    assert mailbox.types == ["alert.raised", *["alert.reminder"] * 3, "alert.acknowledged"]
+    assert len({headers["webhook-id"] for headers, _ in mailbox.posts}) == 5
+
+
+def test_a_shelved_alert_is_not_told_again(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url, pacing=Pacing(repeat_s=600))
+    operate(office, office.raise_alert(), Event.SHELVE)
+    office.work()
+    assert pace(office, 3600).reminders == 0
+
+
+def test_a_chain_goes_on_until_somebody_acknowledges_and_begins_anew_with_a_rise(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    add(office, "https://nobody.example/", "crew", events=["none"])
+    for name in ("chief", "mayor"):
+        add(office, mailbox.url, name, events=[])
+    endpoints.escalate(office.connection, "chief", office.now, level=Level.ORANGE, after_s=300)
+    endpoints.escalate(office.connection, "mayor", office.now, level=Level.RED, after_s=600)
+    endpoints.escalate(office.connection, "mayor", office.now, level=Level.ORANGE, after_s=900, network="water")
+    alert = office.raise_alert(Level.ORANGE)
+    office.raise_alert(Level.YELLOW)
+    assert [pace(office, 150).escalated for _ in range(8)] == [0, 1, 0, 0, 0, 0, 0, 0]
+    assert mailbox.types == ["alert.unattended"]
+    operate(office, alert, Event.ACKNOWLEDGE)
+    risen = alert_storage.get(office.connection, alert.alert_id)
+    taken = step(risen.state, True, Event.LEVEL_RISE)
+    assert taken is not None
+    change = alert_storage.Change(risen, taken, Level.RED, taken.message)
+    alert_storage.change_alerts(office.connection, [change], office.now)
+    office.connection.commit()
+    assert [pace(office, 150).escalated for _ in range(6)] == [0, 1, 0, 1, 0, 0]
+    assert [each["data"]["level"] for each in mailbox.messages] == ["orange", "red", "red"]
+
+
+def test_red_that_reaches_nobody_goes_to_the_next_at_once(office: Office, mailbox: Mailbox) -> None:
+    with Mailbox() as dead:
+        dead.status = 500
+        add(office, dead.url, "crew")
+        add(office, mailbox.url, "chief", events=[])
+        endpoints.escalate(office.connection, "chief", office.now, level=Level.RED, after_s=3600)
+        office.raise_alert(Level.RED)
+        for passed in (0, 7, 19, 37, 73):
+            assert pace(office).escalated == 0
+            office.work(passed)
+        assert len(dead.posts) == 5
+        assert pace(office).escalated == 1
+    assert mailbox.types == ["alert.unattended"]
+
+
+def test_stages_are_listed_in_order_and_can_be_taken_out(office: Office) -> None:
+    add(office, "https://example.org/", "chief")
+    late = endpoints.escalate(office.connection, "chief", office.now, level=Level.RED, after_s=600)
+    early = endpoints.escalate(office.connection, "chief", office.now, level=Level.RED, after_s=60, network="gas")
+    assert [each.escalation_id for each in endpoints.escalations(office.connection)] == [late, early]
+    endpoints.drop_escalation(office.connection, late)
+    assert [each.after_s for each in endpoints.escalations(office.connection)] == [60]
+    with pytest.raises(NotFoundError):
+        endpoints.drop_escalation(office.connection, late)
+    with pytest.raises(NotFoundError):
+        endpoints.escalate(office.connection, "nobody", office.now, level=Level.RED, after_s=60)
+    with pytest.raises(ConflictError):
+        endpoints.escalate(office.connection, "chief", office.now, level=Level.RED, after_s=90, network="gas")
+
+
+# ------------------------------------------------------------------------------------------------------------- chat
+
+DINGTALK = "dingtalk://" + "a" * 64 + "/"
+
+
+def test_a_channel_shows_no_key_and_only_known_ones_are_let_in() -> None:
+    assert "a" * 64 not in shown(DINGTALK)
+    for address in ("file:///etc/passwd", "exec://x", "json://127.0.0.1/", "dingtalk://", "https://example.org/",
+                    "workflows://a.example/a/b/?template=/etc/passwd"):  # fmt: skip
+        with pytest.raises(ConfigurationError):
+            open_channel(address)
+
+
+def test_a_chat_channel_gets_words_and_its_own_refusal_is_a_failure_that_is_tried_again(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    # Teams' address names its host, so it can be one of the test's own.
+    host = mailbox.url.removeprefix("http://").removesuffix("/hook")
+    add(office, "workflows://***", format="chat", channel=f"workflows://{host}/{'a' * 40}/{'b' * 40}/")
+    alert = office.raise_alert()
+    office.work()
+    (attempt,) = outbox.attempts(office.connection, alert.alert_id)
+    assert attempt.error  # TLS is what it speaks, and the test's receiver does not
+    assert office.states() == ["pending"]
+
+
+def test_mail_and_chat_must_not_reach_private_addresses() -> None:
+    mail = "mailto://user:secret@127.0.0.1:9?from=a@example.org&to=b@example.org"
+    for address in (
+        mail,
+        f"workflows://10.0.0.1/{'a' * 40}/{'b' * 40}/",
+    ):
+        with pytest.raises(RefusedAddressError):
+            send(address, "title", "text", red=False, allowed=[])
+    with pytest.raises(ChatError):
+        send(mail, "title", "text", red=False, allowed=["127.0.0.1"])
+
+
+@pytest.mark.parametrize(("status", "text", "wrong"), [
+    (200, '{"errcode": 0, "errmsg": "ok"}', False), (200, '{"errcode": 310000}', True),
+    (200, '{"code": 19001}', True), (200, '{"StatusCode": 0}', False), (200, "ok", False), (404, "", True),
+    (302, "", True), (200, "[1]", False), (202, "", False),
+])  # fmt: skip
+def test_an_answer_of_200_that_is_a_refusal_is_read(status: int, text: str, wrong: bool) -> None:
+    assert bool(refusal(status, text)) is wrong
+
+
+def test_kinds_and_secret_are_those_of_the_foundation(office: Office) -> None:
+    office.endpoint("https://example.org/", "old")
+    row = office.connection.execute("SELECT secret, format, links, group_wait_s FROM endpoint").fetchone()
+    assert row == (SECRET, "own", True, 0)
+    (found,) = endpoints.list_endpoints(office.connection)
+    assert found.kinds == tuple(AlertKind)
+    assert count(office.connection, "endpoint_secret") == 0
