@@ -35,7 +35,7 @@ QUIET_DAYS = 2.0
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "detectors.md"
 MONTH_S = 30 * DAY_S
 FALSE_LIMIT = 0.05
-SUDDEN_S = 300.0
+SUDDEN_S, SUDDEN_GROWTH_S = 300.0, 60.0
 
 SCENARIO = """
 title = "events"
@@ -50,6 +50,7 @@ kind = "burst"
 at_s = 1800
 lasts_s = 900
 hole_mm = 100
+grow_s = 30
 [[event]]
 kind = "gas_leak"
 at_s = 5400
@@ -125,7 +126,7 @@ def one_seed(seed: int) -> tuple[list[Found], Quiet]:
     found = [found for fault in FAULTS for found in _fault(week, past, fault, seed)]
     live = _replay(past, past.values, past.live_from, float(past.times[-1]), 20.0)
     verdict = _judge(past, live)
-    sudden = {record["id"]: not record["parameters"].get("grow_s") for record in past.truth}
+    sudden = {record["id"]: record["parameters"].get("grow_s", 0) <= SUDDEN_GROWTH_S for record in past.truth}
     for outcome in verdict.outcomes:
         name = NAMES[outcome.event.kind, sudden[outcome.event.id]]
         first = outcome.alerts[0].alert.rule if outcome.alerts else ""
