@@ -1,9 +1,11 @@
 """The fleet without a broker: who samples when, what is kept, and what a clock that is set back does."""
 
+import threading
 from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ from simulators.device import BATTERY_S, FAST_S, NORMAL_S, Meters, make_devices,
 from simulators.fleet import BACKLOG_FRAMES, Fleet
 from simulators.gateway import Gateway
 from simulators.planning import make_town
+from simulators.scenario import load_scenario
+from simulators.service import Service
 from simulators.town import Town
 from tests.unit.test_simulators_events import START
 
@@ -316,3 +320,52 @@ def test_a_gateway_that_never_started_can_die_and_be_stopped() -> None:
     one.die()
     assert not one.alive
     assert one.stop()
+
+
+# -------------------------------------------------------------------------------------------------------------- service
+
+
+class Still:
+    """A world in which nothing ever moves."""
+
+    def __init__(self, town: Town) -> None:
+        self._truth = truth(town)
+
+    def go_live(self, time: float) -> None:
+        """It is as still then."""
+
+    def at(self, _time: float) -> np.ndarray:
+        return self._truth
+
+
+def test_a_clock_that_is_set_back_by_an_hour_does_not_stop_the_city_for_one(
+    town: Town, air: Air, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("simulators.service.TICK_S", 0.01)
+    readings_of_clock = iter([START, START, *([START - 3600.0] * 40)])
+    service: Service
+
+    def now() -> float:
+        time = next(readings_of_clock, None)
+        if time is None:
+            service.stop.set()
+        return START - 3600.0 if time is None else time
+
+    service = Service(load_settings(mqtt_host="127.0.0.1", mqtt_port=1), 1, load_scenario("quiet"), None, now)
+    world: Any = Still(town)
+    thread = threading.Thread(target=service._live, args=(world,), daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+    assert {frame["ts"] for own in air.frames().values() for frame in own} >= {timestamp(START - 3600.0)}
+
+
+def test_a_clock_that_is_set_back_in_the_middle_of_history_is_no_error(town: Town, air: Air) -> None:
+    clock = iter([START, START, START + 1, *([START - 86_400.0] * 10)])
+    service = Service(
+        load_settings(mqtt_host="127.0.0.1", mqtt_port=1), 1, load_scenario("quiet"), None, lambda: next(clock)
+    )
+    world: Any = Still(town)
+    service._history(world, START - 600.0)
+    stamps = [frame["ts"] for frame in air.frames()["water-tower"]]
+    assert stamps == [timestamp(START - 600 + 300 * step) for step in range(3)]
