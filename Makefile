@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
 # asks apt for Chromium and Node where they are missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench clean reference requirements
+.PHONY: help demo test check format bench bench-detection clean reference requirements
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -43,6 +43,9 @@ reference: ## Write the pages of docs/reference that the code can tell: settings
 requirements: ## Pin the newest packages that pyproject.toml allows, with hashes
 	@scripts/setup dev
 	@scripts/requirements
+
+bench-detection: ## What the detectors find in simulated cities and public data (20 seeds: LIFELINE_BENCH_SEEDS=3 for a look)
+	$(PYTHON) -m tests.benchmarks detection
 
 clean: ## Remove what was built, .venv included; the demo's data stays (lifeline demo --fresh)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks *.egg-info

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ class Inventory:
     device_ids: NDArray[np.int32]
     gateway: NDArray[np.int64]
     by_quantity: Mapping[str, NDArray[np.int64]]
+    _of_rules: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     _rungs: dict[str, Rungs] = field(default_factory=dict)  # by rule id: they stay as long as the inventory does
 
     def ladder(self, rule: Ladder) -> Rungs:
@@ -46,6 +47,10 @@ class Inventory:
             columns = self._columns_for(rule)
             self._rungs[rule.id] = Rungs(columns, *self._limits_for(rule, columns))
         return self._rungs[rule.id]
+
+    def own_rule(self, sensor_id: int, rule: str) -> Any:
+        """What a sensor says of a rule: its limits, False where it is switched off, None where it says nothing."""
+        return self._of_rules.get((sensor_id, rule)) if self._of_rules else None
 
     def _columns_for(self, rule: Ladder) -> NDArray[np.int64]:
         columns = self.by_quantity.get(rule.quantity, np.empty(0, np.int64))
@@ -95,8 +100,14 @@ def build_inventory(sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], 
         gateway=np.array(
             [-1 if row.gateway_id is None else place.get(row.gateway_id, -1) for row in devices], np.int64
         ),
+        _of_rules={(row.sensor_id, rule): own for row in sensors for rule, own in _rules_of(row).items()},
         by_quantity={quantity: np.array(columns, np.int64) for quantity, columns in by_quantity.items()},
     )
+
+
+def _rules_of(row: SensorRow) -> dict[str, Any]:
+    rules = row.limits.get("rules")
+    return rules if isinstance(rules, dict) else {}
 
 
 def _max_silence(row: SensorRow, catalogue: Catalogue) -> float:

@@ -94,6 +94,8 @@ class Scored(Rule, frozen=True, kw_only=True):
     deadband: float = 0.2
     slow: ClassVar[bool] = False
     """Judged over a day and again each quarter of an hour; else over the window and again each minute."""
+    momentary: ClassVar[bool] = False
+    """Its condition holds the time for which something lasts, so that a delay would have no meaning."""
 
 
 class Anomaly(Scored, frozen=True, kw_only=True, tag="anomaly"):
@@ -111,6 +113,7 @@ class NightFlow(Scored, frozen=True, kw_only=True, tag="night_flow"):
     """More water than usual runs at night: detectors/mains.py."""
 
     slow: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
 
 
 class Neighbours(Scored, frozen=True, kw_only=True, tag="neighbours"):
@@ -140,6 +143,7 @@ class Health(Scored, frozen=True, kw_only=True, tag="health"):
 
     fault: Literal["flatline", "noise", "drift", "jumps", "clock"]
     slow: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
 
 
 class Silence(Rule, frozen=True, kw_only=True, tag="silence"):
@@ -228,6 +232,8 @@ def _scored_problems(rule: Scored, catalogue: Catalogue, window_s: float) -> lis
     reach = DAY_S if rule.slow else window_s
     if max(rule.on_delay_s, rule.off_delay_s) > reach / 2:
         found.append(f"delays must fit into half of the {reach:g} s that it looks at")
+    if rule.momentary and (rule.on_delay_s or rule.off_delay_s):
+        found.append(f"{rule.detector} takes no delays: its condition says for how long")
     if isinstance(rule, Anomaly):
         found += [f"unknown quantity {name!r}" for name in sorted(rule.quantities - catalogue.quantities.keys())]
         found += [] if rule.quantities else ["quantities are missing"]

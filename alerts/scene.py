@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from alerts.detectors.ladder import Standing, stand
 from alerts.detectors.silence import Ears
 from alerts.inventory import Inventory
 from alerts.knowledge import Knowledge
-from alerts.rules import Scored
+from alerts.rules import Scored, order_problems
 from alerts.topology import Topology
 from alerts.trend import Trend
 from alerts.window import Ints, Seconds, Series, Window
@@ -58,23 +58,25 @@ class Scene:
 
     def recent(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """Readings of the window, (slot, column) with the oldest first, carried over gaps; and times, epoch seconds."""
-        series = self.window.series(columns, self.now.timestamp())
-        values = series.last.astype(np.float64)
-        if healthy:
-            values[:, self.sick[columns]] = np.nan
-        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
-        times = np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
+        values, times = self._minutes(columns, healthy)
         return _carried(values, times), times
 
     def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
         values, times = self.trend.values(columns)
-        minutes, clock = self.recent(columns, healthy=healthy)
+        minutes, clock = self._minutes(columns, healthy)
         before = times <= clock[0]
         if healthy:
             values[:, self.sick[columns]] = np.nan
         times = np.append(times[before], clock)
         return _carried(np.concatenate([values[before], minutes]), times), times
+
+    def _minutes(self, columns: Ints, healthy: bool) -> tuple[Floats, Floats]:
+        values = self.window.series(columns, self.now.timestamp()).last.astype(np.float64)
+        if healthy:
+            values[:, self.sick[columns]] = np.nan
+        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
+        return values, np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
 
     def columns(self, rule: Scored, quantity: str) -> Ints:
         """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""
@@ -108,13 +110,12 @@ def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
     held = scene.held[rule.id]
     reach = scene.now.timestamp() - 2 * max(rule.on_delay_s, rule.off_delay_s) - JUDGED_S
     recent = int(np.searchsorted(scores.times, reach))
-    scores = _worth(rule, scores._replace(values=scores.values[recent:], times=scores.times[recent:]), held)
+    scores = _worth(rule, scores._replace(values=scores.values[recent:], times=scores.times[recent:]), held, scene)
     if not scores.subjects:
         return []
     levels = np.array([held.get(subject.id, 0) for subject in scores.subjects], np.int8)
     sign = 1.0 if rule.when == "above" else -1.0
-    limits = np.array([rule.limits.get(level.slug, np.nan) for level in Level])[:, None] * sign  # type: ignore[call-overload]
-    limits = np.repeat(limits, len(scores.subjects), axis=1)
+    limits = sign * np.stack([_limits(rule, subject, scene) for subject in scores.subjects], axis=1)
     deadband = np.full(len(scores.subjects), rule.deadband)
     standing = stand(
         _series(sign * scores.values, scores.times - scene.now.timestamp()),
@@ -130,11 +131,24 @@ def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
     ]
 
 
-def _worth(rule: Scored, scores: Scores, held: Held) -> Scores:
+def _limits(rule: Scored, subject: Subject, scene: Scene) -> Floats:
+    """Limits of the four levels, red first: the subject's own where it has some."""
+    limits: Mapping[Any, Any] = rule.limits
+    if subject.kind is SubjectKind.SENSOR:
+        own = scene.inventory.own_rule(subject.id, rule.id)
+        if own is False:
+            return np.full(len(Level), np.nan)
+        if isinstance(own, dict) and not order_problems(own, rule.when):
+            limits = own
+    return np.array([limits.get(level.slug, np.nan) for level in Level], np.float64)
+
+
+def _worth(rule: Scored, scores: Scores, held: Held, scene: Scene) -> Scores:
     """The subjects that reach a limit or have an alert: of the others there is nothing to say."""
     sign = 1.0 if rule.when == "above" else -1.0
     reached = np.fmax.reduce(sign * scores.values, axis=0, initial=-np.inf)
     worth = reached >= min(sign * limit for limit in rule.limits.values())
+    worth |= np.array([scene.inventory.own_rule(one.id, rule.id) is not None for one in scores.subjects], np.bool_)
     if held:
         worth |= np.array([subject.id in held for subject in scores.subjects], np.bool_)
     kept = np.flatnonzero(worth).tolist()

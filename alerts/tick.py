@@ -10,6 +10,7 @@ from alerts.detection import Detection
 from alerts.flapping import SPAN, FlapGuard, returning
 from alerts.inventory import Inventory
 from alerts.learning import read_parts
+from alerts.overrides import applied
 from alerts.reconciliation import reconcile
 from alerts.rules import AnyRule
 from alerts.trend import ROWS, STEP_S
@@ -51,6 +52,7 @@ class Watch:
         self._casebook = Casebook(load_causes())
         self._fingerprint: tuple[str, ...] = ()
         self._learned: tuple[str, ...] = ()
+        self._overrides: list[baseline_storage.Override] = []
         self._filled = False
         self._flaps = FlapGuard()
 
@@ -87,12 +89,14 @@ class Watch:
         return TickReport(len(findings), raised, changed, len(detection.inventory.sensor_ids))
 
     def _read_inventory(self, connection: Connection) -> None:
-        """Inventory and baselines, where they changed."""
+        """Inventory, overrides and baselines, where they changed."""
+        overrides = baseline_storage.overrides(connection)
         fingerprint = window_storage.fingerprint(connection)
-        if fingerprint != self._fingerprint:
+        if fingerprint != self._fingerprint or overrides != self._overrides:
             sensors, devices = window_storage.sensors(connection), window_storage.devices(connection)
-            self.detection.set_inventory(sensors, devices, window_storage.assets(connection))
-            self._fingerprint = fingerprint
+            assets = window_storage.assets(connection)
+            self.detection.set_inventory(applied(sensors, assets, overrides), devices, assets)
+            self._fingerprint, self._overrides = fingerprint, overrides
         learned = baseline_storage.fingerprint(connection)
         if learned != self._learned:
             self.detection.set_knowledge(read_parts(connection))

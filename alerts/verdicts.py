@@ -163,7 +163,7 @@ def lines(verdict: Verdict) -> list[str]:
             if outcome.alerts:
                 by[outcome.alerts[0].alert.rule] += 1
         who = ", ".join(f"`{rule}` {count}" for rule, count in sorted(by.items(), key=lambda item: -item[1]))
-        shown = [_duration(median(delays)), _duration(max(delays))] if delays else ["-", "-"]
+        shown = [duration(median(delays)), duration(max(delays))] if delays else ["-", "-"]
         found.append(f"| {kind} | {len(outcomes)} | {seen} | {len(delays)} | {' | '.join(shown)} | {who or '-'} |")
     months = verdict.sensors * verdict.seconds / MONTH_S
     found += [
@@ -175,8 +175,8 @@ def lines(verdict: Verdict) -> list[str]:
     return found
 
 
-def _duration(seconds: float) -> str:
-    """Negative: before it was visible by the simulators' measure."""
+def duration(seconds: float) -> str:
+    """For people. Negative: before it was visible by the simulators' measure."""
     return (
         f"{seconds:.0f} s"
         if abs(seconds) < 600

@@ -49,7 +49,8 @@ def _reaches(
     if not len(reaches):
         return []
     level, times = scene.day(levels)
-    dry = np.repeat(blockage.dry(rain_mm(scene, gauge, times)[:, None], times), len(levels), axis=1)
+    fallen = rain_mm(scene, gauge, times)[:, None]
+    dry = np.repeat(blockage.dry(fallen, times) & ~np.isnan(fallen), len(levels), axis=1)
     usual = blockage.DryWeather(
         catchment.dry.median,
         np.where(catchment.dry.count >= MIN_LEARNED, catchment.dry.high, np.nan),

@@ -5,7 +5,7 @@ Burst. r is the pressure's residual against inlets, tanks, hour and the network'
     score = max( -r / the deepest fall that clean days showed with a margin,      sudden: within minutes
                  CUSUM of -r over the quarters of a day / its limit )             small and lasting
 
-One sensor, the one with the largest fall, speaks for its network: a burst is one alert.
+while at least two sensors fall by SEEN_SIGMAS. The one with the largest fall speaks for its network: one alert a burst.
 
 Night flow. CUSUM of the nights' minimum inflow, less what the tanks took up, against the first nights of the history,
 so that a leak that grows over weeks does not teach that it is normal.
@@ -30,6 +30,8 @@ SEARCH_M = 1500.0
 """Pipes no further along the network than this from the largest fall are ranked."""
 NAMED = 3
 FALL_ROWS = 3
+SEEN_SIGMAS = 3.0
+"""Of the mean of two minutes (default)."""
 
 
 def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
@@ -53,7 +55,7 @@ def _network(
     before = np.searchsorted(ends, times, side="right") - 1
     lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
     score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
-    score = np.where(np.isnan(quick), np.nan, score)
+    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(quick / mains.model.sigma), score, 0.0))
     held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
 
     def evidence(place: int) -> JsonObject:
@@ -71,6 +73,13 @@ def _network(
         }
 
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
+
+
+def _seen_by_two(residual: Floats) -> NDArray[np.bool_]:
+    """(row, 1): whether a second sensor fell with the first: several see a burst, one alone is more likely sick."""
+    falls = np.sort(np.nan_to_num(-residual, nan=-np.inf), axis=1)[:, -2:-1]
+    before = np.concatenate([falls[:1], falls[:-1]])
+    return np.asarray((falls + before) / 2 >= SEEN_SIGMAS)
 
 
 def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:

@@ -2,6 +2,7 @@
 
 flatline   stands still within its resolution for six hours, though its clean days never knew six such hours
 noise      scatters by more than a multiple of its usual noise, in both halves of an hour
+           (of four, where it speaks too seldom)
 drift      on one side of what its neighbours say for a day, while they are not
 jumps      three readings or more within a quarter of an hour that changed faster than the quantity can
 clock      the device's messages are dated more than a minute wrong
@@ -24,6 +25,8 @@ Floats = NDArray[np.float64]
 
 CLEARLY = 4.0
 """Six clean hours must have moved by more than so many steps, or standing still says nothing (default)."""
+SCATTER_S = 4 * 3600.0
+"""A sensor that speaks every few minutes is judged for noise over so long, else over an hour."""
 JUMPS = 3
 SHARED = 0.25
 """Where more than this share of a quantity's sensors scatter, it is the water and not the sensors (default)."""
@@ -83,15 +86,28 @@ def _flatline(rule: Health, scene: Scene) -> list[Finding]:
 
 def _noise(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
-        values = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
-        usual = known.part.baseline.noise[places]
-        halves = [health.noise(half, usual, _resolution(scene, columns)) for half in np.array_split(values, 2)]
-        told = health.Noise(*(np.minimum(*both) for both in zip(*halves, strict=True)))
+        usual, step = known.part.baseline.noise[places], _resolution(scene, columns)
+        minutes = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
+        quarters = scene.trend.values(columns)[0][-quarters_in(SCATTER_S) :]
+        often = _noise_of(minutes, usual, step)
+        told = often if np.isfinite(often.ratio).all() else _either(often, _noise_of(quarters, usual, step))
         ratio = np.where(_stirred(scene, columns, told.ratio), np.nan, told.ratio)
         score = ratio / health.NOISE_RATIO
         return score, lambda p: {"noise": number(told.sigma[p]), "usual_noise": number(usual[p])}
 
     return _parts(rule, scene, judged)
+
+
+def _noise_of(values: Floats, usual: Floats, step: Floats) -> health.Noise:
+    """The lesser noise of both halves: what lasts."""
+    halves = [health.noise(half, usual, step) for half in np.array_split(values, 2)]
+    return health.Noise(*(np.minimum(*both) for both in zip(*halves, strict=True)))
+
+
+def _either(often: health.Noise, seldom: health.Noise) -> health.Noise:
+    """A sensor that speaks too seldom for the window is judged by its quarters."""
+    known = np.isfinite(often.ratio)
+    return health.Noise(np.where(known, often.sigma, seldom.sigma), np.where(known, often.ratio, seldom.ratio))
 
 
 def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:

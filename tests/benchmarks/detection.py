@@ -1,4 +1,4 @@
-"""Detection: what the generic detectors find on public data with one set of defaults, and how fast they are.
+"""Detection: what is found in simulated cities and on public data with one set of defaults, and how fast it is.
 
 ``python -m tests.benchmarks detection``. pyod and river are compared with where they are installed.
 """
@@ -13,6 +13,7 @@ import numpy as np
 
 from alerts import labelled, scoring, tables
 from alerts.detectors import charts, health, residual, rolling, seasonal
+from tests.benchmarks import phenomena
 from tests.benchmarks.report import Row, print_rows
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -179,6 +180,7 @@ def _half_space_trees(values: np.ndarray) -> float:
 
 def main() -> bool:
     """False when a limit was missed."""
-    good = print_rows("Detection on public data, one set of defaults", public_data())
+    good = print_rows("Simulated cities, the rules that ship", phenomena.rows())
+    good = print_rows("Detection on public data, one set of defaults", public_data()) and good
     good = print_rows("Speed of the generic detectors, seconds of processor", speed()) and good
     return print_rows("Beside other libraries, seconds of processor", rivals()) and good

@@ -271,3 +271,29 @@ def test_the_database_role_of_the_process_may_do_all_this(town: Town) -> None:
     add_reading(town.connection, town.sensor, NOON, 3.0)
     town.connection.execute("SET ROLE lifeline_alerts")
     assert len(town.tick()) == 1
+
+
+@pytest.mark.parametrize(
+    ("scope", "target"), [("network", "gas"), ("asset_kind", "chamber"), ("asset", "K-7"), ("sensor", "rtu-1/methane")]
+)
+def test_an_override_of_a_place_is_in_force_at_the_next_tick(town: Town, scope: str, target: str) -> None:
+    assert town.minute(0.2) == []
+    town.connection.execute(
+        "INSERT INTO rule_override (rule, scope, target, limits) VALUES ('methane.level', %s, %s, '{\"red\": 0.15}')",
+        [scope, target],
+    )
+    (alert,) = town.minute(0.2)
+    assert alert.level is Level.RED
+    town.connection.execute("UPDATE rule_override SET limits = NULL")
+    for _ in range(8):
+        (alert,) = town.minute(0.2)
+    assert alert.state is AlertState.RTNUN
+
+
+def test_the_narrowest_override_wins(town: Town) -> None:
+    for scope, target, limit in (("asset", "K-7", 0.15), ("network", "gas", 9.0)):
+        town.connection.execute(
+            "INSERT INTO rule_override (rule, scope, target, limits) VALUES ('methane.level', %s, %s, %s)",
+            [scope, target, f'{{"red": {limit}}}'],
+        )
+    assert town.minute(0.2)[0].level is Level.RED
