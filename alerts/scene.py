@@ -51,6 +51,8 @@ class Scene:
     """Median and least lateness of a device's messages, seconds, by device id."""
     memo: dict[tuple[str, int], Floats] = field(default_factory=dict)
     """What a detector worked out from the quarters; it lasts until the next is closed."""
+    once: dict[str, Any] = field(default_factory=dict)
+    """What several detectors need, worked out once for this moment."""
 
     def highest(self, columns: Ints) -> Floats:
         """The highest reading of each column within the window; NaN where there is none."""

@@ -5,6 +5,8 @@ minutes since, with the rain of the nearest gauge. Where the gauge is silent or 
 claimed of dry weather. A level that dry weather knows (its 99th percentile) is never unusual.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -49,8 +51,7 @@ def _reaches(
     if not len(reaches):
         return []
     level, times = scene.day(levels)
-    fallen = rain_mm(scene, gauge, times)[:, None]
-    dry = np.repeat(blockage.dry(fallen, times) & ~np.isnan(fallen), len(levels), axis=1)
+    dry = np.repeat(rain_of(scene, gauge).dry[:, None], len(levels), axis=1)
     usual = blockage.DryWeather(
         catchment.dry.median,
         np.where(catchment.dry.count >= MIN_LEARNED, catchment.dry.high, np.nan),
@@ -88,10 +89,25 @@ def _inside(reaches: Ints, levels: Columns) -> Ints:
     return np.asarray(order[np.searchsorted(levels[order], kept)], np.int64).reshape(-1, 2)
 
 
-def rain_mm(scene: Scene, gauge: Columns, times: Floats) -> Floats:
-    """Rain since the row before, mm (row,), by the gauge's mm/h; NaN where it is not known."""
-    intensity, _ = scene.day(gauge)
-    return np.asarray(intensity[:, 0] * np.diff(times, prepend=times[:1]) / 3600.0)
+class Rain(NamedTuple):
+    """What fell on a gauge, by the row of a day: mm since the row before (NaN unknown), the stores, dry weather."""
+
+    fallen: Floats
+    stores: Floats
+    dry: NDArray[np.bool_]
+
+
+def rain_of(scene: Scene, gauge: Columns) -> Rain:
+    """The rain of one gauge; that of all is worked out at once and once a moment."""
+    if "rain" not in scene.once:
+        gauges = scene.inventory.by_quantity.get("rain", np.empty(0, np.int64))
+        intensity, times = scene.day(gauges)
+        fallen = intensity * np.diff(times, prepend=times[:1])[:, None] / 3600.0
+        dry = blockage.dry(fallen, times) & ~np.isnan(fallen)
+        scene.once["rain"] = (gauges, fallen, rain.stores(fallen, times), dry)
+    gauges, fallen, stores, dry = scene.once["rain"]
+    place = int(np.searchsorted(gauges, gauge[0]))
+    return Rain(fallen[:, place], stores[:, place], dry[:, place])
 
 
 def detect_rain_response(rule: RainResponse, scene: Scene) -> list[Finding]:
@@ -109,9 +125,8 @@ def _responses(
     rule: RainResponse, scene: Scene, known: Known, catchment: Catchment, levels: Columns, gauge: Columns
 ) -> list[Finding]:
     level, times = scene.day(levels)
-    fallen = rain_mm(scene, gauge, times)
-    told = rain.detect(catchment.response, level, fallen, times)
-    stores = rain.stores(fallen, times)
+    fallen, stores, _ = rain_of(scene, gauge)
+    told = rain.detect(catchment.response, level, stores, times)
     unheard = (stores > np.maximum(BEYOND * catchment.stores, rain.WET_MM)).any(axis=1) | np.isnan(fallen)
     score = np.where(level > catchment.dry.high, np.maximum(told.score, 0.0), np.where(np.isnan(level), np.nan, 0.0))
     score[unheard] = np.nan

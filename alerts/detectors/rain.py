@@ -45,12 +45,15 @@ class Judgement(NamedTuple):
 
 
 def stores(rain_mm: Floats, times: Floats) -> Floats:
-    """Rain in the exponential stores, (time, store), from mm per row (time,); gaps are no rain."""
-    held = np.zeros((len(rain_mm), len(STORES_S)))
-    state = np.zeros(len(STORES_S))
+    """Rain in the exponential stores, (time, store) or (time, gauge, store), from mm per row, (time,) or (time, gauge).
+
+    Gaps are no rain.
+    """
+    held = np.zeros((*rain_mm.shape, len(STORES_S)))
+    state = np.zeros((*rain_mm.shape[1:], len(STORES_S)))
     past = np.diff(times, prepend=times[:1])
     for row, (fallen, seconds) in enumerate(zip(np.nan_to_num(rain_mm), past, strict=True)):
-        state = state * np.exp(-seconds / np.array(STORES_S)) + fallen
+        state = state * np.exp(-seconds / np.array(STORES_S)) + fallen[..., None]
         held[row] = state
     return held
 
@@ -74,9 +77,8 @@ def learn(level: Floats, rain_mm: Floats, times: Floats) -> Response:
     return Response(coefficients, dry_limit, wet_limit)
 
 
-def detect(response: Response, level: Floats, rain_mm: Floats, times: Floats) -> Judgement:
-    """Judge (time, sensor) levels by rain (time,); begin the window a day before what is to be judged."""
-    held = stores(rain_mm, times)
+def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Judgement:
+    """Judge (time, sensor) levels by the rain in the stores (time, store), begun a day before what is to be judged."""
     expected = _terms(held, times) @ response.coefficients
     limit = np.where(_wet(held)[:, None], response.limit_wet, response.limit_dry)
     return Judgement(expected, (level - expected) / limit)

@@ -56,9 +56,8 @@ def _parts(
     for known in scene.knowledge.parts:
         columns = known.columns
         fits = (columns >= 0) & scene.inventory.in_service[np.maximum(columns, 0)] & known.part.baseline.ready
-        fits &= np.array(
-            [rule.covers(scene.inventory.rows[max(column, 0)].network) for column in columns.tolist()], bool
-        )
+        if rule.networks:
+            fits &= np.array([rule.covers(scene.inventory.rows[column].network) for column in columns.tolist()], bool)
         places = np.flatnonzero(fits)
         if len(places):
             score, evidence = judged(known, columns[places], places)

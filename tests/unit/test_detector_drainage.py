@@ -87,12 +87,12 @@ def test_a_storm_within_the_usual_response_raises_nothing_and_water_beyond_it_do
     level, fallen, times = sewer(60, seed=5, storms=40)
     response = rain.learn(level, fallen, times)
     wet, wet_rain, wet_times = sewer(10, seed=6, storms=8)
-    quiet = rain.detect(response, wet, wet_rain, wet_times).score
+    quiet = rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).score
     assert (quiet[144:] > 1).mean() < 0.01
     wet[2000:2200, 0] += 0.3
-    assert (rain.detect(response, wet, wet_rain, wet_times).score[2000:2200, 0] > 1).mean() > 0.8
+    assert (rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).score[2000:2200, 0] > 1).mean() > 0.8
     peak = int(np.argmax(np.convolve(wet_rain, np.ones(12), "valid"))) + 12
-    assert rain.detect(response, wet, wet_rain, wet_times).expected[peak, 0] > 0.2
+    assert rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).expected[peak, 0] > 0.2
 
 
 def test_rain_never_lowers_the_expected_level():
@@ -105,7 +105,7 @@ def test_a_level_sensor_without_history_has_no_expectation():
     level, fallen, times = sewer(2)
     level[:, 0] = np.nan
     response = rain.learn(level, fallen, times)
-    found = rain.detect(response, np.ones_like(level), fallen, times)
+    found = rain.detect(response, np.ones_like(level), rain.stores(fallen, times), times)
     assert np.isnan(found.score[:, 0]).all()
     assert np.isfinite(found.score[:, 1]).all()
     assert np.isnan(rain.learn(level[:20], fallen[:20], times[:20]).coefficients).all()
@@ -205,7 +205,7 @@ def test_gaps_and_short_windows_are_no_error(missing, rows, seed):
     dry = blockage.dry(np.stack([fallen] * 2, 1), times)
     assert blockage.detect(blockage.learn(level, dry), level, dry, times, REACH).cause.shape == (rows, 1)
     response = rain.learn(level, fallen, times)
-    assert rain.detect(response, level, fallen, times).score.shape == (rows, 2)
+    assert rain.detect(response, level, rain.stores(fallen, times), times).score.shape == (rows, 2)
     seconds = overflow.forecast(level, np.full(2, 3.0), times).seconds
     assert np.isnan(seconds[np.isnan(level)]).all()
     assert (seconds[~np.isnan(seconds)] >= 0).all()
