@@ -90,7 +90,9 @@ def test_a_storm_within_the_usual_response_raises_nothing_and_water_beyond_it_do
     quiet = rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).score
     assert (quiet[144:] > 1).mean() < 0.01
     wet[2000:2200, 0] += 0.3
-    assert (rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).score[2000:2200, 0] > 1).mean() > 0.8
+    assert (
+        rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).score[2000:2200, 0] > 1
+    ).mean() > 0.8
     peak = int(np.argmax(np.convolve(wet_rain, np.ones(12), "valid"))) + 12
     assert rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).expected[peak, 0] > 0.2
 
