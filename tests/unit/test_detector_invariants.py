@@ -88,7 +88,7 @@ JUDGES: dict[str, Judge] = {
 WHOLE: dict[str, Judge] = {
     "residual": lambda v, t: residual.judge(MODEL, v, t).score,
     "burst": lambda v, t: burst.detect(PRESSURES, v, FLOW[: len(v)], t).score,
-    "rain": lambda v, t: rain.detect(RESPONSE, v, rainfall(v), t).score,
+    "rain": lambda v, t: rain.detect(RESPONSE, v, rain.stores(rainfall(v), t), t).score,
     "blockage": lambda v, t: blockage.detect(DRY_WEATHER, v, v < 1.3, t, np.array([[0, 1], [2, 3]])).cause.astype(
         float
     ),
