@@ -27,12 +27,12 @@ MONTH_S = 30 * 86_400.0
 
 SHOWS: dict[str, frozenset[str]] = {
     "gas_leak": frozenset({"methane", "gas_pressure", "gas_flow"}),
-    "burst": frozenset({"pressure", "flow", "level"}),
-    "leak": frozenset({"pressure", "flow", "level"}),
-    "blockage": frozenset({"level", "flow", "ponding_depth"}),
-    "inflow": frozenset({"level", "flow", "ponding_depth"}),
-    "storm": frozenset({"level", "flow", "ponding_depth", "rain"}),
-    "pump_failure": frozenset({"pump_current", "level", "flow", "ponding_depth", "pressure"}),
+    "burst": frozenset({"pressure", "flow"}),
+    "leak": frozenset({"pressure", "flow"}),
+    "blockage": frozenset({"level", "ponding_depth"}),
+    "inflow": frozenset({"level", "ponding_depth"}),
+    "storm": frozenset({"level", "ponding_depth", "rain"}),
+    "pump_failure": frozenset({"pump_current", "level", "ponding_depth", "pressure"}),
     "gateway_dead": frozenset({"silence"}),
 }
 """By kind of event what it shows in; a kind that is not here shows in anything."""
