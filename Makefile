@@ -17,7 +17,12 @@ test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k s
 	@scripts/setup dev
 	@scripts/chromium
 	@scripts/node
+ifeq ($(strip $(ARGS)),)
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile tests/unit tests/architecture tests/integration
+	$(PYTHON) -m pytest tests/acceptance
+else
 	$(PYTHON) -m pytest $(ARGS)
+endif
 
 check: ## Format, lint, types, import contracts, and docs in step with the code
 	@scripts/setup dev

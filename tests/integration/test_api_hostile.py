@@ -25,11 +25,12 @@ from tests.integration.town import build, empty, open_alert
 
 ACKNOWLEDGE = "/api/v1/alerts/1/acknowledge"
 ALLOWED = {
-    **{path: set(Role) for path in (*READ_ROUTES, "/api/v1/live")},
+    **{path: set(Role) for path in (*READ_ROUTES, "/api/v1/incidents", "/api/v1/incidents/1", "/api/v1/live")},
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
 }
 """Who may use which route. A new route fails a test until it stands here."""
-OPEN = {"/health"}
+OPEN = {"/health", "/field/{}"}
+"""Without a key: health says only ok or degraded; a field link is its own proof (test_fieldlinks.py)."""
 ADDRESSES = ipaddress.ip_network("198.51.100.0/24").hosts()
 
 
@@ -81,10 +82,11 @@ def raw(api: Api, head: str, body: bytes = b"") -> tuple[int, dict[str, str], by
 
 def test_every_route_that_there_is_stands_in_the_matrix(api: Api) -> None:
     told = api.get("/api/v1/openapi.json").json()["paths"]
-    shapes = {re.sub(r"G-P0|\{\w+\}|(?<=alerts/)1", "{}", path) for path in ALLOWED}
+    shapes = {re.sub(r"G-P0|\{\w+\}|(?<=ts/)1", "{}", path) for path in ALLOWED}
     for path, methods in told.items():
         assert re.sub(r"\{\w+\}", "{}", path) in shapes | OPEN, f"{path} has no line in ALLOWED"
-        assert set(methods) == ({"post"} if path.endswith("acknowledge") else {"get"})
+        posts, both = path.endswith("acknowledge"), path.startswith("/field/")
+        assert set(methods) == ({"get", "post"} if both else {"post"} if posts else {"get"})
 
 
 @pytest.mark.parametrize("role", [None, *Role])

@@ -333,6 +333,36 @@ def test_the_brokers_receive_maximum_is_respected(service_home: Path) -> None:
         client.loop_stop()
 
 
+def test_a_gateway_that_dies_with_its_hands_full_delivers_everything_when_it_is_back(
+    broker: Broker, heard: Heard
+) -> None:
+    gateway = Gateway("gw-dies", "gas", [("gas", "gw-dies")], settings_for(broker), "dies")
+    gateway.start()
+    assert gateway.wait_connected(10)
+    until(lambda: heard.statuses("gw-dies") == ["online"])
+    for number in range(400):
+        gateway.publish("gas", "gw-dies", [{"ts": 0, "v": {"methane": 0.0}, "seq": number}])
+        if number == 200:
+            gateway.die()
+            assert not gateway.alive
+            until(lambda: heard.statuses("gw-dies")[-1:] == ["offline"])
+    gateway.start()
+    assert gateway.drain(30)
+    until(lambda: heard.sequences().get("gw-dies") == set(range(400)))
+    assert heard.statuses("gw-dies") == ["online", "offline", "online"]
+    assert gateway.stop()
+    assert gateway.dropped == 0
+
+
+def test_the_past_is_not_begun_when_the_end_is_asked_for_first(broker: Broker, heard: Heard, tmp_path: Path) -> None:
+    service = Service(settings_for(broker), 1, scenario(), tmp_path / "truth.jsonl")
+    service.stop.set()
+    service.run(400.0)
+    until(lambda: heard.statuses("water-tower")[-1:] == ["offline"])
+    assert heard.frames() == {}
+    assert (tmp_path / "truth.jsonl").read_text() == ""
+
+
 def test_a_full_buffer_forgets_the_oldest_and_counts_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("simulators.gateway.BUFFERED_MESSAGES", 10)
     gateway = Gateway("gw-1", "gas", [], load_settings(mqtt_host="127.0.0.1", mqtt_port=1), "full")

@@ -140,6 +140,13 @@ def test_what_was_slept_through_never_happened_and_is_not_told(town: Town) -> No
     assert play.director.dead_gateways == set()
 
 
+@pytest.mark.parametrize(("wakes", "begins"), [(29.0, True), (30.0, False), (31.0, False)])
+def test_who_wakes_up_before_the_end_still_sees_it(town: Town, wakes: float, begins: bool) -> None:
+    play = Play(town, event("burst", 10, 20, "W-P-049"))
+    assert bool(play.at(0, wakes)) is begins
+    assert bool(play.records) is begins
+
+
 def test_after_hours_of_sleep_only_the_cycle_of_now_is_played(town: Town) -> None:
     play = Play(town, event("blockage", 0, 50, "D-P-075"), event("burst", 30, 20, "W-P-049"), cycle_s=60)
     play.at(0)
@@ -253,6 +260,13 @@ def test_a_share_of_the_leak_enters_the_chamber_and_the_crew_blows_it_out(town: 
     assert play.world.seeps
     play.at(60 + BLOWING_S)
     assert play.world.seeps == {}
+
+
+def test_a_leak_grows_in_a_straight_line_as_its_hole_grows_by_its_area(town: Town) -> None:
+    play = Play(town, event("gas_leak", 0, 300, allowed(town, "gas_leak")[0], hole_mm=4, grow_s=100))
+    for second in range(0, 101, 10):
+        play.at(second)
+    assert play.world.gas.settings == pytest.approx(gas_flow(4.0, 3.5) * np.arange(1, 11) / 10)
 
 
 def test_a_storm_rains_its_depth_between_its_times_and_two_add_up(town: Town) -> None:

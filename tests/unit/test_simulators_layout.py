@@ -106,6 +106,11 @@ def test_a_pipe_is_the_smallest_that_is_made_and_large_enough(needed: float, siz
     assert all(size < needed for size in sizes if size < chosen)
 
 
+@pytest.mark.parametrize("sizes", [GAS_DIAMETERS, WATER_DIAMETERS, SEWER_DIAMETERS])
+def test_a_size_that_is_just_made_needs_no_larger_one(sizes: tuple[int, ...]) -> None:
+    assert [at_least(float(size), sizes) for size in sizes] == list(sizes)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.26, 1.0])
 def test_a_thinned_network_still_reaches_everyone_and_keeps_every_arterial(share: float) -> None:
     streets = make_streets(3)
