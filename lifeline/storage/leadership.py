@@ -4,6 +4,8 @@ The lock goes with the connection: a process that is killed frees it at once, an
 believe that they lead, nothing is doubled: alerts change by compare-and-set and a unique index holds one open alert.
 """
 
+from contextlib import suppress
+
 from lifeline.errors import StorageError
 from lifeline.storage.database import Connection, open_connection, storage_errors
 
@@ -33,8 +35,12 @@ class Leadership:
 
     def release(self) -> None:
         """Let another lead."""
-        connection, self._connection, self._leads = self._connection, None, False
+        connection, led = self._connection, self._leads
+        self._connection, self._leads = None, False
         if connection is not None:
+            if led:  # the server frees the lock of a closed connection only a moment later
+                with suppress(StorageError), storage_errors():
+                    connection.execute("SELECT pg_advisory_unlock(%s)", [self._key])
             connection.close()
 
     def _connect(self) -> Connection:
