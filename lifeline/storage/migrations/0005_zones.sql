@@ -1,0 +1,1 @@
+-- Zones: polygons by which people plan.

@@ -1,0 +1,1 @@
+-- Standing risk: break records, criticality.

@@ -1,0 +1,1 @@
+-- The risk map through time.

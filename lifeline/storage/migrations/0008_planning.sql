@@ -1,0 +1,1 @@
+-- Jobs, renewal plans, stress tests.

@@ -1,0 +1,1 @@
+-- Alert operations: proposals, incident messages.

@@ -1,0 +1,1 @@
+-- Truth of scenarios, drills.
