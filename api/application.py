@@ -16,6 +16,7 @@ from api.live import Broadcaster
 from api.page import page_router, read_page
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
+from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
@@ -28,13 +29,14 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
     dsn = settings.require_database()
     catalogue = load_catalogue(settings.catalogue)
+    scheme = load_scheme(settings.risk_cuts, settings.risk_decay_s, settings.coupling)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE, timeout_s=POOL_TIMEOUT_S)
         broadcaster: Broadcaster = app.state.live
         broadcaster.open()
-        keeper = MapKeeper(dsn, pool, catalogue, broadcaster, clock)
+        keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
         app.state.gate = Gate(pool, clock)
         app.state.city = City(settings, pool, catalogue, keeper, broadcaster, clock)

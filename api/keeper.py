@@ -17,6 +17,7 @@ from api.metrics import CHANGES, MAP_BUILT, MAP_FAILURES, MAP_SECONDS
 from api.problems import ProblemError
 from api.riskmap import RiskMap
 from lifeline.catalogue import Catalogue
+from lifeline.risk.scheme import Scheme
 from lifeline.storage import changes
 from lifeline.storage import riskmap as rows
 from lifeline.storage.database import Pool, borrow
@@ -35,11 +36,18 @@ class MapKeeper:
     """Owns the newest drawing of the map; ``current`` is safe from any thread."""
 
     def __init__(
-        self, dsn: str, pool: Pool, catalogue: Catalogue, live: Broadcaster, clock: Callable[[], datetime]
+        self,
+        dsn: str,
+        pool: Pool,
+        catalogue: Catalogue,
+        scheme: Scheme,
+        live: Broadcaster,
+        clock: Callable[[], datetime],
     ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._catalogue = catalogue
+        self._scheme = scheme
         self._live = live
         self._clock = clock
         self._drawn: RiskMap | None = None
@@ -85,8 +93,8 @@ class MapKeeper:
         started = time.perf_counter()
         with borrow(self._pool) as connection:
             rows.one_moment(connection)
-            base = ground.load(connection, self._catalogue) if anew or before is None else before.ground
-            alerts, newest = riskmap.read(connection)
+            base = ground.load(connection, self._catalogue, self._scheme) if anew or before is None else before.ground
+            alerts, newest = riskmap.read(connection, base, now)
         drawn = riskmap.build(base, alerts, newest, now, before)
         self._drawn = drawn
         MAP_SECONDS.labels("new" if anew else "kept").observe(time.perf_counter() - started)
