@@ -153,7 +153,12 @@ RIGHTS: list[tuple[str, set[str]]] = [
     ("INSERT INTO api_key (name, digest, role, created_at) VALUES ('k', '', 'admin', now())", set()),
     ("UPDATE api_key SET role = 'admin'", set()),
     ("UPDATE api_key SET last_used_at = now()", {API}),
-    ("INSERT INTO sensor (device_id, channel, quantity) VALUES (1, 'c', 'q')", set()),
+    ("UPDATE sensor SET name = 'n'", {API}),
+    ("DELETE FROM asset", {API}),
+    ("DELETE FROM zone", {API}),
+    (READ.format("zone_asset"), {ALERTS, API}),
+    (READ.format("network_model"), {ALERTS, API}),
+    ("UPDATE inventory_history SET actor = 'nobody'", set()),
     ("CREATE TABLE mine (a integer)", set()),
     ("INSERT INTO schema_migration (number, name) VALUES (2, 'x')", set()),
 ]
