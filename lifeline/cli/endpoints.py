@@ -68,8 +68,8 @@ def add(
             events=[] if event == ["none"] else event,
             links=links,
             pacing=endpoints.Pacing(
-                *_hours(quiet), quiet_zone or place.settings.timezone, group_wait_s=group_wait, group_interval_s=group_interval,
-                repeat_s=repeat or None,
+                *_hours(quiet), quiet_zone or place.settings.timezone, group_wait_s=group_wait,
+                group_interval_s=group_interval, repeat_s=repeat or None,
             ),
             channel=url if format == "chat" else "",
         )  # fmt: skip
