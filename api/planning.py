@@ -117,13 +117,13 @@ def cancel(request: Request, id: BigId, key: ApiKey = Depends(_engineer)) -> Job
 
 
 def submitted(request: Request, kind: str, parameters: JsonObject, key: ApiKey) -> JobOut:
-    """Put a job into the queue. Raises ProblemError 422 for what it cannot be asked, 403 for a role too low."""
+    """Put a job into the queue. Raises ProblemError 400 for what it cannot be asked, 403 for a role too low."""
     place = city(request)
     try:
         known = kind_of(kind)
         asked = checked(known, parameters)
     except (ConfigurationError, NotFoundError) as error:
-        raise ProblemError(422, str(error)) from error
+        raise ProblemError(400, str(error)) from error
     if not key.may(known.role):
         raise ProblemError(403, f"this takes the role {known.role} or a higher one; this key has {key.role}")
     with borrow(place.pool) as connection:

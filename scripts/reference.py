@@ -116,7 +116,8 @@ def metrics_page() -> str:
         NOTE,
         "",
         "Prometheus text format. ingest serves them on `LIFELINE_INGEST_METRICS_PORT`, alerts on",
-        "`LIFELINE_ALERTS_METRICS_PORT`, planning on `LIFELINE_PLANNING_METRICS_PORT`, api on its own port. Each process has `python_` and `process_` metrics too.",
+        "`LIFELINE_ALERTS_METRICS_PORT`, planning on `LIFELINE_PLANNING_METRICS_PORT`, api on its own port. Each",
+        "process has `python_` and `process_` metrics too.",
         "",
     ]
     for process, registry in registries().items():

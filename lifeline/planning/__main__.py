@@ -1,4 +1,4 @@
-"""``python -m lifeline.planning``: works jobs until SIGTERM or SIGINT; ``... job ID ATTEMPT PARENT`` is one of its children."""
+"""``python -m lifeline.planning``: works jobs until SIGTERM; ``... job ID ATTEMPT PARENT`` is one of its children."""
 
 import os
 import signal
@@ -18,9 +18,7 @@ from lifeline.planning.work import work
 from lifeline.settings import Settings, load_settings
 
 
-def main(
-    arguments: Sequence[str], kinds: Mapping[str, JobKind] = KINDS, command: Sequence[str] = COMMAND
-) -> int:
+def main(arguments: Sequence[str], kinds: Mapping[str, JobKind] = KINDS, command: Sequence[str] = COMMAND) -> int:
     """Run the process or one job; give the exit code."""
     try:
         settings = load_settings()

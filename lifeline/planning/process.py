@@ -1,5 +1,6 @@
 """The process: takes jobs from the queue, gives each a child, says that they live, and ends what nobody wants."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -9,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from threading import Event
-from zoneinfo import ZoneInfo
 
 import structlog
 
@@ -60,7 +60,7 @@ class Process:
         self._running: dict[int, Running] = {}
         self._beat_at = 0.0
         self._failures = 0
-        self._timezone = ZoneInfo(settings.timezone)
+        self._timezone = settings.local_time
         self._asked: set[tuple[str, date]] = set()
 
     def run(self, stop: Event) -> None:
@@ -170,10 +170,8 @@ def _end(children: Sequence[subprocess.Popen[bytes]]) -> None:
         _signal_group(child, signal.SIGTERM)
     deadline = time.monotonic() + END_S
     for child in children:
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass
         _kill_group(child)
         child.wait()
 

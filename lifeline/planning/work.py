@@ -1,7 +1,7 @@
 """One job in a process of its own: what it computes, what it says meanwhile, and how its end is written.
 
-A process for each job keeps a crash in an engine's C code, a full memory or an endless solver away from the others, gives the
-memory back, and makes cancelling simple.
+A process for each job keeps a crash in an engine's C code, a full memory or an endless solver away from the others,
+gives the memory back, and makes cancelling simple.
 """
 
 import os
@@ -57,7 +57,7 @@ def work(dsn: str, job_id: int, attempt: int, parent: int, kinds: Mapping[str, J
             state, message = JobState.DONE, ""
         except (LifelineError, ImportError) as error:
             result, state, message = None, JobState.FAILED, _reason(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever waits for the job is told, the log has the rest
             _log.exception("a job failed", job=job_id, kind=job.kind)
             result, state, message = None, JobState.FAILED, f"{type(error).__name__}: {error}"
         finally:

@@ -109,7 +109,10 @@ def list_jobs(
 
 
 def cancel(connection: Connection, job_id: int, actor: str, now: datetime) -> Job:
-    """End a job: at once where it waits, within seconds where it runs. NotFoundError; ConflictError where it is over."""
+    """End a job: at once where it waits, within seconds where it runs.
+
+    Raises NotFoundError; ConflictError where it is over.
+    """
     values = {"job": job_id, "actor": actor, "now": now}
     with storage_errors(), connection.transaction():
         done = (
@@ -126,9 +129,7 @@ def cancel(connection: Connection, job_id: int, actor: str, now: datetime) -> Jo
 def take(connection: Connection, kinds: Sequence[str], instance: str, now: datetime) -> Task | None:
     """The next job of these kinds, now this process's; None where there is none. No two processes get the same."""
     with storage_errors(), connection.transaction():
-        row = connection.execute(
-            _SQL["take"], {"kinds": list(kinds), "instance": instance, "now": now}
-        ).fetchone()
+        row = connection.execute(_SQL["take"], {"kinds": list(kinds), "instance": instance, "now": now}).fetchone()
         if row is None:
             return None
         _announce(connection, int(row[0]))

@@ -1,4 +1,4 @@
-"""The database's log-ins: one role a process, each with the rights that it needs (0001_foundation.sql, 0008_planning.sql)."""
+"""The database's log-ins: one role a process, each with the rights that it needs (the migrations grant them)."""
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
