@@ -137,6 +137,7 @@ def _joints(assets: list[AssetRow], ids: Ints) -> Adjacency:
     """Each asset's neighbours, once each, both ways."""
     ends = [(at, end) for at, each in enumerate(assets) for end in (each.from_asset, each.to_asset) if end]
     pairs = np.array(ends, dtype=np.int_).reshape(-1, 2)
+    pairs = pairs[np.isin(pairs[:, 1], ids)]  # an end may be out of service
     pairs[:, 1] = np.searchsorted(ids, pairs[:, 1])
     both = np.concatenate([pairs, pairs[:, ::-1]])
     both = np.unique(both[both[:, 0] != both[:, 1]], axis=0)
