@@ -7,7 +7,7 @@ order until the database has them. A process that takes over compares the databa
 
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from threading import Condition, Thread
 
 import numpy as np
@@ -16,6 +16,7 @@ import structlog
 from api.metrics import FRAMES, FRAMES_LOST
 from api.riskmap import RiskMap
 from api.screens import segment_text
+from lifeline import geo
 from lifeline.errors import StorageError
 from lifeline.geo import Box
 from lifeline.storage import snapshots
@@ -59,6 +60,11 @@ class Recorder:
             self._stopping = True
             self._woken.notify_all()
         self._thread.join(timeout=5)
+        self.stop_leading()
+
+    def stop_leading(self) -> None:
+        """Let another process record."""
+        self._written = None
         self._leadership.release()
 
     def offer(self, drawn: RiskMap, at: datetime) -> None:
@@ -81,7 +87,9 @@ class Recorder:
             try:
                 self.record(drawn, at)
             except StorageError as error:
-                _log.warning("the map could not be recorded; trying again", error=str(error), waiting=len(self._waiting))
+                _log.warning(
+                    "the map could not be recorded; trying again", error=str(error), waiting=len(self._waiting)
+                )
                 self._written = None
                 with self._woken:
                     if self._stopping:
@@ -106,8 +114,8 @@ class Recorder:
                 self._written = written
                 return False
             if not snapshots.add(connection, frame, written.at):
-                self._written = None  # another process has recorded meanwhile: look again
-                return self.record(drawn, at)
+                self._written = None  # another process has recorded meanwhile: the next drawing is looked through
+                return False
             written.take(frame)
             self._written = written
             FRAMES.labels("keyframe" if full else "changes").inc()
@@ -134,12 +142,12 @@ class Written:
     @property
     def next_at(self) -> datetime:
         """Before this moment no further frame can begin."""
-        return datetime.min.replace(tzinfo=None) if self.at is None else self.at + timedelta(microseconds=1)
+        return datetime.min.replace(tzinfo=UTC) if self.at is None else self.at + timedelta(microseconds=1)
 
     def frame(self, drawn: RiskMap, at: datetime, *, keyframe: bool) -> Frame:
         """What a drawing says that the database does not have; with ``keyframe`` all that it says."""
         # Only the drawing after the last one knows what it changed; any other is looked through.
-        follows = not keyframe and self.drawn is not None and drawn.follows is self.drawn.number
+        follows = not keyframe and self.drawn is not None and drawn.follows == self.drawn.number
         cells = {resolution: self._cells(drawn, resolution, follows, keyframe) for resolution in drawn.cells}
         shapes = [] if follows else self._shapes(drawn)
         segments = self._segments(drawn, follows, keyframe)
@@ -172,14 +180,11 @@ class Written:
         told = []
         for name in names:
             said = layer.said(name)
-            if said is None:
-                if name in known:
-                    told.append(CellState(name, GONE, 0.0, ""))
-            elif everything or known.get(name) != hash(text := said.text.decode()):
-                told.append(CellState(name, said.level, said.score, text if not everything else said.text.decode()))
-        if not follows:
-            told += [CellState(name, GONE, 0.0, "") for name in known if layer.said(name) is None]
-        return told
+            text = "" if said is None else said.text.decode()
+            if said is not None and (everything or known.get(name) != hash(text)):
+                told.append(CellState(name, said.level, said.score, text))
+        gone = names if follows else known
+        return told + [CellState(name, GONE, 0.0, "") for name in gone if name in known and layer.said(name) is None]
 
     def _segments(self, drawn: RiskMap, follows: bool, everything: bool) -> list[SegmentState]:
         ground = drawn.ground
@@ -211,7 +216,7 @@ def recall(connection: Connection) -> Written:
     written = Written(newest, snapshots.last_keyframe(connection))
     found = snapshots.moment(connection, newest) if newest is not None else None
     if found is not None:
-        for resolution in (8, 9, 10):
+        for resolution in geo.RESOLUTIONS:
             told = snapshots.cells_at(connection, found, resolution)
             written.cells[resolution] = {each.cell: hash(each.said) for each in told}
         written.segments = {each.asset_id: hash(each.said) for each in snapshots.segments_at(connection, found)}

@@ -2,18 +2,21 @@
 
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from api import screens
+from api import past, screens
 from api.access import Access
 from api.city import city
 from api.documents import GEOJSON, respond
 from api.explanation import explain, explain_cell, told_chains
-from api.parameters import Bbox, Name, StrictRoute, box_of
+from api.parameters import Bbox, Moment, Name, StrictRoute, box_of
+from api.problems import ProblemError
+from api.riskmap import RiskMap
+from lifeline.geo import Box
 from lifeline.model import JsonObject, Role
 from lifeline.storage import health
 from lifeline.storage.database import borrow
@@ -25,6 +28,9 @@ _GEOJSON_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"content": {GEOJSON: {}}},
     304: {"description": "As the ETag says"},
 }
+
+
+At = Annotated[Moment | None, Query(description="A past moment, with a time zone; default: now")]
 
 
 class CellSize(IntEnum):
@@ -159,12 +165,15 @@ async def get_cells(
     request: Request,
     resolution: Annotated[CellSize, Query(description="H3 resolution")] = CellSize.MIDDLE,
     bbox: Bbox = None,
+    at: At = None,
 ) -> Response:
-    """Hexagons with their level, as GeoJSON with an ETag; `bbox`: those of a screen.
+    """Hexagons with their level, as GeoJSON with an ETag; `bbox`: those of a screen; `at`: as served at that moment.
 
     A coroutine because the bytes are often ready: a change of thread would then cost more than the answer.
     """
     drawn, box = city(request).map.current, box_of(bbox)
+    if _is_past(at, request, drawn):
+        return await run_in_threadpool(_past_cells, request, at, resolution, box)
     ready = drawn.cells[resolution].screens.get(box)
     if ready is None:
         ready = await run_in_threadpool(screens.cells, drawn, resolution, box)
@@ -180,9 +189,33 @@ def explain_one_cell(
 
 
 @router.get("/segments", response_class=Response, responses=_GEOJSON_ANSWER)
-def get_segments(request: Request, bbox: Bbox = None, limit: Annotated[int, Query(ge=1, le=20_000)] = 5000) -> Response:
-    """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst."""
-    return respond(request, screens.segments(city(request).map.current, box_of(bbox), limit))
+def get_segments(
+    request: Request, bbox: Bbox = None, limit: Annotated[int, Query(ge=1, le=20_000)] = 5000, at: At = None
+) -> Response:
+    """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst;
+    `at`: as served at that moment."""
+    drawn, box, here = city(request).map.current, box_of(bbox), city(request)
+    if not _is_past(at, request, drawn):
+        return respond(request, screens.segments(drawn, box, limit))
+    with borrow(here.pool) as connection:
+        found = past.moment(connection, at)
+        made = here.archive.segments(connection, found, box, limit)
+    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+
+
+def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard[datetime]:
+    """Whether a moment was before the map that is served now. Raises ProblemError 400 for one in the future."""
+    if at is not None and at > city(request).clock():
+        raise ProblemError(400, "`at` is in the future: there is no map of it yet")
+    return at is not None and (drawn.served_from is None or at < drawn.served_from)
+
+
+def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None) -> Response:
+    here = city(request)
+    with borrow(here.pool) as connection:
+        found = past.moment(connection, at)
+        made = here.archive.cells(connection, found, resolution, box)
+    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
 
 
 @router.get("/chains")

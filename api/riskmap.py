@@ -15,6 +15,7 @@ A drawing follows from the one before by what changed: an alert touches its asse
 to, and their cells. The city is drawn at once only on new ground.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,10 @@ class RiskMap:
     built_at: datetime
     data_as_of: float | None
     """The newest reading of any sensor, seconds since 1970."""
+    follows: int | None = None
+    """Number of the drawing that ``changed`` is the difference to; None: to nothing, all of it changed."""
+    number: int = field(default_factory=itertools.count().__next__)
+    served_from: datetime | None = None
     screens: dict[tuple[Box | None, int], Document] = field(default_factory=dict)
 
     def counts(self) -> dict[str, dict[str, int]]:
@@ -104,8 +109,9 @@ def build(
     changed = _level(ground, state, cells[geo.RESOLUTIONS[1]], moved, earlier)
     as_of = float(newest.ts.max()) if len(newest.ts) else None
     drawn = RiskMap(ground, state, cells, alerts, heard, raised.asset, changed, now, as_of)
-    if earlier is not None and not len(changed):
-        drawn.screens = earlier.screens
+    if earlier is not None:
+        drawn.follows = earlier.number
+        drawn.screens = {} if len(changed) else earlier.screens
     return drawn
 
 
@@ -138,7 +144,7 @@ def strengths(ground: Ground, alerts: list[OpenAlert], now: datetime) -> list[tu
     return [
         (at, each, risk.ALERT_LIKELIHOOD[each.level] * share)
         for at, each, share in placed
-        if at is not None and share >= evidence.WEAKEST
+        if at is not None and (share >= evidence.WEAKEST or each.open)
     ]
 
 

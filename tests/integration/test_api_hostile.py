@@ -28,6 +28,8 @@ READABLE = (
     "/api/v1/incidents",
     "/api/v1/incidents/1",
     "/api/v1/live",
+    "/api/v1/risk/compare",
+    "/api/v1/risk/frames",
     "/api/v1/jobs",
     "/api/v1/jobs/1",
     "/api/v1/jobs/kinds",

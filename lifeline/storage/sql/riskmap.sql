@@ -10,7 +10,8 @@ FROM asset a LEFT JOIN asset_risk r USING (asset_id) WHERE a.in_service ORDER BY
 
 -- name: asset_cells
 -- Which hexagons of one resolution each asset lies in, with its metres there.
-SELECT asset_id, cell, length_m FROM asset_cell WHERE resolution = %(resolution)s ORDER BY cell, asset_id;
+SELECT c.asset_id, c.cell, c.length_m FROM asset_cell c JOIN asset a USING (asset_id)
+WHERE c.resolution = %(resolution)s AND a.in_service ORDER BY c.cell, c.asset_id;
 
 -- name: sensors
 -- Where each sensor in service stands, and how long it may be silent where that is set for it alone.
