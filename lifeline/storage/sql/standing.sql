@@ -1,13 +1,13 @@
 -- Standing risk: what it is computed from, and where it is kept.
 
 -- name: columns
--- Assets as columns for the risk model, of the networks given (NULL: all), in order of their id.
+-- Assets in service as columns for the risk model, of the networks given (NULL: all), in order of their id.
 SELECT asset_id, network, kind, material, install_year, diameter_mm, length_m, customers, critical,
        coalesce(from_asset, 0), coalesce(to_asset, 0), attributes ->> 'soil', attributes ->> 'road_class',
        CASE WHEN jsonb_typeof(attributes -> 'condition') = 'number' THEN (attributes ->> 'condition')::double precision END,
        loss, customers_lost, critical_lost
 FROM asset LEFT JOIN asset_criticality USING (asset_id)
-WHERE %(networks)s::text[] IS NULL OR network = ANY (%(networks)s)
+WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id
 
 -- name: breaks_on_record
@@ -116,7 +116,7 @@ SELECT asset_id, at FROM asset_break WHERE at <= %(now)s ORDER BY at, break_id
 -- The assets whose loss costs most.
 SELECT external_id, name, network, kind, loss, customers_lost, critical_lost, method, criticality.computed_at
 FROM asset_criticality AS criticality JOIN asset USING (asset_id)
-WHERE %(network)s::text IS NULL OR network = %(network)s
+WHERE in_service AND (%(network)s::text IS NULL OR network = %(network)s)
 ORDER BY customers_lost DESC, loss DESC, asset_id LIMIT %(limit)s
 
 -- name: classes
