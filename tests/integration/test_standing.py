@@ -1,12 +1,13 @@
 """Standing risk in the database: scored on import, changed by breaks, criticality and calibration."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
 
 from lifeline.inventory import Entry
-from lifeline.model import Asset, AssetKind
+from lifeline.model import Asset, AssetKind, RoadClass
 from lifeline.risk.deterioration import shipped_deterioration
 from lifeline.storage import inventory, standing
 from lifeline.storage.database import Connection
@@ -37,7 +38,7 @@ TOWN = [
     point("J1", "junction", 0.001, customers=100),
     point("J2", "junction", 0.002, customers=300, critical=True),
     pipe("P1", "T", "J1", 0.0),
-    pipe("P2", "J1", "J2", 0.001, attributes={"soil": "very_corrosive", "road_class": "trunk", "condition": 4}),
+    pipe("P2", "J1", "J2", 0.001, soil="very_corrosive", road_class=RoadClass.TRUNK, condition=4),
 ]
 
 
@@ -70,7 +71,7 @@ def test_an_import_scores_every_asset_with_what_it_cuts_off(connection: Connecti
     assert part(connection, "P1", "supply")["value"] == 1.0
 
 
-def test_soil_road_and_condition_of_the_attributes_count(connection: Connection) -> None:
+def test_soil_road_and_condition_count_where_they_are_known(connection: Connection) -> None:
     inventory.store_assets(connection, TOWN, NOW)
     assert part(connection, "P2", "soil")["value"] == "very_corrosive"
     assert part(connection, "P2", "soil")["points"] > 0
@@ -79,9 +80,12 @@ def test_soil_road_and_condition_of_the_attributes_count(connection: Connection)
     assert part(connection, "P1", "soil") is None
 
 
-def test_what_is_no_number_is_no_condition(connection: Connection) -> None:
-    inventory.store_assets(connection, [*TOWN[:2], pipe("P1", "T", "J1", 0.0, attributes={"condition": "bad"})], NOW)
-    assert part(connection, "P1", "condition") is None
+def test_what_is_out_of_service_has_no_score_and_serves_nobody(connection: Connection) -> None:
+    inventory.store_assets(connection, TOWN, NOW)
+    retired = [Entry(1, replace(TOWN[4].item, in_service=False))]
+    inventory.store_assets(connection, retired, NOW)
+    assert "P2" not in scores(connection)
+    assert {each.asset: each.customers_lost for each in standing.most_critical(connection, "water", 10)}["P1"] == 100
 
 
 def test_a_break_raises_its_pipe_and_its_neighbour_and_wears_off(connection: Connection) -> None:

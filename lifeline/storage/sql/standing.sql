@@ -3,9 +3,7 @@
 -- name: columns
 -- Assets in service as columns for the risk model, of the networks given (NULL: all), in order of their id.
 SELECT asset_id, network, kind, material, install_year, diameter_mm, length_m, customers, critical,
-       coalesce(from_asset, 0), coalesce(to_asset, 0), attributes ->> 'soil', attributes ->> 'road_class',
-       CASE WHEN jsonb_typeof(attributes -> 'condition') = 'number' THEN (attributes ->> 'condition')::double precision END,
-       loss, customers_lost, critical_lost
+       coalesce(from_asset, 0), coalesce(to_asset, 0), soil, road_class, condition, loss, customers_lost, critical_lost
 FROM asset LEFT JOIN asset_criticality USING (asset_id)
 WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id
