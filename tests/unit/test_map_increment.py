@@ -279,12 +279,12 @@ def test_the_cells_of_a_screen_are_those_that_touch_it() -> None:
 
 
 def test_a_lonely_alert_shows_on_the_screen_where_it_is() -> None:
-    lonely = OpenAlert(7, "rule", Level.ORANGE, 0, 118.0, 32.0)
+    lonely = OpenAlert(7, "rule", Level.RED, 0, 118.0, 32.0)
     drawn = build(ground_of(CITY), [lonely], heard(), NOW)
-    assert b'"orange"' in cells(drawn, 9, Box(117.9, 31.9, 118.1, 32.1)).body
-    assert b'"orange"' not in cells(drawn, 9, Box(WEST - 1, SOUTH - 1, WEST + 0.7, SOUTH + 1)).body
+    assert b'"red"' in cells(drawn, 9, Box(117.9, 31.9, 118.1, 32.1)).body
+    assert b'"red"' not in cells(drawn, 9, Box(WEST - 1, SOUTH - 1, WEST + 0.7, SOUTH + 1)).body
     where = geo.cell_at(118.0, 32.0, 9)
-    assert explain_cell(drawn, where)["level"] == "orange"
+    assert explain_cell(drawn, where)["level"] == "red"
 
 
 def test_a_cell_that_is_not_on_the_map_is_not_found() -> None:
