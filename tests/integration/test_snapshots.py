@@ -18,6 +18,7 @@ from lifeline.model import Level
 from lifeline.storage import snapshots
 from lifeline.storage.database import Connection, Pool, connect, open_pool
 from lifeline.storage.riskmap import OpenAlert
+from tests.api_process import until
 from tests.unit.test_api_riskmap import NOW, SOUTH, WEST, alert, ground_of, heard, pipe, sensor
 
 pytestmark = pytest.mark.usefixtures("clean_database")
@@ -299,3 +300,68 @@ def test_the_role_of_the_api_records(database_dsn: str, ground: Ground) -> None:
         written = recall(connection)
         assert snapshots.add(connection, written.frame(drawn, NOW, keyframe=True), None)
         assert_same(connection, drawn, 1)
+
+
+def test_drawings_wait_in_order_while_the_database_is_slow(
+    database_dsn: str, pool: Pool, ground: Ground, db: Connection
+) -> None:
+    recorder = recorder_of(database_dsn, pool)
+    drawn = drawings(ground, *STORY)
+    recorder.start()
+    with connect(database_dsn) as other:
+        other.execute("LOCK TABLE map_frame IN ACCESS EXCLUSIVE MODE")
+        for number, each in enumerate(drawn):
+            recorder.offer(each, NOW + number * MINUTE)
+        other.rollback()
+    until(lambda: count(db, "map_frame") == len(drawn), "every frame")
+    recorder.stop()
+    for number, each in enumerate(drawn):
+        assert_same(db, each, number)
+
+
+def test_what_waits_is_stored_before_the_process_ends(
+    database_dsn: str, pool: Pool, ground: Ground, db: Connection
+) -> None:
+    recorder = recorder_of(database_dsn, pool)
+    first, second = drawings(ground, [], [alert(1, Level.RED)])
+    recorder.offer(first, NOW)
+    recorder.offer(second, NOW + MINUTE)
+    recorder.start()
+    recorder.stop()
+    assert_same(db, second, 1)
+
+
+def test_a_frame_never_begins_before_the_one_before_it(recorder: Recorder, ground: Ground, db: Connection) -> None:
+    first, second = drawings(ground, [], [alert(1, Level.RED)])
+    recorder.record(first, NOW)
+    assert recorder.record(second, NOW - HOUR)  # the clock was set back
+    assert count(db, "map_frame") == 2
+    assert_same(db, second, 0.1)
+
+
+def test_nothing_is_recalled_of_an_empty_record(db: Connection) -> None:
+    written = recall(db)
+    assert (written.at, written.keyframe_at, written.cells, written.segments) == (None, None, {}, {})
+    assert written.next_at < NOW
+
+
+def test_what_is_recalled_is_what_was_written(recorder: Recorder, ground: Ground, db: Connection) -> None:
+    for number, each in enumerate(drawings(ground, *STORY)):
+        recorder.record(each, NOW + number * MINUTE)
+    again = recall(db)
+    (still,) = drawings(ground, STORY[-1])
+    frame = again.frame(still, NOW + HOUR, keyframe=False)
+    assert (frame.segments, frame.shapes) == ([], [])
+    assert not any(frame.cells.values())
+
+
+def test_the_same_moment_is_read_from_the_database_once(recorder: Recorder, ground: Ground, db: Connection) -> None:
+    (drawn,) = drawings(ground, [])
+    recorder.record(drawn, NOW)
+    archive, found = Archive(), past.moment(db, NOW)
+    assert archive.cells(db, found, 9, None) is archive.cells(db, found, 9, None)
+    assert archive.segments(db, found, None, 5) is archive.segments(db, found, None, 5)
+    assert archive.segments(db, found, None, 5) is not archive.segments(db, found, None, 6)
+    for number in range(100):
+        archive.cells(db, found, 9, Box(0, 0, 1 + number / 100, 1))
+    assert len(archive._kept) <= 64
