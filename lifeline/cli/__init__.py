@@ -20,6 +20,7 @@ from lifeline.cli import (
     schema,
     sensors,
     state,
+    suggestions,
     up,
 )
 from lifeline.cli.console import fail
@@ -46,6 +47,7 @@ app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(suggestions.app, name="zones")
 
 
 def _version(wanted: bool) -> None:
