@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -64,11 +65,15 @@ class Settings(BaseSettings):
         description="Data folder of `lifeline up`. Default /var/lib/lifeline as root, else ~/.local/share/lifeline.",
     )
     catalogue: Path | None = Field(None, description="TOML file that replaces the shipped catalogue.")
+    timezone: str = Field(
+        "Asia/Shanghai",
+        description="The city's local time (IANA name): quiet hours, nights, times in messages. Stored times are UTC.",
+    )
 
     # --- logs and metrics
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
-    metrics_host: str = Field("127.0.0.1", description="Address on which ingest and alerts serve /metrics.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which ingest, alerts and planning serve /metrics.")
     ingest_metrics_port: int = Field(9101, ge=0, le=65535, description="Port of ingest's /metrics; 0 = off.")
     alerts_metrics_port: int = Field(9102, ge=0, le=65535, description="Port of alerts' /metrics; 0 = off.")
 
@@ -107,6 +112,7 @@ class Settings(BaseSettings):
     alerts_tick_s: float = Field(5, gt=0, description="Seconds between ticks.")
     alerts_window_s: float = Field(3600, gt=0, description="Seconds of readings kept in memory for detectors.")
     alerts_rules: Path | None = Field(None, description="TOML file that replaces the shipped rules.")
+    alerts_causes: Path | None = Field(None, description="TOML file that replaces the shipped causes of incidents.")
     webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of one delivery attempt.")
     webhook_allow: list[str] = Field(
         default=[],
@@ -129,6 +135,10 @@ class Settings(BaseSettings):
     retention_days: int = Field(730, ge=1, le=36_500, description="Raw readings are kept so long.")
     quarantine_days: int = Field(90, ge=1, le=36_500, description="Quarantine is kept so long.")
 
+    # --- planning
+    planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
+    planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
+
     # --- api
     api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port of the API and the page.")
@@ -150,6 +160,14 @@ class Settings(BaseSettings):
             raise ValueError("must be json, console or auto")
         return value
 
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("must be an IANA time zone, like Asia/Shanghai") from error
+
     @field_validator("public_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
@@ -167,6 +185,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def local_time(self) -> ZoneInfo:
+        """The city's local time."""
+        return ZoneInfo(self.timezone)
 
     def require_database(self) -> str:
         """The DSN, or ConfigurationError that says how to give one."""

@@ -78,8 +78,8 @@ def likely(town: Town, kind: str) -> list[str]:
     if kind == "contamination":
         dirty = {i.asset for i in instruments_of(town, "turbidity")}
         # Into thin pipes beside a sensor: what is pressed into a main is washed thin.
-        thin = [pipe for pipe in town.water.pipes.values() if pipe.diameter_mm < MAIN_MM]
-        return sorted({pipe.id for pipe in thin if {pipe.a, pipe.b} & dirty})
+        thin_mains = [pipe for pipe in town.water.pipes.values() if pipe.diameter_mm < MAIN_MM]
+        return sorted({main.id for main in thin_mains if {main.a, main.b} & dirty})
     levels = {i.asset for i in instruments_of(town, "level")}
     if kind == "blockage":
         return [p for p in places if town.drainage.pipes[p].a in levels and town.drainage.pipes[p].customers >= 250]

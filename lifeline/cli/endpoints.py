@@ -18,6 +18,7 @@ from lifeline.storage import endpoints
 app = typer.Typer(help="Where alerts are sent: webhooks, chat channels, escalation.", no_args_is_help=True)
 
 LevelName = StrEnum("LevelName", [level.slug for level in Level])  # type: ignore[misc]
+ScopeName = StrEnum("ScopeName", list(endpoints.SCOPES))  # type: ignore[misc]
 FormatName = StrEnum("FormatName", list(endpoints.FORMATS))  # type: ignore[misc]
 
 Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
@@ -38,9 +39,15 @@ def add(
     event: Annotated[
         list[str] | None, typer.Option(help="Only this type of message; may be given again. `none`: escalation alone.")
     ] = None,
+    scope: Annotated[
+        ScopeName, typer.Option(help="Risk by its incidents, one message for an event; or each alert.")
+    ] = ScopeName("incident"),
+    zone: Annotated[list[str] | None, typer.Option(help="Only what lies in this zone; may be given again.")] = None,
     links: Annotated[bool, typer.Option(help="Whether messages carry field links.")] = True,
     quiet: Annotated[str, typer.Option(help="Quiet hours, such as 22:00-06:30; red ignores them.")] = "",
-    quiet_zone: Annotated[str, typer.Option(help="Time zone of the quiet hours.")] = "Asia/Shanghai",
+    quiet_zone: Annotated[
+        str, typer.Option(help="Time zone of the quiet hours. Default the city's: LIFELINE_TIMEZONE.")
+    ] = "",
     group_wait: Annotated[int, typer.Option(min=0, help="Seconds to collect messages of a group; 0: none.")] = 0,
     group_interval: Annotated[int, typer.Option(min=0, help="Seconds between two messages of a group.")] = 300,
     repeat: Annotated[int, typer.Option(min=0, help="Seconds between reminders while unacknowledged; 0: none.")] = 0,
@@ -66,10 +73,12 @@ def add(
             events=[] if event == ["none"] else event,
             links=links,
             pacing=endpoints.Pacing(
-                *_hours(quiet), quiet_zone, group_wait_s=group_wait, group_interval_s=group_interval,
-                repeat_s=repeat or None,
+                *_hours(quiet), quiet_zone or place.settings.timezone, group_wait_s=group_wait,
+                group_interval_s=group_interval, repeat_s=repeat or None,
             ),
             channel=url if format == "chat" else "",
+            scope=scope,
+            zones=zone,
         )  # fmt: skip
     if format == "chat":
         say(f"added {name}; `lifeline endpoints test {name}` tries it")
