@@ -47,7 +47,7 @@ class Model:
     incredible: list[str] = field(default_factory=list)
 
     def diameter_of(self, name: str, millimetres: float | None) -> dict[str, object]:
-        """The diameter as a value; left out, and noted, where it stands for none, as modellers write 0.0001 or 1000 in."""
+        """The diameter as a value; left out and noted where it stands for none: modellers write 0.0001 or 1000 in."""
         if not millimetres:
             return {}
         if not LEAST_DIAMETER_MM <= millimetres <= LARGEST_DIAMETER_MM:
