@@ -162,9 +162,7 @@ def cells_at(geometry: JsonObject, resolutions: Iterable[int] = RESOLUTIONS) -> 
     }
 
 
-def _shares(
-    spans: list[tuple[tuple[float, float], tuple[float, float], float]], resolution: int
-) -> dict[str, float]:
+def _shares(spans: list[tuple[tuple[float, float], tuple[float, float], float]], resolution: int) -> dict[str, float]:
     shares: dict[str, float] = {}
     spacing = _STEP_M.get(resolution, 10.0)
     for a, b, span in spans:

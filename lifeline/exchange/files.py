@@ -1,5 +1,6 @@
 """Any file that `lifeline import` takes, as rows by Lifeline's names in WGS 84."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ def options_crs(options: Options) -> str | None:
 def _encoding(options: Options) -> str:
     name = options.encoding or (options.columns.encoding if options.columns else None) or "utf-8"
     try:
-        b"".decode(name)
+        codecs.lookup(name)
     except LookupError as error:
         raise ConfigurationError(f"--encoding {name!r} is not known: a Chinese file is utf-8 or gb18030") from error
     return name

@@ -175,7 +175,7 @@ def test_import_refuses_a_file_that_it_does_not_know(place: dict[str, str], tmp_
     (tmp_path / "x.xlsx").write_bytes(b"PK")
     done = lifeline("import", tmp_path / "x.xlsx", **place)
     assert done.returncode == 1
-    assert "assets are .geojson" in done.stderr
+    assert ".xlsx is none of .geojson" in done.stderr
 
 
 def heard(connection: Connection, device: str) -> None:
