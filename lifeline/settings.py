@@ -8,6 +8,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any, Literal, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
@@ -64,6 +65,10 @@ class Settings(BaseSettings):
         description="Data folder of `lifeline up`. Default /var/lib/lifeline as root, else ~/.local/share/lifeline.",
     )
     catalogue: Path | None = Field(None, description="TOML file that replaces the shipped catalogue.")
+    timezone: str = Field(
+        "Asia/Shanghai",
+        description="The city's local time (IANA name): quiet hours, nights, times in messages. Stored times are UTC.",
+    )
 
     # --- logs and metrics
     log_level: str = Field("info", description="debug, info, warning or error.")
@@ -150,6 +155,14 @@ class Settings(BaseSettings):
             raise ValueError("must be json, console or auto")
         return value
 
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise ValueError("must be an IANA time zone, like Asia/Shanghai") from error
+
     @field_validator("public_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
@@ -167,6 +180,11 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @property
+    def local_time(self) -> ZoneInfo:
+        """The city's local time."""
+        return ZoneInfo(self.timezone)
 
     def require_database(self) -> str:
         """The DSN, or ConfigurationError that says how to give one."""

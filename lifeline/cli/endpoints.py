@@ -40,7 +40,9 @@ def add(
     ] = None,
     links: Annotated[bool, typer.Option(help="Whether messages carry field links.")] = True,
     quiet: Annotated[str, typer.Option(help="Quiet hours, such as 22:00-06:30; red ignores them.")] = "",
-    quiet_zone: Annotated[str, typer.Option(help="Time zone of the quiet hours.")] = "Asia/Shanghai",
+    quiet_zone: Annotated[
+        str, typer.Option(help="Time zone of the quiet hours. Default the city's: LIFELINE_TIMEZONE.")
+    ] = "",
     group_wait: Annotated[int, typer.Option(min=0, help="Seconds to collect messages of a group; 0: none.")] = 0,
     group_interval: Annotated[int, typer.Option(min=0, help="Seconds between two messages of a group.")] = 300,
     repeat: Annotated[int, typer.Option(min=0, help="Seconds between reminders while unacknowledged; 0: none.")] = 0,
@@ -66,8 +68,8 @@ def add(
             events=[] if event == ["none"] else event,
             links=links,
             pacing=endpoints.Pacing(
-                *_hours(quiet), quiet_zone, group_wait_s=group_wait, group_interval_s=group_interval,
-                repeat_s=repeat or None,
+                *_hours(quiet), quiet_zone or place.settings.timezone, group_wait_s=group_wait,
+                group_interval_s=group_interval, repeat_s=repeat or None,
             ),
             channel=url if format == "chat" else "",
         )  # fmt: skip

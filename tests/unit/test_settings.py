@@ -64,3 +64,13 @@ def test_asking_for_a_database_that_is_not_configured_says_how_to_give_one():
 def test_asking_for_a_broker_that_is_not_configured_says_how_to_give_one():
     with pytest.raises(ConfigurationError, match="LIFELINE_MQTT_HOST"):
         load_settings().require_broker()
+
+
+def test_the_local_time_of_the_city_is_a_time_zone_that_there_is(monkeypatch):
+    assert load_settings().local_time.key == "Asia/Shanghai"
+    monkeypatch.setenv("LIFELINE_TIMEZONE", "Europe/Berlin")
+    assert load_settings().local_time.key == "Europe/Berlin"
+    for wrong in ("Mars/Olympus", "../../etc/passwd", "", "UTC+8 "):
+        monkeypatch.setenv("LIFELINE_TIMEZONE", wrong)
+        with pytest.raises(ConfigurationError, match="LIFELINE_TIMEZONE"):
+            load_settings()
