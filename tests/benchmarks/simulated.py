@@ -1,17 +1,27 @@
-"""A simulated town as the rows that the detectors read, and its past and present as readings."""
+"""A simulated town as the rows that the detectors read, and its past and present as readings, kept in a cache.
 
+A play is what one town lives through: days of history at five minutes, then a scenario. While something happens the
+world steps every twenty seconds, between events every five minutes: sensors of a quiet town say the same either way.
+"""
+
+import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+import simulators
 from alerts.detection import Detection
 from alerts.learning import learn_part, matrix, parts_of
 from alerts.rules import AnyRule
-from lifeline.catalogue import Catalogue
+from lifeline.catalogue import Catalogue, shipped_catalogue
 from lifeline.model import JsonObject
 from lifeline.storage.baselines import RAIN, Quarters
 from lifeline.storage.window import AssetRow, DeviceRow, SensorRow
@@ -19,7 +29,7 @@ from simulators.device import Meters
 from simulators.director import Director
 from simulators.inventory import features
 from simulators.planning import make_town
-from simulators.scenario import Scenario
+from simulators.scenario import Scenario, parse_scenario
 from simulators.streets import to_wgs84
 from simulators.town import Town
 from simulators.world import HISTORY_STEP_S, World
@@ -28,11 +38,13 @@ Floats = NDArray[np.float64]
 
 LIVE_STEP_S = 20.0
 DAY_S = 86_400.0
+FINE_S, BEFORE_S, AFTER_S = 4500.0, 60.0, 900.0
+"""Steps are fine from shortly before an event until shortly after its end, of a long event over its first part."""
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Readings (time, sensor) of a town, its history at five minutes first; the truth as the simulators write it."""
+    """Readings (time, sensor) of a town, its history first; the truth as the simulators write it."""
 
     town: Town
     times: Floats
@@ -46,16 +58,69 @@ class Past:
         return np.arange(1, len(self.town.instruments) + 1, dtype=np.int32)
 
 
-def play(seed: int, scenario: Scenario, start: float, days: float, live_s: float) -> Past:
-    """``days`` of history from ``start`` (epoch seconds), then the scenario for ``live_s``."""
-    town, live = make_town(seed), start + days * DAY_S
-    world, meters = World(town, start), Meters(town.instruments, _catalogue(), seed)
+def play(
+    seed: int,
+    scenario: str,
+    start: float,
+    days: float,
+    live_s: float,
+    calm: tuple[float, float] = (0.0, 0.0),
+    *,
+    fine: bool = True,
+) -> Past:
+    """``days`` of history from ``start`` (epoch seconds), then the scenario (TOML) for ``live_s``; from the cache where
+    the very same was played before. Fine steps also in ``calm``; without ``fine`` nowhere."""
+    town, kept = make_town(seed), _kept(f"{seed} {start} {days} {live_s} {calm} {fine} {scenario}")
+    if kept.exists():
+        with np.load(kept) as archive:
+            truth = json.loads(bytes(archive["truth"]).decode())
+            return Past(town, archive["times"], archive["values"], start + days * DAY_S, truth)
+    parsed = parse_scenario(scenario, "events", "events")
+    now = moments(parsed, live_s, calm) if fine else np.arange(0.0, live_s, HISTORY_STEP_S)
+    past = _played(town, parsed, start, days, now)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    truth = np.frombuffer(json.dumps(past.truth).encode(), np.uint8)
+    part = kept.with_suffix(f".{os.getpid()}.npz")
+    np.savez_compressed(part, times=past.times, values=past.values, truth=truth)
+    part.replace(kept)
+    return past
+
+
+def _kept(what: str) -> Path:
+    """Where a play is kept: ``LIFELINE_BENCH_CACHE`` or the temporary folder; other physics is another play."""
+    folder = os.environ.get("LIFELINE_BENCH_CACHE") or Path(tempfile.gettempdir()) / "lifeline-bench-plays"
+    return Path(folder) / f"{hashlib.sha256((_physics() + what).encode()).hexdigest()[:24]}.npz"
+
+
+@cache
+def _physics() -> str:
+    """A fingerprint of all that a play follows from."""
+    digest = hashlib.sha256(Path(__file__).read_bytes())
+    for file in sorted(Path(simulators.__path__[0]).glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def moments(scenario: Scenario, live_s: float, calm: tuple[float, float]) -> Floats:
+    """Seconds from the begin of a scenario at which its sensors are read."""
+    fine = [np.arange(0.0, live_s, HISTORY_STEP_S), np.arange(*calm, LIVE_STEP_S)]
+    for event in scenario.events:
+        last = event.at_s + min(event.lasts_s + AFTER_S, FINE_S)
+        fine.append(np.arange(max(event.at_s - BEFORE_S, 0.0), min(last, live_s), LIVE_STEP_S))
+    return np.unique(np.concatenate(fine))
+
+
+def _played(town: Town, scenario: Scenario, start: float, days: float, moments: Floats) -> Past:
+    live = start + days * DAY_S
+    world, meters = World(town, start), Meters(town.instruments, shipped_catalogue(), town.seed)
     times = list(np.arange(start, live, HISTORY_STEP_S))
     values = [meters.read(world.at(time)) for time in times]
     world.go_live(live)
     truth: list[JsonObject] = []
     director = Director(town, scenario, live, truth.append)
-    for time in np.arange(live, live + live_s, LIVE_STEP_S).tolist():
+    now = (live + moments).tolist()
+    for time, after in zip(now, [*now[1:], now[-1] + LIVE_STEP_S], strict=True):
+        world.step_every(min(after - time, HISTORY_STEP_S))
         director.tick(world, time)
         exact = world.at(time)
         director.observe(exact, time)
@@ -65,12 +130,6 @@ def play(seed: int, scenario: Scenario, start: float, days: float, live_s: float
     world.close()
     latest = {record["id"]: record for record in truth}
     return Past(town, np.array(times), np.array(values), live, list(latest.values()))
-
-
-def _catalogue() -> Catalogue:
-    from lifeline.catalogue import shipped_catalogue
-
-    return shipped_catalogue()
 
 
 def rows_of(town: Town) -> tuple[list[SensorRow], list[DeviceRow], list[AssetRow]]:
