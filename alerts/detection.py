@@ -19,6 +19,7 @@ from alerts.rules import AnyRule, Rate, Scored, Silence, Threshold
 from alerts.scene import Scene
 from alerts.topology import Topology, build_topology
 from alerts.trend import Trend
+from alerts.voices import levels_of, united
 from alerts.window import Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, AlertKind, Finding, Level, Subject, SubjectKind
@@ -116,6 +117,7 @@ class Detection:
         quarter: bool,
     ) -> tuple[list[Finding], set[Key]]:
         """Findings of every rule, and the silences that another explains. ``quarter``: one was closed just now."""
+        open_alerts = list(open_alerts)
         self._lateness.note(self.inventory, states)
         scene = self._scene(states, devices, open_alerts, now)
         minute = int(now.timestamp() // MINUTE_S)
@@ -135,7 +137,7 @@ class Detection:
             if isinstance(rule, Silence):
                 kind = SubjectKind.SENSOR if rule.subject == "sensor" else SubjectKind.DEVICE
                 suppressed |= {(Subject(kind, one), rule.id) for one in silence.suppressed(scene.ears[rule.subject])}
-        return findings, suppressed
+        return united(self.rules, findings, open_alerts), suppressed
 
     def _columns(self, sensor_ids: list[int]) -> NDArray[np.bool_]:
         return np.isin(self.inventory.sensor_ids, np.array(sensor_ids, np.int32))
@@ -147,7 +149,8 @@ class Detection:
         sick, alarmed = [], []
         for alert in open_alerts:
             if alert.rule in held and is_active(alert):
-                held[alert.rule][alert.subject.id] = alert.level
+                for rule, level in levels_of(alert).items():
+                    held.get(rule, {})[alert.subject.id] = level
                 if alert.subject.kind is SubjectKind.SENSOR and self.rules[alert.rule].detector == "health":
                     sick.append(alert.subject.id)
                 elif alert.subject.kind is SubjectKind.SENSOR and alert.kind is AlertKind.RISK:

@@ -20,7 +20,7 @@ from alerts.detectors import blockage, burst, rain, residual
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Mains(NamedTuple):
@@ -58,6 +58,8 @@ class Part:
 
     baseline: Baseline
     still: Floats
+    brief: Floats
+    """(sensor,): the least range over one hour of its clean days."""
     chart_limit: Floats
     """(sensor,): how far the chart of seasonal z went on clean days, with a margin."""
     mains: tuple[Mains, ...] = ()
@@ -79,6 +81,7 @@ def dump(part: Part) -> bytes:
         "part_format": np.array(FORMAT),
         "baseline": np.frombuffer(baselines.dump(part.baseline), np.uint8),
         "still": part.still,
+        "brief": part.brief,
         "chart_limit": part.chart_limit,
     }
     for name in _MODELS:
@@ -99,6 +102,7 @@ def load(content: bytes) -> Part:
         return Part(
             baseline=baselines.load(parts["baseline"].tobytes()),
             still=parts["still"],
+            brief=parts["brief"],
             chart_limit=parts["chart_limit"],
             mains=tuple(_mains(model) for model in _models(parts, "mains")),
             catchments=tuple(_catchment(model) for model in _models(parts, "catchments")),

@@ -32,6 +32,8 @@ PART_MOST = 2000
 """Sensors in a part at most: 28 days of them take 43 MB while they are learned."""
 STILL_S = 6 * 3600.0
 """Over so long a healthy sensor that moves at all has moved."""
+BRIEF_S = 3600.0
+"""And over so long one that moves a good deal."""
 CHART_WEIGHT = 0.1
 MARGIN = 1.5
 """How far beyond the clean days' own extremes an alarm begins (default)."""
@@ -82,7 +84,7 @@ def learn_part(
     now: float,
 ) -> Part:
     """What (time, column) readings teach of ``columns``; ``marked`` periods name positions in ``columns``."""
-    resolution = np.array([_resolution(inventory.rows[column].quantity, catalogue) for column in columns.tolist()])
+    resolution = inventory.resolution[columns]
     place = {column: position for position, column in enumerate(columns.tolist())}
     groups = [_positions(group, place) for group in _explained(inventory, topology, columns)]
     learned = baseline.learn(
@@ -91,17 +93,13 @@ def learn_part(
     clean = baseline.without(values, times, marked)
     return Part(
         baseline=learned,
-        still=_still(clean, times),
+        still=_still(clean, times, STILL_S),
+        brief=_still(clean, times, BRIEF_S),
         chart_limit=_chart_limit(learned.seasonal, clean, times),
         mains=tuple(_mains(inventory, topology, columns, clean, times, resolution)),
         catchments=tuple(_catchments(inventory, topology, columns, clean, times)),
         districts=tuple(_districts(inventory, topology, columns, clean, times)),
     )
-
-
-def _resolution(quantity: str, catalogue: Catalogue) -> float:
-    known = catalogue.quantities.get(quantity)
-    return known.resolution if known else 0.0
 
 
 def _positions(columns: Columns, place: dict[int, int]) -> Columns:
@@ -122,12 +120,12 @@ def _explains(inventory: Inventory, column: int, quantities: Collection[str]) ->
     return row.quantity in quantities and row.network != "drainage"
 
 
-def _still(clean: Floats, times: Floats) -> Floats:
-    """The first percentile of the range over STILL_S: NaN before there is a day of them."""
+def _still(clean: Floats, times: Floats, span_s: float) -> Floats:
+    """The first percentile of the range over ``span_s``: NaN before there is a day of them."""
     if len(times) < quarters_in(STILL_S):
         return np.full(clean.shape[1], np.nan)
-    low, high = rolling.extremes(clean, times, STILL_S)
-    full = rolling.total(np.where(np.isnan(clean), np.nan, 1.0), times, STILL_S) >= 0.75 * quarters_in(STILL_S)
+    low, high = rolling.extremes(clean, times, span_s)
+    full = rolling.total(np.where(np.isnan(clean), np.nan, 1.0), times, span_s) >= 0.75 * quarters_in(span_s)
     return robust.quantile(np.where(full, high - low, np.nan), 0.01)
 
 

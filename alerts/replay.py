@@ -4,7 +4,7 @@ Nobody shelves or confirms in a replay: an alert that returned is acknowledged a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from alerts.detection import Detection
 from alerts.reconciliation import Plan, reconcile
 from alerts.trend import ROWS, STEP_S
+from alerts.voices import levels_of
 from lifeline.lifecycle import Event, step
 from lifeline.model import Alert, AlertState, Level
 from lifeline.storage.window import DeviceRow, Readings, States
@@ -30,6 +31,8 @@ class Episode:
     raised_at: float
     worst: Level
     returned_at: float | None = None
+    rules: dict[str, float] = field(default_factory=dict)
+    """Every rule that held it, and from when on."""
 
 
 class Book:
@@ -52,9 +55,13 @@ class Book:
             )  # fmt: skip
             self.open[alert.alert_id] = alert
             begun = finding.first_seen.timestamp()
-            self.episodes[alert.alert_id] = Episode(alert, begun, now.timestamp(), finding.level)
+            episode = Episode(alert, begun, now.timestamp(), finding.level)
+            self.episodes[alert.alert_id] = episode
+            _heard(episode, alert, now)
         for change in plan.changes:
-            self._move(change.alert, change.level, change.step.state, change.step.active, now)
+            evidence = change.alert.evidence if change.evidence is None else change.evidence
+            told = replace(change.alert, evidence=evidence)
+            self._move(told, change.level, change.step.state, change.step.active, now)
 
     def _move(self, alert: Alert, level: Level, state: AlertState, active: bool, now: datetime) -> None:
         moved = replace(
@@ -63,12 +70,18 @@ class Book:
         )  # fmt: skip
         episode = self.episodes[alert.alert_id]
         episode.worst = min(episode.worst, level)
+        _heard(episode, moved, now)
         episode.returned_at = None if active else (episode.returned_at or now.timestamp())
         acknowledged = step(moved.state, active, Event.ACKNOWLEDGE) if state is AlertState.RTNUN else None
         if state is AlertState.NORM or acknowledged is not None:
             del self.open[alert.alert_id]
         else:
             self.open[alert.alert_id] = moved
+
+
+def _heard(episode: Episode, alert: Alert, now: datetime) -> None:
+    for rule in levels_of(alert):
+        episode.rules.setdefault(rule, now.timestamp())
 
 
 class Replay:

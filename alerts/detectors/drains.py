@@ -24,6 +24,8 @@ BEYOND = 1.2
 MIN_LEARNED = 200
 LOW_SHARE = 0.3
 """A level under this share of the manhole's depth is far from an overflow, however fast it rises (default)."""
+FULL_SHARE = 0.8
+"""So is one whose sewer is not nearly full: there is room in the pipe before there is any rise in the shaft."""
 
 
 def detect_blockage(rule: Blockage, scene: Scene) -> list[Finding]:
@@ -155,9 +157,10 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     columns, cover = columns[near], cover[near]
     if not len(columns):
         return []
+    least = np.maximum(LOW_SHARE * cover, FULL_SHARE * np.array([_bore(scene, column) for column in columns.tolist()]))
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
-    minutes = np.where(level < LOW_SHARE * cover, np.inf, told.seconds / 60.0)
+    minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
     minutes = np.where(np.isnan(told.seconds), np.nan, np.minimum(minutes, 1e6))
 
     def evidence(place: int) -> JsonObject:
@@ -166,11 +169,23 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
             "unit": "m",
             "value": number(level[-1, place]),
             "cover": number(cover[place]),
+            "full_from": number(least[place]),
             "rise_per_hour": number(told.rise[-1, place] * 3600.0),
             "minutes_to_overflow": number(minutes[-1, place]) if minutes[-1, place] < 1e6 else None,
         }
 
     return judge(rule, Scores(of_sensors(scene, columns), minutes, times, evidence), scene)
+
+
+LATEST_SHARE = 0.75
+"""Whatever the sewer's bore is said to be, from this share of the manhole's depth on a rise is told (default)."""
+
+
+def _bore(scene: Scene, column: int) -> float:
+    """Metres of the widest sewer at a level's manhole; 0 where it is not known."""
+    asset = scene.topology.asset_of[column]
+    pipes = [scene.topology.assets.get(pipe) for _, _, pipe in scene.topology.pipes_at(asset)] if asset else []
+    return max((pipe.diameter_mm or 0.0 for pipe in pipes if pipe is not None), default=0.0) / 1000
 
 
 def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:

@@ -4,6 +4,7 @@ flatline    every reading of the window equals the others within the resolution,
 noise       sd of successive differences beyond a multiple of the usual one (von Neumann 1941: immune to slow change)
 drift       EWMA of the residual against the neighbours, one-sided for long, without any of them taking part
 rate        change per second between two readings beyond what the quantity can do
+spikes      single readings far off from the reading before and the one after, while these two agree
 clock skew  the device's own time against the time of arrival
 drop-out    share of the expected readings that came
 """
@@ -20,6 +21,8 @@ Bools = NDArray[np.bool_]
 
 MIN_FLAT_READINGS = 10
 NOISE_RATIO = 4.0
+SPIKE = 20.0
+"""A single reading so many times the usual noise off is no reading of the process (default)."""
 
 
 class Noise(NamedTuple):
@@ -99,6 +102,19 @@ def impossible_rate(values: Floats, times: Floats, max_rate: Floats) -> Bools:
         present = ~np.isnan(reading)
         newest, at = np.where(present, reading, newest), np.where(present, now, at)
     return impossible
+
+
+def spikes(values: Floats, noise: Floats, least: float = SPIKE) -> NDArray[np.int64]:
+    """How many readings of (time, sensor) stand alone, (sensor,): off from both neighbours by ``least`` times the usual
+    ``noise`` (sensor,), on the same side, while these lie within half of that of each other. Gaps are passed over.
+    """
+    order = np.argsort(np.isnan(values), axis=0, kind="stable")
+    dense = np.take_along_axis(values, order, axis=0)
+    before, here, after = dense[:-2], dense[1:-1], dense[2:]
+    with np.errstate(invalid="ignore"):
+        off = np.where((here > before) == (here > after), np.minimum(np.abs(here - before), np.abs(here - after)), 0.0)
+        alone = (off > least * noise) & (np.abs(before - after) < off / 2)
+    return np.asarray(alone.sum(axis=0), np.int64)
 
 
 def clock_skew(lateness_s: Floats) -> Skew:

@@ -5,7 +5,8 @@ Burst. r is the pressure's residual against inlets, tanks, hour and the network'
     score = max( -r / the deepest fall that clean days showed with a margin,      sudden: within minutes
                  CUSUM of -r over the quarters of a day / its limit )             small and lasting
 
-while at least two sensors fall by SEEN_SIGMAS. The one with the largest fall speaks for its network: one alert a burst.
+while a second sensor reaches SECOND of its own limit, on the mean of two minutes: several see a burst, and one that falls
+alone is more likely sick. The one with the largest fall speaks for its network: one alert a burst.
 
 Night flow. CUSUM of the nights' minimum inflow, less what the tanks took up, against the first nights of the history,
 so that a leak that grows over weeks does not teach that it is normal.
@@ -30,8 +31,8 @@ SEARCH_M = 1500.0
 """Pipes no further along the network than this from the largest fall are ranked."""
 NAMED = 3
 FALL_ROWS = 3
-SEEN_SIGMAS = 3.0
-"""Of the mean of two minutes (default)."""
+SECOND = 0.5
+"""How far the second sensor must have fallen, in its own limit (default): three sigma, or more where falls are usual."""
 
 
 def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
@@ -55,7 +56,7 @@ def _network(
     before = np.searchsorted(ends, times, side="right") - 1
     lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
     score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
-    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(quick / mains.model.sigma), score, 0.0))
+    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
     held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
 
     def evidence(place: int) -> JsonObject:
@@ -75,11 +76,13 @@ def _network(
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
 
 
-def _seen_by_two(residual: Floats) -> NDArray[np.bool_]:
-    """(row, 1): whether a second sensor fell with the first: several see a burst, one alone is more likely sick."""
-    falls = np.sort(np.nan_to_num(-residual, nan=-np.inf), axis=1)[:, -2:-1]
+def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
+    """(row, 1): whether a second sensor fell with the first."""
+    falls = np.sort(np.nan_to_num(score, nan=-np.inf), axis=1)[:, -2:-1]
+    if not falls.shape[1]:
+        return np.zeros((len(score), 1), np.bool_)
     before = np.concatenate([falls[:1], falls[:-1]])
-    return np.asarray((falls + before) / 2 >= SEEN_SIGMAS)
+    return np.asarray((falls + before) / 2 >= SECOND)
 
 
 def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:
@@ -87,7 +90,7 @@ def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> 
     key = ("burst", int(columns[0]))
     quarters, ends = scene.trend.values(columns)
     if key not in scene.memo:
-        quarters[:, scene.sick[columns]] = np.nan
+        quarters[:, scene.sick[columns] | scene.stuck[columns]] = np.nan
         scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
     return scene.memo[key], ends
 

@@ -78,7 +78,9 @@ def victims(town: Town, quantity: str, seed: int) -> int:
     return places[seed % len(places)]
 
 
-def implausible(values: Floats, times: Floats, places: list[int], town: Town, catalogue: Catalogue) -> NDArray[np.bool_]:
+def implausible(
+    values: Floats, times: Floats, places: list[int], town: Town, catalogue: Catalogue
+) -> NDArray[np.bool_]:
     """(time, sensor): what ingest marks, a change per second since the reading before that the quantity cannot do, or
     refuses, a reading outside the physical range."""
     marked = np.zeros(values.shape, np.bool_)

@@ -318,7 +318,9 @@ def _shown(name: str, seen: Sequence[Found], sudden: bool) -> Iterator[Row]:
     if delays:
         yield Row(f"{name}: median delay", median(delays), "s")
         limit = f"< {SUDDEN_S:g} s" if sudden else ""
-        yield Row(f"{name}: longest delay", max(delays), "s", limit=limit, ok=max(delays) < SUDDEN_S if sudden else None)
+        yield Row(
+            f"{name}: longest delay", max(delays), "s", limit=limit, ok=max(delays) < SUDDEN_S if sudden else None
+        )
 
 
 HEAD = (
