@@ -1,5 +1,5 @@
-# One image for every process: `python -m ingest|alerts|api`, and `lifeline`. Not root, nothing but Python and the pinned
-# packages. The demo's simulators are built with REQUIREMENTS=requirements-simulators.txt.
+# One image for every process: `python -m ingest|alerts|api|lifeline.planning`, and `lifeline`. Not root, nothing but Python and the pinned
+# packages. Planning and the demo's simulators are built with REQUIREMENTS=requirements-simulators.txt.
 FROM python:3.11.14-slim-bookworm AS build
 ARG REQUIREMENTS=requirements.txt
 WORKDIR /build

@@ -88,7 +88,7 @@ class Broadcaster:
 
 @router.get("/live", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def live(request: Request, key: ApiKey = Depends(Access(Role.VIEWER))) -> StreamingResponse:  # noqa: B008
-    """`event: changed`, data `{"what": ["alert", "incident", "inventory", "reading", "risk"]}`; the first names all."""
+    """`event: changed`, data `{"what": ["alert", "incident", "inventory", "job", "reading", "risk"]}`, at first all."""
     broadcaster: Broadcaster = request.app.state.city.live
     gate: Gate = request.app.state.gate
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

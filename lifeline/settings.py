@@ -73,7 +73,7 @@ class Settings(BaseSettings):
     # --- logs and metrics
     log_level: str = Field("info", description="debug, info, warning or error.")
     log_format: str = Field("auto", description="json, console, or auto: console on a terminal.")
-    metrics_host: str = Field("127.0.0.1", description="Address on which ingest and alerts serve /metrics.")
+    metrics_host: str = Field("127.0.0.1", description="Address on which ingest, alerts and planning serve /metrics.")
     ingest_metrics_port: int = Field(9101, ge=0, le=65535, description="Port of ingest's /metrics; 0 = off.")
     alerts_metrics_port: int = Field(9102, ge=0, le=65535, description="Port of alerts' /metrics; 0 = off.")
 
@@ -133,6 +133,10 @@ class Settings(BaseSettings):
     rollup_s: float = Field(30, gt=0, description="Seconds between roll-up runs.")
     retention_days: int = Field(730, ge=1, le=36_500, description="Raw readings are kept so long.")
     quarantine_days: int = Field(90, ge=1, le=36_500, description="Quarantine is kept so long.")
+
+    # --- planning
+    planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
+    planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
 
     # --- api
     api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")

@@ -116,7 +116,8 @@ def metrics_page() -> str:
         NOTE,
         "",
         "Prometheus text format. ingest serves them on `LIFELINE_INGEST_METRICS_PORT`, alerts on",
-        "`LIFELINE_ALERTS_METRICS_PORT`, api on its own port. Each process has `python_` and `process_` metrics too.",
+        "`LIFELINE_ALERTS_METRICS_PORT`, planning on `LIFELINE_PLANNING_METRICS_PORT`, api on its own port. Each",
+        "process has `python_` and `process_` metrics too.",
         "",
     ]
     for process, registry in registries().items():
@@ -129,11 +130,11 @@ def metrics_page() -> str:
 
 def registries() -> dict[str, CollectorRegistry]:
     """Where each process registers its metrics. Importing a process's metrics is what registers them."""
-    for process in ("alerts", "api"):
+    for process in ("alerts", "api", "lifeline.planning"):
         importlib.import_module(f"{process}.metrics")
     from ingest.metrics import Metrics
 
-    return {"ingest": Metrics().registry, "alerts": REGISTRY, "api": REGISTRY}
+    return {"ingest": Metrics().registry, "alerts": REGISTRY, "api": REGISTRY, "planning": REGISTRY}
 
 
 def _metrics(registry: CollectorRegistry, process: str) -> Iterator[tuple[str, str, str, str]]:

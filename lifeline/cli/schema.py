@@ -24,7 +24,7 @@ def migrate(
     role_passwords: Annotated[
         Path | None,
         typer.Option(
-            help="Folder with a file for each of lifeline_ingest, lifeline_alerts, lifeline_api: its password.",
+            help="Folder with a file for each role (lifeline_ingest, _alerts, _api, _planning): its password.",
             exists=True,
             file_okay=False,
         ),

@@ -62,7 +62,7 @@ class System:
         note(f"schema    {'applied ' + ', '.join(applied) if applied else 'up to date'}")
 
     def start_processes(self) -> None:
-        """ingest, alerts and api; returns when each has given a sign of life."""
+        """ingest, alerts, api and planning; returns when each has given a sign of life."""
         began = datetime.now(UTC)
         port = self._port("api", self.settings.api_port)
         host = self.settings.api_host
@@ -70,17 +70,18 @@ class System:
         self.start("ingest", self._metrics("ingest") | self._connection("ingest") | self._mqtt())
         self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
         self.start("api", {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links())
-        self._wait_for({"ingest", "alerts"}, began)
+        self.start("planning", self._metrics("planning") | self._connection("planning"), module="lifeline.planning")
+        self._wait_for({"ingest", "alerts", "planning"}, began)
         self.home.tell(
             Running(
                 os.getpid(), self.dsn, *self.mqtt, self.database is not None, self.broker is not None, self.url
             )
         )  # fmt: skip
-        note(f"processes ingest, alerts and api run; logs in {self.home.logs}")
+        note(f"processes ingest, alerts, api and planning run; logs in {self.home.logs}")
 
-    def start(self, module: str, own: dict[str, str], *arguments: str, once: bool = False) -> Child:
-        """Start ``python -m module arguments`` and look after it from now on."""
-        child = Child(module, [module, *arguments], own, self.home.logs / f"{module}.log", once)
+    def start(self, name: str, own: dict[str, str], *arguments: str, once: bool = False, module: str = "") -> Child:
+        """Start ``python -m module arguments`` (``module`` is the name unless told) and look after it from now on."""
+        child = Child(name, [module or name, *arguments], own, self.home.logs / f"{name}.log", once)
         child.start()
         self.children.append(child)
         return child

@@ -32,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 
 def up(home: HomeOption = None) -> None:
-    """Run the whole system on this machine until Ctrl-C: database, broker, ingest, alerts, api.
+    """Run the whole system on this machine until Ctrl-C: database, broker, ingest, alerts, api, planning.
 
     Uses the database and the broker that are configured (LIFELINE_DATABASE_URL, LIFELINE_MQTT_HOST); where there is
     none, those that are installed; else it unpacks both from Debian's packages, once, into a cache.

@@ -180,7 +180,8 @@ host all all 127.0.0.1/32 scram-sha-256
 
 # Sized for two cores and a high rate of COPY. A commit is on disk before it is reported (synchronous_commit): the
 # acknowledgement to the broker stands on it. max_wal_size spaces checkpoints out: each makes the next touch of a page
-# write the whole page to the log.
+# write the whole page to the log. wal_init_zero: filling a new segment with zeros first held every commit up for 50 to
+# 300 ms each 16 MB (p99 of publish to queryable 151-243 ms with it, 65-92 ms without, in one run beside other work).
 _CONFIGURATION = """\
 listen_addresses = '127.0.0.1'
 port = {port}
@@ -197,6 +198,7 @@ work_mem = 32MB
 maintenance_work_mem = 128MB
 wal_compression = on
 wal_buffers = 16MB
+wal_init_zero = off
 max_wal_size = 4GB
 checkpoint_timeout = 15min
 max_wal_senders = 0

@@ -1,11 +1,16 @@
-"""The database's log-ins: one role a process, each with the rights that it needs (0001_foundation.sql)."""
+"""The database's log-ins: one role a process, each with the rights that it needs (the migrations grant them)."""
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from lifeline.errors import ConfigurationError
 
-ROLES = {"ingest": "lifeline_ingest", "alerts": "lifeline_alerts", "api": "lifeline_api"}
+ROLES = {
+    "ingest": "lifeline_ingest",
+    "alerts": "lifeline_alerts",
+    "api": "lifeline_api",
+    "planning": "lifeline_planning",
+}
 """Role of each process."""
 
 

@@ -52,7 +52,7 @@ def test_up_runs_the_system_and_control_c_leaves_nothing(up: Started, folder: Pa
         assert answer.status == 200
     status = lifeline("status", "--home", folder)
     assert status.returncode == 0, status.stdout
-    assert all(re.search(rf"^{name} ", status.stdout, re.MULTILINE) for name in ("ingest", "alerts", "api"))
+    assert all(re.search(rf"^{name} ", status.stdout, re.MULTILINE) for name in ("ingest", "alerts", "api", "planning"))
     assert lifeline("check", "--home", folder).returncode == 0
     second = lifeline("up", "--home", folder)
     assert second.returncode == 1

@@ -26,12 +26,12 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("lifeline")}
 
 
-def test_the_compose_file_is_under_120_lines() -> None:
-    assert len(TEXT.splitlines()) < 120
+def test_the_compose_file_is_under_140_lines() -> None:
+    assert len(TEXT.splitlines()) < 140
 
 
 def test_every_part_of_the_system_is_there() -> None:
-    assert set(SERVICES) == {"database", "broker", "migrate", "ingest", "alerts", "api", "simulators"}
+    assert set(SERVICES) == {"database", "broker", "migrate", "ingest", "alerts", "api", "planning", "simulators"}
     assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulators"]
 
 
@@ -68,7 +68,7 @@ def test_everything_that_the_image_copies_exists_and_is_not_ignored() -> None:
 def test_a_service_runs_a_command_that_exists(name: str) -> None:
     words = " ".join(SERVICES[name]["command"]).split()
     modules = [after for word, after in itertools.pairwise(words) if word == "-m"]
-    assert all((ROOT / module / "__main__.py").exists() for module in modules)
+    assert all((ROOT / module.replace(".", "/") / "__main__.py").exists() for module in modules)
     commands = typer.main.get_command(command_line).commands  # type: ignore[attr-defined]
     named = [after for word, after in itertools.pairwise(words) if word == "lifeline"]
     assert set(named) <= set(commands)
@@ -116,7 +116,7 @@ def test_only_the_page_and_the_broker_are_published_and_only_to_this_machine_by_
 
 
 def test_health_checks_ask_where_the_processes_answer() -> None:
-    for name in ("ingest", "alerts"):
+    for name in ("ingest", "alerts", "planning"):
         port = Settings.model_fields[f"{name}_metrics_port"].default
         assert f":{port}/metrics" in str(SERVICES[name]["healthcheck"])
     assert ":8080/health" in str(SERVICES["api"]["healthcheck"])
@@ -126,7 +126,7 @@ def test_health_checks_ask_where_the_processes_answer() -> None:
 
 
 def test_each_process_is_healthy_before_the_next_needs_it() -> None:
-    for name in ("ingest", "alerts", "api", "simulators"):
+    for name in ("ingest", "alerts", "api", "planning", "simulators"):
         assert SERVICES[name]["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert SERVICES[name]["depends_on"]["broker"] == {"condition": "service_healthy"}
     assert SERVICES["migrate"]["depends_on"]["database"] == {"condition": "service_healthy"}

@@ -49,7 +49,7 @@ def test_a_clock_that_was_set_back_still_beats(connection: Connection) -> None:
     assert health.heartbeats(connection)[0].at == NOW
 
 
-@pytest.mark.parametrize("role", ["lifeline_ingest", "lifeline_alerts", "lifeline_api"])
+@pytest.mark.parametrize("role", ["lifeline_ingest", "lifeline_alerts", "lifeline_api", "lifeline_planning"])
 def test_every_process_may_beat_and_beat_again(connection: Connection, role: str) -> None:
     connection.execute(psycopg.sql.SQL("SET LOCAL ROLE {}").format(psycopg.sql.Identifier(role)))
     health.beat(connection, "p", "1", NOW, {})

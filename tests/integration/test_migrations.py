@@ -104,15 +104,15 @@ NEW_ALERT = (
     "INSERT INTO alert (subject_kind, subject_id, rule, rule_version, kind, network, level, state, first_seen,"
     " raised_at, updated_at) VALUES ('sensor', 1, 'r', '1', 'risk', 'gas', 1, 'UNACK', now(), now(), now())"
 )
-INGEST, ALERTS, API = "lifeline_ingest", "lifeline_alerts", "lifeline_api"
-EVERYONE = {INGEST, ALERTS, API}
+INGEST, ALERTS, API, PLANNING = "lifeline_ingest", "lifeline_alerts", "lifeline_api", "lifeline_planning"
+EVERYONE = {INGEST, ALERTS, API, PLANNING}
 
 # statement -> the roles that may; every other role is refused.
 RIGHTS: list[tuple[str, set[str]]] = [
     (READ.format("sensor"), EVERYONE),
     (READ.format("reading"), EVERYONE),
-    (READ.format("reading_15m"), {ALERTS, API}),
-    (READ.format("alert"), {ALERTS, API}),
+    (READ.format("reading_15m"), {ALERTS, API, PLANNING}),
+    (READ.format("alert"), {ALERTS, API, PLANNING}),
     (READ.format("api_key"), {API}),
     (READ.format("endpoint"), {ALERTS}),
     ("SELECT secret FROM endpoint", {ALERTS}),
@@ -153,7 +153,19 @@ RIGHTS: list[tuple[str, set[str]]] = [
     ("INSERT INTO api_key (name, digest, role, created_at) VALUES ('k', '', 'admin', now())", set()),
     ("UPDATE api_key SET role = 'admin'", set()),
     ("UPDATE api_key SET last_used_at = now()", {API}),
-    ("INSERT INTO sensor (device_id, channel, quantity) VALUES (1, 'c', 'q')", set()),
+    ("UPDATE sensor SET name = 'n'", {API}),
+    ("DELETE FROM asset", {API}),
+    ("DELETE FROM zone", {API}),
+    ("UPDATE asset SET customers = 0", {API}),
+    (READ.format("zone_asset"), EVERYONE - {INGEST}),
+    (READ.format("network_model"), EVERYONE - {INGEST}),
+    ("UPDATE inventory_history SET actor = 'nobody'", set()),
+    ("INSERT INTO job (kind, parameters, requested_by, requested_at) VALUES ('k', '{}', 'me', now())", {API, PLANNING}),
+    ("UPDATE job SET state = 'cancelled', cancelled_by = 'me', finished_at = now()", {API, PLANNING}),
+    ("UPDATE job SET result = '{}'", {PLANNING}),
+    ("DELETE FROM job", set()),
+    (READ.format("outbox"), {ALERTS, API}),
+    ("UPDATE asset_risk SET score = 0", {ALERTS, PLANNING, API}),
     ("CREATE TABLE mine (a integer)", set()),
     ("INSERT INTO schema_migration (number, name) VALUES (2, 'x')", set()),
 ]
