@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, threshold
+from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, threshold, zones
 from alerts.inventory import Inventory, build_inventory
 from alerts.knowledge import Knowledge, Part
 from alerts.lateness import Lateness
@@ -54,7 +54,8 @@ DETECTORS: Mapping[str, Detector] = {
     "silence": lambda rule, scene: silence.detect(rule, scene.ears[rule.subject], scene.held[rule.id], scene.now),
     "anomaly": anomaly.detect,
     "burst": mains.detect_burst,
-    "night_flow": mains.detect_night_flow,
+    "night_flow": zones.detect_night_flow,
+    "balance": zones.detect_balance,
     "neighbours": chambers.detect_neighbours,
     "blockage": drains.detect_blockage,
     "rain_response": drains.detect_rain_response,
@@ -81,6 +82,7 @@ class Detection:
         self._found: dict[str, list[Finding]] = {}
         self._minute = -1
         self._memo: dict[tuple[str, int], NDArray[np.float64]] = {}
+        self._nights: dict[int, dict[int, float]] = {}
 
     def set_inventory(
         self, sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], assets: Sequence[AssetRow]
@@ -170,6 +172,7 @@ class Detection:
             jumps=self.jumps,
             lateness=self._lateness.by_device(),
             memo=self._memo,
+            nights=self._nights,
         )
 
 

@@ -43,13 +43,18 @@ class Catchment(NamedTuple):
 
 
 class District(NamedTuple):
-    """Inlets and tanks of a network, the tanks' areas in m2, and its minimum night flow: local day and m3/h."""
+    """A zone or joined network with metered inflow: ``directions`` (inlet,) 1 in, -1 out; the tanks' areas in m2; its
+    minimum night flow by local day, m3/h, and which nights may teach; ``usual``: see balance.usual_day."""
 
+    zone: NDArray[np.str_]
     inlets: Columns
+    directions: Floats
     tanks: Columns
     areas: Floats
     days: Columns
     nights: Floats
+    clean: NDArray[np.bool_]
+    usual: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,14 @@ class Burst(Scored, frozen=True, kw_only=True, tag="burst"):
 
 
 class NightFlow(Scored, frozen=True, kw_only=True, tag="night_flow"):
-    """More water than usual runs at night: detectors/mains.py."""
+    """More water than usual runs at night: detectors/zones.py."""
+
+    slow: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
+
+
+class Balance(Scored, frozen=True, kw_only=True, tag="balance"):
+    """A district took in more over a day than days do: detectors/zones.py."""
 
     slow: ClassVar[bool] = True
     momentary: ClassVar[bool] = True
@@ -165,6 +172,7 @@ AnyRule = (
     | Anomaly
     | Burst
     | NightFlow
+    | Balance
     | Neighbours
     | Blockage
     | Overflow

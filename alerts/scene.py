@@ -55,6 +55,8 @@ class Scene:
     """Median and least lateness of a device's messages, seconds, by device id."""
     memo: dict[tuple[str, int], Floats] = field(default_factory=dict)
     """What a detector worked out from the quarters; it lasts until the next is closed."""
+    nights: dict[int, dict[int, float]] = field(default_factory=dict)
+    """Minimum night flows since what was learned, by first inlet and local day: the trend holds but one night."""
     once: dict[str, Any] = field(default_factory=dict)
     """What several detectors need, worked out once for this moment."""
 

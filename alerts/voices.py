@@ -1,8 +1,9 @@
-"""One voice for one subject: of the rules that speak with one voice, one alert is open on a subject, and it rises. Pure.
+"""One voice for one subject: of the rules that speak with one voice one alert is open on a subject, and it rises. Pure.
 
-A manhole that fills up in a storm is high, will overflow and is more than the rain explains: one problem, whichever rule
-saw it first. That rule's alert stays, has the worst level that any of them gives, the words of the one that gives it
-(of equals: of the one further down in the file of rules, where the more telling stand), and names all of them in ``evidence["rules"]`` with their levels; it returns when none of them holds any more.
+A manhole that fills up in a storm is high, will overflow and is more than the rain explains: one problem, whichever
+rule saw it first. That rule's alert stays, has the worst level that any of them gives, the words of the one that gives
+it (of equals: of the one further down in the file of rules, where the more telling stand), and names all of them with
+their levels in ``evidence["rules"]``; it returns when none of them holds any more.
 """
 
 from collections import defaultdict

@@ -92,7 +92,14 @@ class World:
     def step_every(self, seconds: float) -> None:
         """Once live: step the engines this often, never finer than live; gas settles at once and is solved seldom."""
         for network, track in self._tracks.items():
-            track.every_s = max(seconds, GAS_PACED_STEP_S if network == "gas" else LIVE_STEP_S)
+            least = (
+                LIVE_STEP_S
+                if network != "gas"
+                else GAS_HISTORY_STEP_S
+                if seconds >= HISTORY_STEP_S
+                else GAS_PACED_STEP_S
+            )
+            track.every_s = max(seconds, least)
 
     def leak_gas(self, pipe: str, m3h: float, time: float) -> None:
         """Gas leaves a pipe from now on; the steady state is solved anew at once."""

@@ -116,7 +116,9 @@ def _told(rule: Anomaly, scene: Scene, known: Known, judged: Judged, wanted: Int
     def evidence(place: int) -> JsonObject:
         position = int(wanted[place])
         row, grouped = scene.inventory.rows[int(columns[place])], bool(judged.explained[position])
-        others = [wanted[other] for other in order.tolist() if other != place and judged.score[-1, wanted[other]] > SECOND]
+        others = [
+            wanted[other] for other in order.tolist() if other != place and judged.score[-1, wanted[other]] > SECOND
+        ]
         return {
             "quantity": row.quantity,
             "unit": scene.catalogue.quantities[row.quantity].unit,

@@ -10,7 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import simulators
 from alerts.detection import Detection
+from alerts.knowledge import Part
 from alerts.learning import learn_part, matrix, parts_of
 from alerts.rules import AnyRule
 from lifeline.catalogue import Catalogue, shipped_catalogue
@@ -36,6 +37,7 @@ from simulators.world import HISTORY_STEP_S, World
 
 Floats = NDArray[np.float64]
 
+LOCAL = timezone(timedelta(hours=8))
 LIVE_STEP_S = 20.0
 DAY_S = 86_400.0
 FINE_S, BEFORE_S, AFTER_S = 4500.0, 60.0, 900.0
@@ -188,11 +190,11 @@ def detection_of(past: Past, rules: list[AnyRule], catalogue: Catalogue, window_
     """Detection that knows the town, and has learned from its history as the scheduled job does."""
     detection = Detection(rules, catalogue, window_s)
     detection.set_inventory(*rows_of(past.town))
-    detection.set_knowledge(learned(past, detection, catalogue))
+    detection.set_knowledge(learned(past, detection))
     return detection
 
 
-def learned(past: Past, detection: Detection, catalogue: Catalogue) -> list:
+def learned(past: Past, detection: Detection) -> list[Part]:
     """What the history teaches."""
     quarters = quarters_of(past)
     found = []
@@ -201,7 +203,9 @@ def learned(past: Past, detection: Detection, catalogue: Catalogue) -> list:
         mine = np.isin(quarters.sensor_id, ids)
         values, times = matrix(Quarters(*(part[mine] for part in quarters)), ids)
         found.append(
-            learn_part(detection.inventory, detection.topology, catalogue, columns, values, times, [], past.live_from)
+            learn_part(
+                detection.inventory, detection.topology, columns, values, times, [], past.live_from, local_time=LOCAL
+            )
         )
     return found
 

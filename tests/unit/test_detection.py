@@ -47,7 +47,7 @@ class City:
         detection, parts = self.detection, []
         for columns in parts_of(detection.inventory, detection.topology).values():
             part = learn_part(
-                detection.inventory, detection.topology, CATALOGUE, columns, values[:, columns], times, [], times[-1]
+                detection.inventory, detection.topology, columns, values[:, columns], times, [], times[-1]
             )
             parts.append(part)
         detection.set_knowledge(parts)

@@ -87,7 +87,7 @@ def test_a_rule_that_joins_at_the_same_level_is_noted_and_told_to_nobody() -> No
     heard = [finding("sewer.response", Level.YELLOW), finding("sewer.blockage", Level.YELLOW)]
     (change,) = reconcile(RULES, united(RULES, heard, [standing]), [standing]).changes
     assert (change.step.action, change.message, change.level) == ("explained", None, Level.YELLOW)
-    assert change.evidence is not None and change.evidence["title"] == "sewer.blockage"
+    assert (change.evidence or {})["title"] == "sewer.blockage"
     assert reconcile(RULES, united(RULES, heard[:1], [standing]), [standing]).changes == []
 
 
