@@ -26,7 +26,7 @@ SEARCH_M = 1500.0
 NAMED = 3
 FALL_ROWS = 3
 SECOND = 0.5
-"""How far the second sensor must have fallen, in its own limit (default): three sigma, or more where falls are usual."""
+"""How far the second sensor must have fallen, in its own limit (default): three sigma, more where falls are usual."""
 
 
 def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
