@@ -34,7 +34,10 @@ MINUTE_S = 60.0
 
 def _threshold(rule: Threshold, scene: Scene) -> list[Finding]:
     held = scene.held[rule.id]
-    found = threshold.detect(rule, scene.window, scene.inventory, scene.catalogue, held, scene.now)
+    noise = scene.knowledge.noise
+    found = threshold.detect(
+        rule, scene.window, scene.inventory, scene.catalogue, held, scene.now, noise=noise, sick=scene.sick
+    )
     return chambers.with_origin(rule, found, scene) if rule.origin else found
 
 

@@ -172,9 +172,14 @@ class Knowledge:
     def __init__(self, parts: Iterable[Part], sensor_ids: NDArray[np.int32]) -> None:
         self.parts = [Known(part, _place(sensor_ids, part.baseline.sensor_ids)) for part in parts]
         self.ready = np.zeros(len(sensor_ids), np.bool_)
+        self.noise = np.full(len(sensor_ids), np.nan, np.float32)
+        """Usual noise of each column, NaN where it is not known."""
         for known in self.parts:
             there = known.columns >= 0
             self.ready[known.columns[there]] = known.part.baseline.ready[there]
+            self.noise[known.columns[there]] = np.where(
+                known.part.baseline.ready[there], known.part.baseline.noise[there], np.nan
+            )
         mains = [known.group(mains.pressures) for known in self.parts for mains in known.part.mains]
         self.of_mains = np.concatenate([np.empty(0, np.int64), *(group for group in mains if group is not None)])
         """Columns of pressures whose network's bursts are judged by what was learned."""

@@ -37,13 +37,14 @@ def stand(
     series: Series,
     limits: Floats,
     deadband: Floats,
-    on_delay_s: float,
+    on_delay_s: float | Seconds,
     off_delay_s: float,
     held: Levels,
     *,
     holds: bool = True,
 ) -> Standing:
-    """Where each sensor stands. ``limits`` is levels (red first) x sensors, NaN where a level has none."""
+    """Where each sensor stands. ``limits`` is levels (red first) x sensors, NaN where a level has none; ``on_delay_s``
+    may be each sensor's own, above zero."""
     used = np.flatnonzero(~np.isnan(limits).all(axis=1))
     rows = limits[used].astype(np.float64)
     was = (held > 0) & (held <= used[:, None] + 1) & ~np.isnan(rows)
@@ -59,7 +60,7 @@ def _walk(
     series: Series,
     limit: Seconds,
     calm_limit: Seconds,
-    on: float,
+    on: float | Seconds,
     off: float,
     active: NDArray[np.bool_],
     holds: bool,
@@ -86,7 +87,7 @@ def _walk(
         run_start = np.where(above, first_at, np.where(last >= limit, last_at, np.nan))
         calm = np.where(some & ~(below & ~np.isnan(calm)), calm_start, calm)
         run = np.where(some & ~(above & ~np.isnan(run)), run_start, run)
-        if on == 0:
+        if isinstance(on, int | float) and on == 0:
             hit = (highest >= limit) & ~active
             since = np.where(hit, np.where(np.isnan(run_start), first_at, run_start), since)
             active = active | hit

@@ -2,6 +2,7 @@
 
 A play is what one town lives through: days of history at five minutes, then a scenario. While something happens the
 world steps every twenty seconds, between events every five minutes: sensors of a quiet town say the same either way.
+Beside it lives a twin to whom nothing happens: an event is visible from where a true value differs from the twin's.
 """
 
 import hashlib
@@ -10,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 
@@ -118,20 +119,81 @@ def _played(town: Town, scenario: Scenario, start: float, days: float, moments: 
     times = list(np.arange(start, live, HISTORY_STEP_S))
     values = [meters.read(world.at(time)) for time in times]
     world.go_live(live)
-    truth: list[JsonObject] = []
-    director = Director(town, scenario, live, truth.append)
     now = (live + moments).tolist()
-    for time, after in zip(now, [*now[1:], now[-1] + LIVE_STEP_S], strict=True):
-        world.step_every(min(after - time, HISTORY_STEP_S))
+    twin = Twin(world, now)
+    truth: list[JsonObject] = []
+    exacts = []
+    director = Director(town, scenario, live, truth.append)
+    for time, pace in zip(now, _paces(now), strict=True):
+        world.step_every(pace)
         director.tick(world, time)
         exact = world.at(time)
+        exacts.append(exact)
         director.observe(exact, time)
         silent = [i.gateway in director.dead_gateways or i.device in director.dead_gateways for i in town.instruments]
         values.append(np.where(silent, np.nan, meters.read(exact)).tolist())
         times.append(time)
     world.close()
     latest = {record["id"]: record for record in truth}
-    return Past(town, np.array(times), np.array(values), live, list(latest.values()))
+    change = np.array(exacts) - twin.values()
+    told = [seen(record, town, np.array(now), change) for record in latest.values()]
+    return Past(town, np.array(times), np.array(values), live, told)
+
+
+def _paces(now: list[float]) -> list[float]:
+    """Seconds until the next moment, of each."""
+    return [min(gap, HISTORY_STEP_S) for gap in [*np.diff(now).tolist(), LIVE_STEP_S]]
+
+
+class Twin:
+    """The same world without its events: a fork of the process plays it, so that its history is not played again."""
+
+    def __init__(self, world: World, now: list[float]) -> None:
+        self._file = Path(tempfile.mkstemp(suffix=".npy")[1])
+        self._child = os.fork()
+        if self._child == 0:
+            try:
+                exact = []
+                for time, pace in zip(now, _paces(now), strict=True):
+                    world.step_every(pace)
+                    exact.append(world.at(time))
+                np.save(self._file, np.array(exact))
+            finally:
+                os._exit(0)  # no clean-up: the engines' files are the parent's
+
+    def values(self) -> Floats:
+        """Its true values (time, sensor), once it has lived through all of it."""
+        os.waitpid(self._child, 0)
+        try:
+            return np.asarray(np.load(self._file), np.float64)
+        finally:
+            self._file.unlink()
+
+
+SHOWS = {
+    "gas_leak": ("methane", 0.1),
+    "burst": ("pressure", 1.0),
+    "leak": ("pressure", 0.2),
+    "blockage": ("level", 0.1),
+    "inflow": ("level", 0.05),
+    "storm": ("rain", 2.0),
+    "pump_failure": ("level", 0.05),
+}
+"""An event is visible when the true value of a sensor of this quantity differs by so much from the twin's."""
+
+
+def seen(record: JsonObject, town: Town, times: Floats, change: Floats) -> JsonObject:
+    """A record of the truth with ``visible_from`` as the twin tells it, for the kinds that show in a quantity."""
+    if record["kind"] not in SHOWS:
+        return record
+    quantity, least = SHOWS[record["kind"]]
+    begin, end = (datetime.fromisoformat(record[key]).timestamp() for key in ("from", "to"))
+    columns = [place for place, one in enumerate(town.instruments) if one.quantity == quantity]
+    rows = np.flatnonzero((times >= begin) & (times <= end + AFTER_S))
+    before = change[max(int(rows[0]) - 1, 0), columns]
+    differs = np.flatnonzero((np.abs(change[np.ix_(rows, columns)] - before) >= least).any(axis=1))
+    moment = datetime.fromtimestamp(times[rows[differs[0]]], UTC).isoformat() if len(differs) else None
+    return record | {"visible_from": moment}
 
 
 def rows_of(town: Town) -> tuple[list[SensorRow], list[DeviceRow], list[AssetRow]]:
