@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import blockage, overflow, pump, rain
+from alerts.detectors import blockage, health, overflow, pump, rain
 from alerts.knowledge import Catchment, Columns, Known
 from alerts.rules import Blockage, Overflow, Pump, RainResponse
 from alerts.scene import Scene, Scores, judge, number, of_sensors
@@ -161,7 +161,9 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
     minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
-    minutes = np.where(np.isnan(told.seconds), np.nan, np.minimum(minutes, 1e6))
+    usual = np.maximum(scene.knowledge.noise, scene.inventory.resolution)[columns]
+    lonely = health.spikes(level, np.nan_to_num(usual, nan=np.inf)) >= health.LONELY
+    minutes = np.where(np.isnan(told.seconds) | lonely, np.nan, np.minimum(minutes, 1e6))
 
     def evidence(place: int) -> JsonObject:
         return {

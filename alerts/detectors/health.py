@@ -21,6 +21,8 @@ Bools = NDArray[np.bool_]
 
 MIN_FLAT_READINGS = 10
 NOISE_RATIO = 4.0
+LONELY = 1
+"""So many readings that stand alone within an hour make a sensor doubtful (default)."""
 SPIKE = 20.0
 """A single reading so many times the usual noise off is no reading of the process (default)."""
 
@@ -115,6 +117,17 @@ def spikes(values: Floats, noise: Floats, least: float = SPIKE) -> NDArray[np.in
         off = np.where((here > before) == (here > after), np.minimum(np.abs(here - before), np.abs(here - after)), 0.0)
         alone = (off > least * noise) & (np.abs(before - after) < off / 2)
     return np.asarray(alone.sum(axis=0), np.int64)
+
+
+def newest_two(values: Floats) -> tuple[Floats, Floats]:
+    """The reading before the newest one of (time, sensor), and the newest, (sensor,); NaN where there is none."""
+    rows = np.arange(1, len(values) + 1)[:, None]
+    there = np.where(np.isnan(values), 0, rows)
+    newest = there.max(axis=0, initial=0)
+    before = np.where(there < newest, there, 0).max(axis=0, initial=0)
+    padded = np.concatenate([np.full((1, values.shape[1]), np.nan), values])
+    sensors = np.arange(values.shape[1])
+    return padded[before, sensors], padded[newest, sensors]
 
 
 def clock_skew(lateness_s: Floats) -> Skew:

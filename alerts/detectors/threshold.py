@@ -3,9 +3,10 @@
 Condition of each level (``when = "above"``; "below" is the same of -value): value >= limit, with deadband and delays
 as in detectors/ladder.py. Every reading counts, also those between two ticks.
 
-Where a rule has an on-delay, a sensor that is known to be sick, or whose readings stood alone lately (detectors/health:
-spikes), must be in breach for DOUBTED_S: a loose contact does not keep a limit for ten minutes, water does. Rules
-without an on-delay believe every reading: what explodes does not wait.
+Where a rule has an on-delay, a sensor must be in breach for DOUBTED_S when it is known to be sick, when readings of it
+stood alone lately (detectors/health: spikes), or while its newest reading alone is in breach and came by a jump: a
+loose contact does not keep a limit for ten minutes, nor for two readings, and water does. Rules without an on-delay
+believe every reading: what explodes does not wait.
 """
 
 from collections.abc import Mapping
@@ -23,8 +24,6 @@ from lifeline.catalogue import Catalogue
 from lifeline.model import AlertKind, Finding, JsonObject, Level, Subject, SubjectKind
 
 DOUBTED_S = 600.0
-LONELY = 2
-"""So many readings that stand alone within the window make a sensor doubtful (default)."""
 
 Held = Mapping[int, Level]
 """Level of the open and active alert of the rule, by sensor id."""
@@ -57,7 +56,7 @@ def detect(
         series if rule.when == "above" else series.negated(),
         sign * limits[:, places],
         deadband[places],
-        _on_delay(rule, series, columns[places], inventory.resolution, noise, sick),
+        _on_delay(rule, series, limits[:, places], columns[places], inventory.resolution, noise, sick),
         rule.off_delay_s,
         levels[places],
     )
@@ -68,6 +67,7 @@ def detect(
 def _on_delay(
     rule: Threshold,
     series: Series,
+    limits: Floats,
     columns: Ints,
     resolution: Seconds,
     noise: Floats | None,
@@ -76,8 +76,12 @@ def _on_delay(
     if rule.on_delay_s == 0 or rule.kind is not AlertKind.RISK or noise is None or sick is None:
         return rule.on_delay_s
     usual = np.nan_to_num(np.maximum(noise, resolution)[columns], nan=np.inf)
-    lonely = health.spikes(series.last.astype(np.float64), usual)
-    doubted = sick[columns] | (lonely >= LONELY)
+    readings = series.last.astype(np.float64)
+    before, newest = health.newest_two(readings)
+    with np.errstate(invalid="ignore"):
+        calm = before < np.fmin.reduce(limits) if rule.when == "above" else before > np.fmax.reduce(limits)
+        jumped = calm & (np.abs(newest - before) > health.SPIKE * usual)
+    doubted = sick[columns] | jumped | (health.spikes(readings, usual) >= health.LONELY)
     return np.where(doubted, max(DOUBTED_S, rule.on_delay_s), rule.on_delay_s)
 
 
