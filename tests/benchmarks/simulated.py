@@ -130,8 +130,9 @@ def _played(town: Town, scenario: Scenario, start: float, days: float, moments: 
         exact = world.at(time)
         exacts.append(exact)
         director.observe(exact, time)
+        told = director.told(meters.read(exact), time)
         silent = [i.gateway in director.dead_gateways or i.device in director.dead_gateways for i in town.instruments]
-        values.append(np.where(silent, np.nan, meters.read(exact)).tolist())
+        values.append(np.where(silent, np.nan, told).tolist())
         times.append(time)
     world.close()
     latest = {record["id"]: record for record in truth}
