@@ -61,6 +61,7 @@ class Trial:
     sudden: bool = False
     never: tuple[str, ...] = ()
     parameters: dict[str, float] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def harmless(self) -> bool:
@@ -70,7 +71,10 @@ class Trial:
     def toml(self) -> str:
         """The event as scenarios write it."""
         keys = {"at_s": self.at_s, "lasts_s": self.lasts_s} | self.parameters
-        return f'[[event]]\nkind = "{self.kind}"\n' + "".join(f"{key} = {value}\n" for key, value in keys.items())
+        place = f'place = "{self.place}"\n' if self.place else ""
+        return f'[[event]]\nkind = "{self.kind}"\n{place}' + "".join(
+            f"{key} = {value}\n" for key, value in keys.items()
+        )
 
 
 HOUR_S = 3600.0
@@ -95,9 +99,12 @@ TRIALS = tuple(
               SERIOUS),
         Trial("half-blocked sewer (0.95 of its section)", "blockage", 22 * HOUR_S, 12 * HOUR_S,
               ("sewer.blockage", "sewer.response", *FULL), SERIOUS, parameters={"closed": 0.95}),
-        Trial("pump stands still", "pump_failure", 36 * HOUR_S, HOUR_S, ("pump.failure",), ("orange",)),
-        Trial("pump runs and moves nothing", "pump_failure", 40 * HOUR_S, HOUR_S, ("pump.failure",), ("orange",),
-              parameters={"runs": 1.0}),
+        Trial("pump of an underpass stands still", "pump_failure", 36 * HOUR_S, 2700, ("pump.failure",), ("orange",),
+              place="D-U-1"),
+        Trial("pump of an underpass runs and moves nothing", "pump_failure", 39 * HOUR_S, 2700, ("pump.failure",),
+              ("orange",), parameters={"runs": 1.0}, place="D-U-1"),
+        Trial("pump of the waterworks stands still", "pump_failure", 41.5 * HOUR_S, 1800,
+              ("pump.failure",), ("orange",), sudden=True, place="W-U-1"),
         Trial("storm within capacity, 8 mm in an hour", "storm", 44 * HOUR_S, HOUR_S,
               never=("sewer.overflow", "sewer.blockage", "sewer.response", "level.high", "ponding_depth.level"),
               parameters={"depth_mm": 8.0}),

@@ -178,7 +178,7 @@ SHOWS = {
     "blockage": ("level", 0.1),
     "inflow": ("level", 0.05),
     "storm": ("rain", 2.0),
-    "pump_failure": ("level", 0.05),
+    "pump_failure": ("pump_current", 1.0),
 }
 """An event is visible when the true value of a sensor of this quantity differs by so much from the twin's."""
 
