@@ -1,4 +1,4 @@
-"""Features as the database makes them: GeoJSON that parsers take, pages without gap or repetition, filters that hold."""
+"""Features as the database makes them: GeoJSON that is valid, pages without gap or repetition, filters that hold."""
 
 import json
 from collections.abc import Iterator

@@ -15,7 +15,7 @@ NINE = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MOMENTS = st.datetimes(
     min_value=datetime(1970, 1, 2),
     max_value=datetime(2199, 12, 30),
-    timezones=st.just(UTC),  # noqa: DTZ001
+    timezones=st.just(UTC),
 )
 
 
