@@ -7,7 +7,20 @@ from datetime import datetime
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import alerts, fieldlinks, incidents, inventory, live, planning, problems, risk, system
+from api import (
+    administration,
+    alerts,
+    fieldlinks,
+    incidents,
+    inventory,
+    live,
+    photos,
+    planning,
+    problems,
+    risk,
+    system,
+    usual,
+)
 from api.access import Gate
 from api.city import City
 from api.heartbeat import Heartbeat
@@ -58,7 +71,21 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, planning, live, system, fieldlinks):
+    for routes in (
+        inventory,
+        usual,
+        alerts,
+        incidents,
+        photos,
+        risk,
+        planning,
+        live,
+        system,
+        administration,
+        fieldlinks,
+    ):
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app
