@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    features,
     fieldlinks,
     incidents,
     inventory,
@@ -83,6 +84,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         system,
         administration,
         fieldlinks,
+        features,
     ):
         app.include_router(routes.router)
     app.include_router(photos.field_router)

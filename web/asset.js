@@ -42,6 +42,7 @@ function openAlerts(alerts, on) {
 
 function value(part) {
   if (part.value === null || part.value === undefined || typeof part.value === "object") return "";
+  if (part.value === true) return t("yes");
   return typeof part.value === "number" ? number(part.value) : String(part.value).replaceAll("_", " ");
 }
 

@@ -38,9 +38,8 @@ export const EN = {
   span_1y: "1 y", usual_high: "usual, high", usual_low: "usual, low", usual_of: "grey: usual at that hour over {n} days",
   longest_silence: "longest silence {age}", truncated: "the newest part only", readings_n: "{n} readings",
   heartbeat_said: "heard in {share} % of the half hours of the last day", coverage_some: "{n} of {of} sensors silent", part_mean: "Mean break rate",
-  part_material: "Material", part_age: "Age", part_diameter: "Diameter", part_consequence: "Consequence", part_soil: "Soil",
-  part_condition: "Condition", part_breaks: "Break record", part_criticality: "Hydraulic criticality", part_customers: "Customers",
-  part_facilities: "Facilities", part_critical: "Critical customers", part_road: "Road", part_coupling: "Coupling", zones: "Zones", map: "Risk map",
+  part_material: "Material", part_age: "Age", part_diameter: "Diameter", part_soil: "Soil", part_condition: "Inspected condition",
+  part_breaks: "Breaks on record", part_customers: "Customers", part_road: "Road above", part_coupling: "Coupling", zones: "Zones", map: "Risk map",
   sound_on: "Sound for a new red: on", sound_off: "Sound for a new red: off", language_other: "切换为中文", keys: "Keys", key_walk: "up and down the list",
   key_open: "open", key_close: "close the panel", key_find: "search", key_views: "the four views", key_time: "the time bar",
   key_zoom: "zoom the map (focus it first)", key_help: "this list", add_photo: "Add a photo", field_title: "Field report",
@@ -65,4 +64,5 @@ export const EN = {
   role_engineer: "engineer", role_admin: "administrator", keys_for_admins: "The list of keys is for administrators",
   keys_how: "Made and revoked with lifeline keys create and revoke", name: "Name", stands: "State", made: "Made", expires: "Expires",
   used_last: "Used last", revoked: "revoked", valid: "valid", expired: "expired", never_ends: "never", never_used: "never",
+  part_supply: "Share of supply lost", part_facility: "Critical facility", part_size: "Size of the pipe", part_length: "Length",
 };
