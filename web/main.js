@@ -117,7 +117,7 @@ async function view(name, { visit = true } = {}) {
   byId("side").hidden = name !== "renewal";
   byId("stage").hidden = !onMap;
   byId("document").hidden = onMap;
-  byId("time").hidden = true;
+  byId("time").hidden = Boolean(name);
   document.body.dataset.view = name || "watch";
   if (name && panel.open) await select({}, { visit: false });
   drawViews();

@@ -129,7 +129,7 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         assert "●" in page.title()
         assert page.locator(".alert-mark.red.new").count() >= 1
 
-        until(lambda: any(each["type"] == "alert.raised" for each in city.receiver.accepted), "the webhook", 20)
+        until(lambda: any(each["type"].startswith("incident.") for each in city.receiver.accepted), "the webhook", 20)
 
         row.click()
         panel = page.locator("#panel")

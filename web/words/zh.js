@@ -28,7 +28,7 @@ export const ZH = {
   show_on_map: "在地图上显示", measurements: "监测数据", span: "时间跨度", span_24h: "24 小时", span_7d: "7 天", span_30d: "30 天", span_1y: "1 年", usual_high: "常态上沿",
   usual_low: "常态下沿", usual_of: "灰带为近 {n} 天同时段常态", longest_silence: "最长静默 {age}", truncated: "仅显示最新部分", readings_n: "{n} 条读数",
   heartbeat_said: "近 24 小时有 {share} % 的时段收到数据", coverage_some: "{of} 个监测点中 {n} 个静默", part_mean: "平均破损率", part_material: "管材", part_age: "管龄",
-  part_diameter: "管径", part_soil: "土壤", part_condition: "检测评级", part_breaks: "破损记录", part_customers: "用户", part_road: "道路", part_coupling: "相邻管网影响",
+  part_diameter: "管径", part_soil: "土壤", part_condition: "检测评级", part_breaks: "破损记录", part_customers: "用户", part_road: "道路", part_coupling: "跨网耦合",
   zones: "分区", map: "风险地图", sound_on: "红色预警提示音:开", sound_off: "红色预警提示音:关", language_other: "Switch to English", keys: "键盘操作", key_walk: "在列表中上下移动",
   key_open: "打开", key_close: "关闭面板", key_find: "搜索", key_views: "切换视图", key_time: "时间轴", key_zoom: "缩放地图(先聚焦地图)", key_help: "显示此列表",
   add_photo: "拍照上传", field_title: "现场处置", link_forged: "链接无效:不是本系统发出的,或已被改动", link_off: "链接不存在或功能未启用", link_until: "有效期至 {time}", measured: "实测",
@@ -45,5 +45,5 @@ export const ZH = {
   nothing_held: "没有隔离数据", you_are: "当前密钥:{name}({role})", role: "角色", role_viewer: "查看者", role_field: "现场人员", role_operator: "值班员",
   role_engineer: "工程师", role_admin: "管理员", keys_for_admins: "密钥列表仅管理员可见", keys_how: "用 lifeline keys create / revoke 新建或吊销", name: "名称", stands: "状态",
   made: "创建", expires: "到期", used_last: "最近使用", revoked: "已吊销", valid: "有效", expired: "已过期", never_ends: "不过期", never_used: "从未使用",
-  part_supply: "停供占比", part_facility: "重要用户", part_size: "管道规模", part_length: "长度",
+  part_supply: "停供占比", part_facility: "重要用户", part_size: "管道规模", part_length: "长度", part_incident: "关联事件", part_joined: "相邻管段预警",
 };
