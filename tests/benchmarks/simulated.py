@@ -59,8 +59,9 @@ def play(seed: int, scenario: Scenario, start: float, days: float, live_s: float
         director.tick(world, time)
         exact = world.at(time)
         director.observe(exact, time)
+        told = director.told(meters.read(exact), time)
         silent = [i.gateway in director.dead_gateways or i.device in director.dead_gateways for i in town.instruments]
-        values.append(np.where(silent, np.nan, meters.read(exact)).tolist())
+        values.append(np.where(silent, np.nan, told).tolist())
         times.append(time)
     world.close()
     latest = {record["id"]: record for record in truth}
