@@ -8,7 +8,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
-    administration,
+    for routes in (
+        administration,
+    ):
     alerts,
     features,
     fieldlinks,
@@ -16,12 +18,15 @@ from api import (
     incidents,
     inventory,
     live,
-    photos,
-    planning,
-    problems,
-    risk,
-    system,
-    usual,
+    for routes in (
+        photos,
+        planning,
+        problems,
+        risk,
+        system,
+        usual,
+        sensorthings,
+    ):
 )
 from api.access import Gate
 from api.city import City
@@ -40,6 +45,20 @@ from lifeline.storage.database import open_pool
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
+
+ROUTES = (
+    inventory,
+    alerts,
+    incidents,
+    risk,
+    planning,
+    live,
+    system,
+    fieldlinks,
+    features,
+    sensorthings,
+    history,
+)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:

@@ -117,6 +117,7 @@ function draw(outcome) {
   document.title = t("field_title");
   if (!shown) return byId("field").replaceChildren(element("div", { class: "outcome no", role: "alert" }, outcome?.text ?? ""), foot());
   const { alert } = shown;
+  byId("field").className = alert.level;
   const able = offered().length > 0;
   const said = outcome ? element("div", { class: `outcome ${outcome.wrong ? "no" : ""}`, role: outcome.wrong ? "alert" : "status" }, outcome.wrong ? "" : icon("check", 22), outcome.text) : "";
   const over = !able && !outcome ? element("div", { class: "outcome no" }, t("nothing_to_do")) : "";
