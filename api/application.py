@@ -8,9 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
-    for routes in (
-        administration,
-    ):
+    administration,
     alerts,
     features,
     fieldlinks,
@@ -18,15 +16,13 @@ from api import (
     incidents,
     inventory,
     live,
-    for routes in (
-        photos,
-        planning,
-        problems,
-        risk,
-        system,
-        usual,
-        sensorthings,
-    ):
+    photos,
+    planning,
+    problems,
+    risk,
+    sensorthings,
+    system,
+    usual,
 )
 from api.access import Gate
 from api.city import City
@@ -114,6 +110,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         administration,
         fieldlinks,
         features,
+        sensorthings,
     ):
         app.include_router(routes.router)
     app.include_router(photos.field_router)
