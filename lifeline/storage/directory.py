@@ -117,6 +117,7 @@ class AlertLine:
     device: str | None
     quantity: str | None
     sensor_name: str | None
+    incident_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

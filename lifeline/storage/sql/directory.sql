@@ -65,7 +65,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id
@@ -87,7 +87,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id
@@ -110,7 +110,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id
