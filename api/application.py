@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    administration,
     alerts,
     features,
     fieldlinks,
@@ -15,11 +16,14 @@ from api import (
     incidents,
     inventory,
     live,
+    photos,
     planning,
     problems,
     risk,
+    sensorthings,
     suggestions,
     system,
+    usual,
 )
 from api.access import Gate
 from api.city import City
@@ -36,7 +40,8 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, inventory, alerts, incidents, risk, history, planning, live, system, fieldlinks, features,
+    suggestions, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system, administration,
+    fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -85,5 +90,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app
