@@ -24,6 +24,7 @@ from api import (
     suggestions,
     system,
     usual,
+    zones,
 )
 from api.access import Gate
 from api.city import City
@@ -40,7 +41,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system, administration,
+    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system, administration,
     fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
