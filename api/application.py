@@ -10,6 +10,8 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    editing,
+    exchange,
     features,
     fieldlinks,
     history,
@@ -98,7 +100,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
     for routes in (
+        exchange,
         inventory,
+        editing,
         usual,
         alerts,
         incidents,

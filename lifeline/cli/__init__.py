@@ -9,10 +9,12 @@ import typer
 
 from lifeline import __version__
 from lifeline.cli import (
+    assets,
     backtest,
     checks,
     demo,
     endpoints,
+    export,
     inventory,
     keys,
     maintenance,
@@ -21,6 +23,7 @@ from lifeline.cli import (
     sensors,
     state,
     up,
+    zones,
 )
 from lifeline.cli.console import fail
 from lifeline.errors import LifelineError
@@ -39,10 +42,13 @@ demo.register(app)
 schema.register(app)
 checks.register(app)
 inventory.register(app)
+export.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
+app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")

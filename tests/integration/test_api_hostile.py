@@ -44,6 +44,11 @@ READABLE = (
     "/api/v1/system/storage",
     "/api/v1/zones",
     "/api/v1/zones/1",
+    "/api/v1/assets/1/upstream",
+    "/api/v1/assets/1/downstream",
+    "/api/v1/assets/export",
+    "/api/v1/sensors/export",
+    "/api/v1/zones/export",
 )
 STANDARDS = (
     "/ogc",
@@ -55,15 +60,27 @@ STANDARDS = (
     "/sensorthings/v1.1",
     "/sensorthings/v1.1/{things}",
 )
-ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)} | {"/api/v1/keys": {Role.ADMIN}}
+ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)} | {
+    "/api/v1/keys": {Role.ADMIN},
+    "/api/v1/inventory/history": {Role.ENGINEER, Role.ADMIN},
+}
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
 ACTS = {
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/zones": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/imports": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/sensors": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
 }
 """Who may POST to which route. The tests ask about things that are not there, or ask what makes no sense."""
+EDITS = {
+    "/api/v1/assets/999": ("PUT", "PATCH", "DELETE"),
+    "/api/v1/zones/999": ("PUT", "PATCH", "DELETE"),
+    "/api/v1/sensors/999": ("PATCH", "DELETE"),
+    "/api/v1/devices/999": ("PATCH", "DELETE"),
+}
+"""What engineers and no others may change, and how."""
 OPEN = {"/health", "/field/{}"}
 """Without a key: health says only ok or degraded; a field link is its own proof (test_fieldlinks.py)."""
 ADDRESSES = ipaddress.ip_network("198.51.100.0/24").hosts()
@@ -121,10 +138,12 @@ def test_every_route_that_there_is_stands_in_the_matrix(api: Api) -> None:
         {re.sub(r"G-P0|\{\w+\}|(?<=/)1(?=/|$)", "{}", path) for path in paths}
         for paths in ((*ALLOWED, *OPEN), (*ACTS, "/field/{}", "/field/{}/photos"))
     )
+    edits = {path.replace("999", "{}"): {method.lower() for method in methods} for path, methods in EDITS.items()}
     for path, methods in told.items():
         shape = re.sub(r"\{\w+\}", "{}", path)
-        assert shape in reads | acts, f"{path} has no line in ALLOWED or ACTS"
-        assert set(methods) == {name for name, known in (("get", reads), ("post", acts)) if shape in known}, path
+        assert shape in reads | acts | edits.keys(), f"{path} has no line in ALLOWED, ACTS or EDITS"
+        known = {name for name, shapes in (("get", reads), ("post", acts)) if shape in shapes}
+        assert set(methods) == known | edits.get(shape, set()), path
 
 
 @pytest.mark.parametrize("role", [None, *Role])
@@ -132,6 +151,7 @@ def test_each_role_reaches_what_it_may_and_nothing_else(role: Role | None, api: 
     asked = [("GET", filled(path), allowed) for path, allowed in ALLOWED.items() if not path.endswith("/live")]
     # What is not there: who may act gets 404 (or 400 without a body), who may not never learns that.
     asked += [("POST", path.replace("/1/", "/999/"), allowed) for path, allowed in ACTS.items()]
+    asked += [(method, path, {Role.ENGINEER, Role.ADMIN}) for path, methods in EDITS.items() for method in methods]
     for method, where, allowed in asked:
         status = api.call(method, where, role).status_code
         if role is None:
