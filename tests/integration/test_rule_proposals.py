@@ -1,4 +1,4 @@
-"""Changes to rules: proposed, judged on the past by the very detectors, decided by a person, in force without a restart."""
+"""Changes to rules: proposed, judged on the past by the very detectors, decided by a person, then in force."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -131,7 +131,7 @@ def test_an_override_of_a_zone_holds_there_and_nowhere_else_without_a_restart(st
 
 def test_a_month_is_judged_on_the_roll_ups(street: Street) -> None:
     street.connection.execute(
-        """INSERT INTO reading_15m (sensor_id, bucket, count, min, max, mean, last)
+        """INSERT INTO reading_15m (sensor_id, bucket, n, minimum, maximum, mean, last)
         SELECT %s, %s - make_interval(mins => 15 * q), 15, 0.1, CASE WHEN q %% 96 = 0 THEN 1.2 ELSE 0.1 END, 0.1, 0.1
         FROM generate_series(1, 96 * 30) q""",
         [street.sensors[0], NOON],

@@ -141,7 +141,7 @@ WHERE sensor_id = ANY (%(sensors)s) AND ts > to_timestamp(%(low)s) AND ts <= to_
 -- name: extremes
 -- The same from the roll-ups: of each quarter of an hour the highest, the lowest or the last reading, at its end.
 SELECT array_agg(sensor_id), array_agg(bucket + interval '15 minutes'),
-    array_agg(CASE %(which)s WHEN 'highest' THEN max WHEN 'lowest' THEN min ELSE last END)
+    array_agg(CASE %(which)s WHEN 'highest' THEN maximum WHEN 'lowest' THEN minimum ELSE last END)
 FROM reading_15m
 WHERE sensor_id = ANY (%(sensors)s) AND bucket > to_timestamp(%(low)s - 900) AND bucket <= to_timestamp(%(high)s - 900);
 
