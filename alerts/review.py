@@ -121,7 +121,7 @@ def _run(
     devices = window.devices(connection)
     detection.set_inventory(sensors, devices, window.assets(connection))
     if isinstance(rule, Scored):
-        detection.set_knowledge(learned_before(connection, detection, catalogue, first))
+        detection.set_knowledge(learned_before(connection, detection, first, local))
     quiet = [DeviceRow(one.device_id, one.gateway_id, "unknown", None) for one in devices]
     replay = Replay(detection, lambda _now: quiet)
     replay.start(past.between(first - DAY_S - QUARTER_S, first), first)

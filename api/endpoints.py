@@ -7,7 +7,7 @@ from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.access import Access
 from api.alerts import LevelName
@@ -19,9 +19,9 @@ from lifeline.errors import ConfigurationError
 from lifeline.model import AlertKind, Level, Role
 from lifeline.storage import endpoints, outbox
 from lifeline.storage.database import borrow
-from lifeline.storage.endpoints import Endpoint, Escalation, Pacing
+from lifeline.storage.endpoints import Pacing
 from lifeline.storage.keys import ApiKey
-from lifeline.storage.outbox import DeliveryLine, DeliveryState
+from lifeline.storage.outbox import DeliveryState
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["endpoints"])
 _operator = Depends(Access(Role.OPERATOR))
@@ -32,10 +32,17 @@ Word = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=6
 Words = Annotated[list[Word], Field(max_length=100)]
 
 
+_slug = BeforeValidator(lambda level: level.slug)
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
 class PacingBody(BaseModel):
     """When messages are sent; red is always sent at once. Quiet hours are local times of ``quiet_zone``."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
 
     quiet_from: time | None = None
     quiet_until: time | None = None
@@ -67,7 +74,7 @@ class EndpointIn(EndpointBody):
     name: Word
 
 
-class EndpointOut(BaseModel):
+class EndpointOut(_Line):
     """An endpoint with what was delivered to it. Its secret stays where it is."""
 
     name: str
@@ -77,7 +84,7 @@ class EndpointOut(BaseModel):
     networks: list[str] | None
     zones: list[str] | None
     kinds: list[AlertKind]
-    worst_level: LevelName
+    worst_level: Annotated[LevelName, _slug]
     events: list[str] | None
     links: bool
     pacing: PacingBody
@@ -136,23 +143,23 @@ class ReplayOut(BaseModel):
     again: int
 
 
-class AttemptOut(BaseModel):
+class AttemptOut(_Line):
     at: datetime
     status_code: int | None
     error: str
     duration_ms: int
 
 
-class DeliveryOut(BaseModel):
+class DeliveryOut(_Line):
     """A message to one endpoint, with its attempts, the newest first, ten at most."""
 
-    id: int
+    id: Annotated[int, Field(validation_alias="delivery_id")]
     endpoint: str
-    message: str
-    type: str
-    alert: int | None
-    incident: int | None
-    level: LevelName
+    message: Annotated[str, Field(validation_alias="message_id")]
+    type: Annotated[str, Field(validation_alias="event_type")]
+    alert: Annotated[int | None, Field(validation_alias="alert_id")]
+    incident: Annotated[int | None, Field(validation_alias="incident_id")]
+    level: Annotated[LevelName, _slug]
     state: DeliveryState
     attempts: int
     created_at: datetime
@@ -178,10 +185,10 @@ class EscalationIn(BaseModel):
     team: Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=80)] | None = None
 
 
-class EscalationOut(BaseModel):
-    id: int
+class EscalationOut(_Line):
+    id: Annotated[int, Field(validation_alias="escalation_id")]
     endpoint: str
-    level: LevelName
+    level: Annotated[LevelName, _slug]
     after_s: int
     network: str | None
     team: str | None
@@ -195,7 +202,7 @@ class EscalationList(BaseModel):
 def list_endpoints(request: Request) -> EndpointList:
     """Every endpoint."""
     with borrow(city(request).pool) as connection:
-        return EndpointList(items=[_endpoint(each) for each in endpoints.list_endpoints(connection)])
+        return EndpointList(items=[EndpointOut.model_validate(each) for each in endpoints.list_endpoints(connection)])
 
 
 @router.post("/endpoints", status_code=201, responses={409: {"description": "The name is taken"}})
@@ -208,14 +215,15 @@ def add_endpoint(request: Request, body: EndpointIn, key: AdminKey) -> NewEndpoi
             secret = endpoints.add(connection, body.name, body.url, here.clock(), **values)
         except ConfigurationError as error:
             raise ProblemError(400, str(error)) from error
-        return NewEndpoint(**_endpoint(endpoints.get(connection, body.name)).model_dump(), secret=secret)
+        found = EndpointOut.model_validate(endpoints.get(connection, body.name))
+        return NewEndpoint(**dict(found), secret=secret)
 
 
 @router.get("/endpoints/{name}", dependencies=[_operator])
 def get_endpoint(request: Request, name: EndpointName) -> EndpointOut:
     """One endpoint."""
     with borrow(city(request).pool) as connection:
-        return _endpoint(endpoints.get(connection, name))
+        return EndpointOut.model_validate(endpoints.get(connection, name))
 
 
 @router.put("/endpoints/{name}", responses={409: {"description": "It is a chat channel"}})
@@ -227,7 +235,7 @@ def change_endpoint(request: Request, name: EndpointName, body: EndpointBody, ke
             endpoints.change(connection, name, body.url, **_values(here, body))
         except ConfigurationError as error:
             raise ProblemError(400, str(error)) from error
-        return _endpoint(endpoints.get(connection, name))
+        return EndpointOut.model_validate(endpoints.get(connection, name))
 
 
 @router.delete("/endpoints/{name}")
@@ -235,7 +243,7 @@ def disable_endpoint(request: Request, name: EndpointName, key: AdminKey) -> End
     """Send nothing more to it. It stays in the list, as its deliveries are history; what waits for it waits."""
     with borrow(city(request).pool) as connection:
         endpoints.disable(connection, name, f"by {key.name}")
-        return _endpoint(endpoints.get(connection, name))
+        return EndpointOut.model_validate(endpoints.get(connection, name))
 
 
 @router.post("/endpoints/{name}/enable")
@@ -243,7 +251,7 @@ def enable_endpoint(request: Request, name: EndpointName, key: AdminKey) -> Endp
     """Send to it again."""
     with borrow(city(request).pool) as connection:
         endpoints.enable(connection, name)
-        return _endpoint(endpoints.get(connection, name))
+        return EndpointOut.model_validate(endpoints.get(connection, name))
 
 
 @router.post("/endpoints/{name}/test", status_code=202)
@@ -294,14 +302,14 @@ def list_deliveries(
             before_id=last_seen[0] if last_seen else None, limit=limit + 1,
         )  # fmt: skip
     more = encode_cursor(found[limit - 1].delivery_id) if len(found) > limit else None
-    return DeliveryPage(items=[_delivery(each) for each in found[:limit]], next=more)
+    return DeliveryPage(items=[DeliveryOut.model_validate(each) for each in found[:limit]], next=more)
 
 
 @router.get("/escalations", dependencies=[_operator])
 def list_escalations(request: Request) -> EscalationList:
     """The stages of the escalation chains, in the order in which they are gone through."""
     with borrow(city(request).pool) as connection:
-        return EscalationList(items=[_escalation(each) for each in endpoints.escalations(connection)])
+        return EscalationList(items=[EscalationOut.model_validate(each) for each in endpoints.escalations(connection)])
 
 
 @router.post("/escalations", status_code=201, responses={409: {"description": "There is such a stage"}})
@@ -313,7 +321,11 @@ def add_escalation(request: Request, body: EscalationIn, key: AdminKey) -> Escal
             connection, body.endpoint, here.clock(), level=Level.from_slug(body.level), after_s=body.after_s,
             network=body.network, team=body.team,
         )  # fmt: skip
-        return next(_escalation(each) for each in endpoints.escalations(connection) if each.escalation_id == number)
+        return next(
+            EscalationOut.model_validate(each)
+            for each in endpoints.escalations(connection)
+            if each.escalation_id == number
+        )
 
 
 @router.delete("/escalations/{id}", status_code=204)
@@ -336,36 +348,3 @@ def _values(here: City, body: EndpointBody) -> dict[str, Any]:
             pacing.group_wait_s, pacing.group_interval_s, pacing.repeat_s,
         ),
     }  # fmt: skip
-
-
-def _endpoint(one: Endpoint) -> EndpointOut:
-    pacing = one.pacing
-    return EndpointOut(
-        name=one.name, url=one.url, format=one.format, scope=one.scope, links=one.links,
-        networks=None if one.networks is None else list(one.networks),
-        zones=None if one.zones is None else list(one.zones), kinds=list(one.kinds),
-        worst_level=LevelName(one.worst_level.slug), events=None if one.events is None else list(one.events),
-        pacing=PacingBody(
-            quiet_from=pacing.quiet_from, quiet_until=pacing.quiet_until, quiet_zone=pacing.quiet_zone,
-            group_by=list(pacing.group_by), group_wait_s=pacing.group_wait_s,
-            group_interval_s=pacing.group_interval_s, repeat_s=pacing.repeat_s,
-        ),
-        enabled=one.enabled, disabled_reason=one.disabled_reason, created_at=one.created_at, delivered=one.delivered,
-        pending=one.pending, failed=one.failed,
-    )  # fmt: skip
-
-
-def _delivery(one: DeliveryLine) -> DeliveryOut:
-    return DeliveryOut(
-        id=one.delivery_id, endpoint=one.endpoint, message=one.message_id, type=one.event_type, alert=one.alert_id,
-        incident=one.incident_id, level=LevelName(one.level.slug), state=one.state, attempts=one.attempts,
-        created_at=one.created_at, next_attempt_at=one.next_attempt_at, delivered_at=one.delivered_at,
-        log=[AttemptOut(at=at, status_code=code, error=error, duration_ms=ms) for at, code, error, ms in one.log],
-    )  # fmt: skip
-
-
-def _escalation(one: Escalation) -> EscalationOut:
-    return EscalationOut(
-        id=one.escalation_id, endpoint=one.endpoint, level=LevelName(one.level.slug), after_s=one.after_s,
-        network=one.network, team=one.team,
-    )  # fmt: skip

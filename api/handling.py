@@ -138,6 +138,8 @@ class BulkOut(BaseModel):
 class ResponseEntryOut(BaseModel):
     """A step, an overdue step, a feedback, an assignment or a note."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     at: datetime
     actor: str
     action: str
@@ -335,13 +337,7 @@ def shown(request: Request, connection: Connection, alert_id: int) -> ResponseOu
     """The response that an alert belongs to. Raises NotFoundError."""
     now_at = response.get(connection, alert_id)
     deadlines = load_deadlines(city(request).settings.response)
-    entries = [
-        ResponseEntryOut(
-            at=each.at, actor=each.actor, action=each.action, from_step=each.from_step, to_step=each.to_step,
-            team=each.team, note=each.note,
-        )
-        for each in response.history(connection, alert_id)
-    ]  # fmt: skip
+    entries = [ResponseEntryOut.model_validate(each) for each in response.history(connection, alert_id)]
     return ResponseOut(
         alert=now_at.alert_id,
         incident=incidents.of_alert(connection, alert_id),

@@ -58,11 +58,13 @@ class WindowChange(BaseModel):
 class WindowOut(BaseModel):
     """A window; ``ended_by`` says who ended it before its time."""
 
-    id: int
+    model_config = ConfigDict(from_attributes=True)
+
+    id: Annotated[int, Field(validation_alias="window_id")]
     network: str | None
     zone: str | None
     asset: str | None
-    sensor: int | None
+    sensor: Annotated[int | None, Field(validation_alias="sensor_id")]
     device: str | None
     rule: str | None
     begins_at: datetime
@@ -133,17 +135,4 @@ def end_window(request: Request, id: SmallId, key: OperatorKey) -> WindowOut:  #
 
 def window_out(window: Window) -> WindowOut:
     """A window as it is sent."""
-    return WindowOut(
-        id=window.window_id,
-        network=window.network,
-        zone=window.zone,
-        asset=window.asset,
-        sensor=window.sensor_id,
-        device=window.device,
-        rule=window.rule,
-        begins_at=window.begins_at,
-        ends_at=window.ends_at,
-        reason=window.reason,
-        created_by=window.created_by,
-        ended_by=window.ended_by,
-    )
+    return WindowOut.model_validate(window)

@@ -1,10 +1,10 @@
 """Route of alarm performance: how well the alarms serve the people who get them, over any period."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.access import Access
 from api.city import city
@@ -19,13 +19,17 @@ router = APIRouter(prefix="/api/v1/performance", route_class=StrictRoute, tags=[
 LONGEST = timedelta(days=400)
 
 
-class FloodOut(BaseModel):
+class _Line(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class FloodOut(_Line):
     start: datetime
     end: datetime
     annunciations: int
 
 
-class SourceOut(BaseModel):
+class SourceOut(_Line):
     """Who asks, and how often."""
 
     subject_kind: str
@@ -36,18 +40,18 @@ class SourceOut(BaseModel):
     annunciations: int
 
 
-class StaleOut(BaseModel):
+class StaleOut(_Line):
     """An alert that was active for more than a day."""
 
-    alert: int
+    alert: Annotated[int, Field(validation_alias="alert_id")]
     network: str
-    level: str
+    level: Annotated[str, BeforeValidator(lambda level: level.slug)]
     rule: str
     since: datetime
-    active_s: float
+    active: timedelta
 
 
-class ClockOut(BaseModel):
+class ClockOut(_Line):
     """How long it took (seconds from the raise), over the alerts of one group: all, a level, network or team."""
 
     group: str
@@ -63,7 +67,7 @@ class ClockOut(BaseModel):
     p90_handled_s: float | None
 
 
-class RulePrecision(BaseModel):
+class RulePrecision(_Line):
     rule: str
     network: str
     genuine: int
@@ -71,11 +75,15 @@ class RulePrecision(BaseModel):
     precision: float
 
 
-class PerformanceOut(BaseModel):
-    """Alarm performance by the measures of ISA-18.2 and EEMUA 191; ``targets`` are the most that is acceptable."""
-
+class PeriodOut(_Line):
     start: datetime
     end: datetime
+
+
+class PerformanceOut(_Line):
+    """Alarm performance by the measures of ISA-18.2 and EEMUA 191; ``targets`` are the most that is acceptable."""
+
+    period: PeriodOut
     operators: int
     annunciations: int
     per_hour_per_operator: float
@@ -88,10 +96,10 @@ class PerformanceOut(BaseModel):
     stale_per_day: float
     top: list[SourceOut]
     top_share: float
-    levels: dict[str, int]
+    levels: Annotated[dict[str, int], BeforeValidator(lambda found: {level.slug: n for level, n in found.items()})]
     clocks: list[ClockOut]
     precision: list[RulePrecision]
-    targets: dict[str, float]
+    targets: dict[str, float] = performance.TARGETS
 
 
 @router.get("", dependencies=[Depends(Access(Role.VIEWER))])
@@ -110,39 +118,6 @@ def get_performance(
     if not timedelta(0) < until - since <= LONGEST:
         raise ProblemError(400, f"from must lie before to, by {LONGEST.days} days at most")
     with borrow(here.pool) as connection:
-        found = performance.performance(connection, Period(since, until, network, kind), operators)
-    return PerformanceOut(
-        start=since,
-        end=until,
-        operators=found.operators,
-        annunciations=found.annunciations,
-        per_hour_per_operator=found.per_hour_per_operator,
-        most_per_hour_per_operator=found.most_per_hour_per_operator,
-        floods=[FloodOut(start=each.start, end=each.end, annunciations=each.annunciations) for each in found.floods],
-        flood_share_of_time=found.flood_share_of_time,
-        chattering=[SourceOut(**_fields(each)) for each in found.chattering],
-        fleeting=found.fleeting,
-        stale=[_stale(each) for each in found.stale],
-        stale_per_day=found.stale_per_day,
-        top=[SourceOut(**_fields(each)) for each in found.top],
-        top_share=found.top_share,
-        levels={level.slug: count for level, count in found.levels.items()},
-        clocks=[ClockOut(**_fields(each)) for each in found.clocks],
-        precision=[
-            RulePrecision(rule=p.rule, network=p.network, genuine=p.genuine, false=p.false, precision=p.precision)
-            for p in found.precision
-        ],
-        targets=performance.TARGETS,
-    )
-
-
-def _stale(each: performance.Stale) -> StaleOut:
-    return StaleOut(
-        alert=each.alert_id, network=each.network, level=each.level.slug, rule=each.rule, since=each.since,
-        active_s=each.active.total_seconds(),
-    )  # fmt: skip
-
-
-def _fields(line: Any) -> dict[str, Any]:
-    """A dataclass with slots as keyword arguments."""
-    return {name: getattr(line, name) for name in line.__slots__}
+        return PerformanceOut.model_validate(
+            performance.performance(connection, Period(since, until, network, kind), operators)
+        )

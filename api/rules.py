@@ -14,7 +14,7 @@ from lifeline.model import AlertKind, JsonObject, Role
 from lifeline.storage import rulebook
 from lifeline.storage.database import borrow
 from lifeline.storage.keys import ApiKey
-from lifeline.storage.rulebook import Change, ChangeLine, OverrideLine, Proposal, ProposalState, RuleLine, Scope
+from lifeline.storage.rulebook import Change, ProposalState, Scope
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["rules"])
 _viewer = Depends(Access(Role.VIEWER))
@@ -23,7 +23,11 @@ RuleName = Annotated[str, Path(max_length=64, examples=["methane.level"])]
 Word = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=128)]
 
 
-class RuleOut(BaseModel):
+class _Line(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class RuleOut(_Line):
     """A rule in force. ``networks`` empty: all; ``content`` is what its file says: title, advice, limits, delays ..."""
 
     rule: str
@@ -39,7 +43,7 @@ class RuleList(BaseModel):
     items: list[RuleOut]
 
 
-class OverrideOut(BaseModel):
+class OverrideOut(_Line):
     """A rule's limits at one place; ``limits`` null: the rule is off there."""
 
     rule: str
@@ -55,10 +59,10 @@ class OverrideList(BaseModel):
     items: list[OverrideOut]
 
 
-class ChangeOut(BaseModel):
+class ChangeOut(_Line):
     """A change that was made. ``before`` and ``after`` are {"limits": ...}, null where there was or is no override."""
 
-    id: int
+    id: Annotated[int, Field(validation_alias="change_id")]
     rule: str
     scope: Scope
     target: str
@@ -67,7 +71,7 @@ class ChangeOut(BaseModel):
     actor: str
     at: datetime
     note: str
-    proposal: int | None
+    proposal: Annotated[int | None, Field(validation_alias="proposal_id")]
 
 
 class RuleWithChanges(RuleOut):
@@ -94,10 +98,10 @@ class ProposalIn(BaseModel):
     note: Note = ""
 
 
-class ProposalOut(BaseModel):
+class ProposalOut(_Line):
     """A proposal. ``effect`` says what it would have done: alerts by level before and after, labels kept and lost."""
 
-    id: int
+    id: Annotated[int, Field(validation_alias="proposal_id")]
     rule: str
     scope: Scope
     target: str
@@ -128,7 +132,7 @@ class Decision(BaseModel):
     note: Note = ""
 
 
-class PrecisionOut(BaseModel):
+class PrecisionOut(_Line):
     """What people said of a rule's alerts of 90 days. ``zone`` empty: the network; ``precision`` null: no word."""
 
     rule: str
@@ -151,7 +155,7 @@ class PrecisionReport(BaseModel):
 def list_rules(request: Request) -> RuleList:
     """The rules in force."""
     with borrow(city(request).pool) as connection:
-        return RuleList(items=[RuleOut(**_rule(each)) for each in rulebook.rules(connection)])
+        return RuleList(items=[RuleOut.model_validate(each) for each in rulebook.rules(connection)])
 
 
 @router.get("/rules/{rule}", dependencies=[_viewer])
@@ -159,16 +163,16 @@ def get_rule(request: Request, rule: RuleName) -> RuleWithChanges:
     """One rule with what holds at which place, and how that came to be."""
     with borrow(city(request).pool) as connection:
         found = rulebook.rule(connection, rule)
-        overrides = [_override(each) for each in rulebook.overrides(connection, rule)]
-        changes = [_change(each) for each in rulebook.changes(connection, rule)]
-    return RuleWithChanges(**_rule(found), overrides=overrides, changes=changes)
+        overrides = [OverrideOut.model_validate(each) for each in rulebook.overrides(connection, rule)]
+        changes = [ChangeOut.model_validate(each) for each in rulebook.changes(connection, rule)]
+    return RuleWithChanges(**RuleOut.model_validate(found).model_dump(), overrides=overrides, changes=changes)
 
 
 @router.get("/rule-overrides", dependencies=[_viewer])
 def list_overrides(request: Request) -> OverrideList:
     """What holds at which place, the widest scope first; a narrower one wins."""
     with borrow(city(request).pool) as connection:
-        return OverrideList(items=[_override(each) for each in rulebook.overrides(connection)])
+        return OverrideList(items=[OverrideOut.model_validate(each) for each in rulebook.overrides(connection)])
 
 
 @router.get("/rule-proposals", dependencies=[_viewer])
@@ -186,7 +190,7 @@ def list_proposals(
             connection, states=state or [], name=rule, before_id=last_seen[0] if last_seen else None, limit=limit + 1
         )
     more = encode_cursor(found[limit - 1].proposal_id) if len(found) > limit else None
-    return ProposalPage(items=[_proposal(each) for each in found[:limit]], next=more)
+    return ProposalPage(items=[ProposalOut.model_validate(each) for each in found[:limit]], next=more)
 
 
 @router.post(
@@ -200,14 +204,14 @@ def propose(request: Request, body: ProposalIn, key: EngineerKey) -> ProposalOut
             connection, body.rule, body.scope, body.target, body.action, key.name, here.clock(), days=body.days,
             limits=None if body.limits is None else dict(body.limits), note=body.note,
         )  # fmt: skip
-        return _proposal(rulebook.proposal(connection, number))
+        return ProposalOut.model_validate(rulebook.proposal(connection, number))
 
 
 @router.get("/rule-proposals/{id}", dependencies=[_viewer])
 def get_proposal(request: Request, id: BigId) -> ProposalOut:  # noqa: A002
     """One proposal."""
     with borrow(city(request).pool) as connection:
-        return _proposal(rulebook.proposal(connection, id))
+        return ProposalOut.model_validate(rulebook.proposal(connection, id))
 
 
 @router.post("/rule-proposals/{id}/accept", responses={409: {"description": "Not judged yet, or decided already"}})
@@ -215,7 +219,9 @@ def accept(request: Request, id: BigId, key: EngineerKey, body: Decision | None 
     """Make the change: it is in force at the next tick."""
     here = city(request)
     with borrow(here.pool) as connection:
-        return _proposal(rulebook.accept(connection, id, key.name, here.clock(), (body or Decision()).note))
+        return ProposalOut.model_validate(
+            rulebook.accept(connection, id, key.name, here.clock(), (body or Decision()).note)
+        )
 
 
 @router.post("/rule-proposals/{id}/reject", responses={409: {"description": "Decided already"}})
@@ -223,7 +229,9 @@ def reject(request: Request, id: BigId, key: EngineerKey, body: Decision | None 
     """Leave it as it is."""
     here = city(request)
     with borrow(here.pool) as connection:
-        return _proposal(rulebook.reject(connection, id, key.name, here.clock(), (body or Decision()).note))
+        return ProposalOut.model_validate(
+            rulebook.reject(connection, id, key.name, here.clock(), (body or Decision()).note)
+        )
 
 
 @router.get("/precision", dependencies=[_viewer])
@@ -233,43 +241,5 @@ def get_precision(
     """How precise the rules are where people judged their alerts: the nightly report."""
     with borrow(city(request).pool) as connection:
         found = rulebook.precision(connection, day)
-    items = []
-    for each in found:
-        judged = each.genuine + each.false_alarms
-        items.append(
-            PrecisionOut(
-                rule=each.rule, network=each.network, zone=each.zone, alerts=each.alerts, genuine=each.genuine,
-                false_alarms=each.false_alarms, precision=each.genuine / judged if judged else None,
-            )
-        )  # fmt: skip
+    items = [PrecisionOut.model_validate(each) for each in found]
     return PrecisionReport(day=found[0].report_date if found else None, items=items)
-
-
-def _rule(line: RuleLine) -> dict[str, object]:
-    return {
-        "rule": line.rule, "version": line.version, "detector": line.detector, "kind": line.kind,
-        "networks": line.networks, "content": line.content, "loaded_at": line.loaded_at,
-    }  # fmt: skip
-
-
-def _override(line: OverrideLine) -> OverrideOut:
-    return OverrideOut(
-        rule=line.rule, scope=line.scope, target=line.target, limits=line.limits, note=line.note,
-        created_by=line.created_by, created_at=line.created_at,
-    )  # fmt: skip
-
-
-def _change(line: ChangeLine) -> ChangeOut:
-    return ChangeOut(
-        id=line.change_id, rule=line.rule, scope=line.scope, target=line.target, before=line.before, after=line.after,
-        actor=line.actor, at=line.at, note=line.note, proposal=line.proposal_id,
-    )  # fmt: skip
-
-
-def _proposal(one: Proposal) -> ProposalOut:
-    return ProposalOut(
-        id=one.proposal_id, rule=one.rule, scope=one.scope, target=one.target, action=one.action, limits=one.limits,
-        before=one.before, note=one.note, reason=one.reason, proposed_by=one.proposed_by, proposed_at=one.proposed_at,
-        days=one.days, state=one.state, effect=one.effect, evaluated_at=one.evaluated_at, decided_by=one.decided_by,
-        decided_at=one.decided_at, decision_note=one.decision_note,
-    )  # fmt: skip

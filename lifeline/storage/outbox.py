@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from lifeline.model import JsonObject, Level
 from lifeline.storage.database import Connection, storage_errors
@@ -61,9 +61,18 @@ class Attempt:
     duration_ms: int
 
 
+class Tried(NamedTuple):
+    """One attempt; ``status_code`` None where no answer came."""
+
+    at: datetime
+    status_code: int | None
+    error: str
+    duration_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryLine:
-    """A message to one endpoint; ``log``: its ten newest attempts (at, status code, error, ms), the newest first."""
+    """A message to one endpoint; ``log``: its ten newest attempts, the newest first."""
 
     delivery_id: int
     endpoint: str
@@ -77,7 +86,7 @@ class DeliveryLine:
     created_at: datetime
     next_attempt_at: datetime | None
     delivered_at: datetime | None
-    log: list[tuple[datetime, int | None, str, int]]
+    log: list["Tried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +210,5 @@ def deliveries(
 def _line(row: Sequence[Any]) -> DeliveryLine:
     values = list(row)
     values[6], values[7] = Level(row[6]), DeliveryState(row[7])
-    values[12] = [(datetime.fromisoformat(at), code, error, took) for at, code, error, took in row[12]]
+    values[12] = [Tried(datetime.fromisoformat(at), code, error, took) for at, code, error, took in row[12]]
     return DeliveryLine(*values)

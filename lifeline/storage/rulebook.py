@@ -133,6 +133,12 @@ class PrecisionLine:
     genuine: int
     false_alarms: int
 
+    @property
+    def precision(self) -> float | None:
+        """Genuine of all that were judged; None where none were."""
+        judged = self.genuine + self.false_alarms
+        return self.genuine / judged if judged else None
+
 
 def publish(connection: Connection, rules: Sequence[RuleLine]) -> None:
     """These are the rules in force; others are not any more."""
