@@ -223,7 +223,15 @@ class Process:
 
     def _answer(self, connection: Connection, rules: Mapping[str, AnyRule], asked: Proposal, now: datetime) -> None:
         try:
-            effect = review.evaluate(connection, rules, self._catalogue, self._settings.alerts_window_s, asked, now)
+            effect = review.evaluate(
+                connection,
+                rules,
+                self._catalogue,
+                self._settings.alerts_window_s,
+                asked,
+                now,
+                self._settings.local_time,
+            )
         except review.NotJudgedError as error:
             rulebook.answer(connection, asked.proposal_id, {"error": str(error)}, now, failed=True)
             return

@@ -7,7 +7,7 @@ what the days before would have taught.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
@@ -52,6 +52,7 @@ def evaluate(
     window_s: float,
     asked: Proposal,
     now: datetime,
+    local: tzinfo = UTC,
 ) -> JsonObject:
     """Alerts of the rule at the place over ``asked.days`` before ``now``, as it is and as it would be.
 
@@ -77,7 +78,7 @@ def evaluate(
     first = last - asked.days * DAY_S
     past = _Past(connection, [row.sensor_id for row in used], rule, raw=asked.days <= RAW_DAYS)
     runs = [
-        _run(connection, rule, catalogue, window_s, applied(used, assets, held, zones), past, first, last)
+        _run(connection, rule, catalogue, window_s, applied(used, assets, held, zones), past, first, last, local)
         for held in (overrides, changed)
     ]
     before, after = ([one for one in run if one.alert.subject.id in concerned] for run in runs)
@@ -116,6 +117,7 @@ def _run(
     past: _Past,
     first: float,
     last: float,
+    local: tzinfo,
 ) -> list[Episode]:
     detection = Detection([rule], catalogue, window_s)
     devices = window.devices(connection)
