@@ -1,0 +1,74 @@
+"""`lifeline calibrate`: rates of failure from the utility's own break records."""
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lifeline.breaks import parse_breaks
+from lifeline.cli.address import HomeOption, find
+from lifeline.cli.console import out, say, table
+from lifeline.errors import ConfigurationError
+from lifeline.planning import calibration_plot
+from lifeline.planning.calibration import ClassFit
+from lifeline.planning.recalibration import records_of, refit
+from lifeline.risk.deterioration import shipped_deterioration
+from lifeline.storage.breaks import store_breaks
+
+
+def register(app: typer.Typer) -> None:
+    app.command("calibrate", epilog="Example: `lifeline calibrate --breaks breaks.csv --plot rates.svg --dry-run`")(
+        calibrate
+    )
+
+
+def calibrate(
+    breaks: Annotated[
+        Path | None, typer.Option(help="CSV of break records (asset, at, cause, id) to import first.", dir_okay=False)
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw observed and fitted rates, .svg, .png or .pdf.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Fit and show, and store nothing.")] = False,
+    home: HomeOption = None,
+) -> None:
+    """Fit the rates of failure of each class of material, keep them as a new version and score every asset anew."""
+    now = datetime.now(UTC)
+    with find(home).connection() as connection:
+        if breaks is not None:
+            stored = store_breaks(connection, parse_breaks(_content(breaks), now, str(breaks)), str(breaks))
+            say(f"{breaks.name}: breaks: {stored.new} new, {stored.changed} changed, {stored.same} as they were")
+        city = records_of(connection, now)
+        version, fits = refit(connection, city, getpass.getuser(), now)
+        _show(fits)
+        if city.unplaced:
+            say(f"{city.unplaced} breaks are on no pipe of known age, or before it was laid: they were left out")
+        if plot is not None:
+            calibration_plot.draw(plot, fits, city.records, shipped_deterioration())
+            say(f"drawn: {plot}")
+        if dry_run:
+            connection.rollback()
+            say("nothing was stored (--dry-run)")
+        else:
+            say(f"version {version} counts now")
+
+
+def _show(fits: list[ClassFit]) -> None:
+    columns = table(
+        "class", "breaks", "km years", "form", "rate /km/a", "growth /a", "shape", "AIC exp", "AIC power", "p"
+    )
+    for fit in fits:
+        one, exponential, power = fit.fits[fit.form], fit.fits["exponential"], fit.fits["power"]
+        columns.add_row(
+            fit.name, f"{fit.breaks}", f"{fit.exposure:,.0f}", fit.form, f"{one.rate:.4f}", f"{exponential.slope:.3f}",
+            f"{power.slope:.2f}", f"{exponential.aic:.1f}", f"{power.aic:.1f}",
+            "" if one.p_value is None else f"{one.p_value:.2f}",
+        )  # fmt: skip
+    out.print(columns)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
