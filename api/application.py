@@ -2,20 +2,23 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import alerts, features, fieldlinks, incidents, inventory, live, planning, problems, risk, system
+from api import alerts, features, fieldlinks, history, incidents, inventory, live, planning, problems, risk, system
 from api.access import Gate
 from api.city import City
 from api.heartbeat import Heartbeat
 from api.keeper import MapKeeper
 from api.live import Broadcaster
 from api.page import page_router, read_page
+from api.past import Archive
+from api.recorder import Recorder
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
+from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
@@ -28,21 +31,26 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
     dsn = settings.require_database()
     catalogue = load_catalogue(settings.catalogue)
+    scheme = load_scheme(settings.risk_cuts, settings.risk_decay_s, settings.coupling)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE, timeout_s=POOL_TIMEOUT_S)
         broadcaster: Broadcaster = app.state.live
         broadcaster.open()
-        keeper = MapKeeper(dsn, pool, catalogue, broadcaster, clock)
+        keyframe_every, keep = timedelta(hours=settings.map_keyframe_h), timedelta(days=settings.map_days)
+        recorder = Recorder(dsn, pool, clock, keyframe_every, keep)
+        keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
         app.state.gate = Gate(pool, clock)
-        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, clock)
+        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)
+        recorder.start()
         keeper.start()
         heartbeat.start()
         yield
         heartbeat.stop()
         keeper.stop()
+        recorder.stop()
         pool.close()
 
     app = FastAPI(
@@ -58,7 +66,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, planning, live, system, fieldlinks, features):
+    for routes in (inventory, alerts, incidents, risk, history, planning, live, system, fieldlinks, features):
         app.include_router(routes.router)
     app.include_router(page_router(read_page()))
     return Shield(app), app
