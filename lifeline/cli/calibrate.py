@@ -13,6 +13,7 @@ from lifeline.cli.console import out, say, table
 from lifeline.errors import ConfigurationError
 from lifeline.planning import calibration_plot
 from lifeline.planning.calibration import ClassFit
+from lifeline.planning.calibration import calibrate as fit
 from lifeline.planning.recalibration import records_of, refit
 from lifeline.risk.deterioration import shipped_deterioration
 from lifeline.storage.breaks import store_breaks
@@ -39,7 +40,7 @@ def calibrate(
             stored = store_breaks(connection, parse_breaks(_content(breaks), now, str(breaks)), str(breaks))
             say(f"{breaks.name}: breaks: {stored.new} new, {stored.changed} changed, {stored.same} as they were")
         city = records_of(connection, now)
-        version, fits = refit(connection, city, getpass.getuser(), now)
+        fits = fit(city.records, shipped_deterioration())
         _show(fits)
         if city.unplaced:
             say(f"{city.unplaced} breaks are on no pipe of known age, or before it was laid: they were left out")
@@ -50,6 +51,7 @@ def calibrate(
             connection.rollback()
             say("nothing was stored (--dry-run)")
         else:
+            version, _ = refit(connection, city, getpass.getuser(), now)
             say(f"version {version} counts now")
 
 
@@ -57,11 +59,11 @@ def _show(fits: list[ClassFit]) -> None:
     columns = table(
         "class", "breaks", "km years", "form", "rate /km/a", "growth /a", "shape", "AIC exp", "AIC power", "p"
     )
-    for fit in fits:
-        one, exponential, power = fit.fits[fit.form], fit.fits["exponential"], fit.fits["power"]
+    for each in fits:
+        one, exponential, power = each.fits[each.form], each.fits["exponential"], each.fits["power"]
         columns.add_row(
-            fit.name, f"{fit.breaks}", f"{fit.exposure:,.0f}", fit.form, f"{one.rate:.4f}", f"{exponential.slope:.3f}",
-            f"{power.slope:.2f}", f"{exponential.aic:.1f}", f"{power.aic:.1f}",
+            each.name, f"{each.breaks}", f"{each.exposure:,.0f}", each.form, f"{one.rate:.4f}",
+            f"{exponential.slope:.3f}", f"{power.slope:.2f}", f"{exponential.aic:.1f}", f"{power.aic:.1f}",
             "" if one.p_value is None else f"{one.p_value:.2f}",
         )  # fmt: skip
     out.print(columns)

@@ -5,11 +5,13 @@ Speaks to EPANET's own library (it comes with wntr), so that no file is written 
 
 import ctypes
 import hashlib
-import logging
+import importlib.util
+import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +26,7 @@ REQUIRED_M, REQUIRED_PSI = 20.0, 28.0
 _DEMAND, _EMITTER, _DIAMETER, _INITIAL_STATUS = 9, 3, 0, 4
 _CHECK_VALVE, _JUNCTION, _NODES, _LINKS = 0, 0, 0, 2
 _DURATION, _HYDRAULIC_STEP = 0, 1
+_FIRST_ERROR = 100
 _FRESH = 10  # flows begin anew, so that a run does not depend on the one before it
 _HOUR_S = 3600
 
@@ -60,112 +63,150 @@ def _opened(digest: str, model: Model) -> "Epanet":  # noqa: ARG001 - the digest
 
 
 class Epanet:
-    """An open project. ``nodes`` and ``links`` are names in the engine's order; not for two threads at a time."""
+    """An open project. ``nodes`` and ``links`` are names in the engine's order; one thread at a time is let in."""
 
     def __init__(self, model: Model) -> None:
-        try:
-            from wntr.epanet.exceptions import EpanetException
-            from wntr.epanet.toolkit import ENepanet
-        except ImportError as error:
-            raise ConfigurationError("EPANET needs the extra: pip install 'lifeline[planning]'") from error
-        logging.getLogger("wntr.epanet.toolkit").setLevel(logging.CRITICAL)  # negative pressures are what is looked for
-        self._failure: type[Exception] = EpanetException
-        self._engine: Any = ENepanet(version=2.2)
+        self._library = _library()
+        self._project = ctypes.c_uint64()
         self._hours = model.hours
+        self._lock = Lock()
+        self._call("createproject", project=ctypes.byref(self._project))
         with tempfile.TemporaryDirectory(prefix="lifeline-epanet-") as folder:
             path = Path(folder, "model.inp")
             path.write_text(pressure_driven(model.text), encoding="utf-8")
-            self._open(path, model.name)
-        self._library, self._handle = self._engine.ENlib, self._engine._project
-        self.nodes = [self._engine.ENgetnodeid(at) for at in range(1, self._engine.ENgetcount(_NODES) + 1)]
-        self.links = self._link_names()
+            report, output = (str(path.with_suffix(end)).encode() for end in (".rpt", ".bin"))
+            try:
+                self._call("open", str(path).encode(), report, output)
+            except HydraulicError as error:
+                raise HydraulicError(f"EPANET refuses {model.name}: {error}{_said(path.with_suffix('.rpt'))}") from None
+        self._call("settimeparam", _DURATION, ctypes.c_long(self._hours * _HOUR_S))
+        self._call("settimeparam", _HYDRAULIC_STEP, ctypes.c_long(_HOUR_S))
+        self.nodes, self.links = self._names("getnodeid", _NODES), self._names("getlinkid", _LINKS)
         self._link_at = {name: at for at, name in enumerate(self.links, 1)}
         self._node_at = {name: at for at, name in enumerate(self.nodes, 1)}
-        self._junctions = [at for at in range(1, len(self.nodes) + 1) if self._engine.ENgetnodetype(at) == _JUNCTION]
-        self._engine.ENopenH()
+        self._junctions = [at for at in range(1, len(self.nodes) + 1) if self._integer("getnodetype", at) == _JUNCTION]
+        self._call("openH")
 
-    def _open(self, path: Path, name: str) -> None:
-        try:
-            self._engine.ENopen(str(path), str(path.with_suffix(".rpt")), str(path.with_suffix(".bin")))
-            self._engine.ENsettimeparam(_DURATION, self._hours * _HOUR_S)
-            self._engine.ENsettimeparam(_HYDRAULIC_STEP, _HOUR_S)
-        except self._failure as error:
-            raise HydraulicError(f"EPANET refuses {name}: {error}") from error
+    def __del__(self) -> None:
+        self._library.EN_deleteproject(self._project)
 
-    def _link_names(self) -> list[str]:
-        names = []
-        text = ctypes.create_string_buffer(64)
-        for at in range(1, self._engine.ENgetcount(_LINKS) + 1):
-            self._library.EN_getlinkid(self._handle, at, text)
-            names.append(text.value.decode(errors="replace"))
-        return names
+    def _call(self, name: str, *arguments: Any, project: Any = None) -> None:
+        """Call a function of the library. Raises HydraulicError; a warning (a negative pressure, say) is no error."""
+        code = getattr(self._library, f"EN_{name}")(self._project if project is None else project, *arguments)
+        if code >= _FIRST_ERROR:
+            text = ctypes.create_string_buffer(256)
+            self._library.EN_geterror(code, text, 255)
+            raise HydraulicError(text.value.decode(errors="replace") or f"error {code}")
+
+    def _integer(self, name: str, *arguments: Any) -> int:
+        value = ctypes.c_int()
+        self._call(name, *arguments, ctypes.byref(value))
+        return value.value
+
+    def _number(self, name: str, at: int, code: int) -> float:
+        value = ctypes.c_double()
+        self._call(name, at, code, ctypes.byref(value))
+        return value.value
+
+    def _set(self, name: str, at: int, code: int, value: float) -> None:
+        self._call(name, at, code, ctypes.c_double(value))
+
+    def _names(self, name: str, what: int) -> list[str]:
+        text, found = ctypes.create_string_buffer(64), []
+        for at in range(1, self._integer("getcount", what) + 1):
+            self._call(name, at, text)
+            found.append(text.value.decode(errors="replace"))
+        return found
 
     def delivered(self, closed: Sequence[str] = (), leaks: Mapping[str, float] | None = None) -> Floats:
         """Mean demand delivered at each node (n,) in the model's units while links are closed and nodes leak.
 
-        ``leaks`` are emitter coefficients by node; what they let out counts for nobody. Where EPANET finds no solution
-        for an hour, nothing is delivered in it. Raises HydraulicError for a name that the model lacks.
+        ``leaks`` are emitter coefficients by node; what they let out counts for nobody. Where EPANET finds no solution,
+        nothing is delivered from that hour on. Raises HydraulicError for a name that the model lacks.
         """
-        before = [self._close(name) for name in closed]
-        emitters = self._leak(leaks or {})
-        try:
-            return self._run(leaks or {})
-        finally:
-            for link, code, value in before:
-                self._engine.ENsetlinkvalue(link, code, value)
-            for node, value in emitters:
-                self._engine.ENsetnodevalue(node, _EMITTER, value)
+        with self._lock:
+            before: list[tuple[int, int, float]] = []
+            emitters: list[tuple[int, float]] = []
+            try:
+                before.extend(self._close(name) for name in dict.fromkeys(closed))
+                emitters.extend(self._leak(leaks or {}))
+                return self._run(leaks or {})
+            finally:
+                for link, code, value in before:
+                    self._set("setlinkvalue", link, code, value)
+                for node, value in emitters:
+                    self._set("setnodevalue", node, _EMITTER, value)
 
     def _close(self, name: str) -> tuple[int, int, float]:
         link = self._link_at.get(name)
         if link is None:
             raise HydraulicError(f"the model has no link {name!r}")
         # A check valve has no status of its own: a bore of next to nothing closes it.
-        check = self._engine.ENgetlinktype(link) == _CHECK_VALVE
+        check = self._integer("getlinktype", link) == _CHECK_VALVE
         code = _DIAMETER if check else _INITIAL_STATUS
-        value = self._link_value(link, code)
-        self._engine.ENsetlinkvalue(link, code, value * 1e-3 if check else 0.0)
+        value = self._number("getlinkvalue", link, code)
+        self._set("setlinkvalue", link, code, value * 1e-3 if check else 0.0)
         return link, code, value
-
-    def _link_value(self, link: int, code: int) -> float:
-        value = ctypes.c_double()
-        self._library.EN_getlinkvalue(self._handle, link, code, ctypes.byref(value))
-        return value.value
 
     def _leak(self, leaks: Mapping[str, float]) -> list[tuple[int, float]]:
         kept = []
         for name, coefficient in leaks.items():
             node = self._node_at[name]
-            kept.append((node, self._engine.ENgetnodevalue(node, _EMITTER)))
-            self._engine.ENsetnodevalue(node, _EMITTER, coefficient)
+            kept.append((node, self._number("getnodevalue", node, _EMITTER)))
+            self._set("setnodevalue", node, _EMITTER, coefficient)
         return kept
 
     def _run(self, leaks: Mapping[str, float]) -> Floats:
         total, samples, due = np.zeros(len(self.nodes)), 0, 0
-        self._engine.ENinitH(_FRESH)
-        while True:
+        self._call("initH", _FRESH)
+        now, step = ctypes.c_long(), ctypes.c_long(1)
+        while step.value > 0:
             try:
-                seconds, solved = self._engine.ENrunH(), True
-            except self._failure:
-                seconds, solved = due, False
-            if seconds >= due:
+                self._call("runH", ctypes.byref(now))
+            except HydraulicError:
+                break  # no solution: nothing is delivered from here on
+            if now.value >= due:
                 samples, due = samples + 1, due + _HOUR_S
-                if solved:
-                    total += self._demands()
-            step = self._engine.ENnextH() if solved else 0
-            if step <= 0:
-                break
+                total += self._demands()
+            self._call("nextH", ctypes.byref(step))
         for name in leaks:
             total[self._node_at[name] - 1] = 0.0  # demand and leak are one figure there
         return total / max(samples, self._hours + 1 if self._hours else 1)
 
     def _demands(self) -> Floats:
         found, value = np.zeros(len(self.nodes)), ctypes.c_double()
-        get, handle, reference = self._library.EN_getnodevalue, self._handle, ctypes.byref(value)
+        get, project, reference = self._library.EN_getnodevalue, self._project, ctypes.byref(value)
         for at in self._junctions:
-            get(handle, at, _DEMAND, reference)
+            get(project, at, _DEMAND, reference)
             found[at - 1] = value.value
         return np.maximum(found, 0.0)  # what is below zero flows in
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:
+    """EPANET 2.2's library, which comes with wntr. wntr itself is not imported: that takes seconds in every worker."""
+    spec = importlib.util.find_spec("wntr")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError("EPANET needs the extra: pip install 'lifeline[planning]'")
+    folder = Path(spec.origin).parent / "epanet" / "libepanet"
+    system, machine = platform.system(), platform.machine()
+    known = {
+        ("Linux", "x86_64"): "linux-x64/libepanet22.so",
+        ("Darwin", "x86_64"): "darwin-x64/libepanet22.dylib",
+        ("Darwin", "arm64"): "darwin-arm/libepanet2.dylib",
+    }
+    file = folder / known.get((system, machine), "windows-x64/epanet22.dll")
+    try:
+        return ctypes.cdll.LoadLibrary(str(file))
+    except OSError as error:
+        raise ConfigurationError(f"wntr has no EPANET library for {system} {machine}: {error}") from error
+
+
+def _said(report: Path) -> str:
+    """What EPANET wrote about the model's mistakes."""
+    lines = report.read_text(errors="replace").splitlines() if report.exists() else []
+    told = [line.strip() for line in lines if "Error" in line]
+    return f" ({'; '.join(told[:3])})" if told else ""
 
 
 def pressure_driven(text: str) -> str:

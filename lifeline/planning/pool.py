@@ -5,6 +5,7 @@ order of the items, whatever order they were made in.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +22,8 @@ R = TypeVar("R")
 PARTS_A_WORKER = 8
 """Parts of work for each worker: enough that none waits long for the last, few enough to send."""
 CONNECT_S = 20
+SHORT_S = 3.0
+"""What takes no longer than this is not worth starting processes for."""
 
 
 class PoolError(LifelineError):
@@ -46,7 +49,7 @@ def map_over(
     if cluster is not None:
         return _on_cluster(function, items, cluster, progress, what)
     count = min(workers or os.cpu_count() or 1, len(items))
-    if count <= 1:
+    if count <= 1 or (workers is None and _is_short(function, items)):
         return _here(function, items, progress, what)
     parts = list(_parts(items, count))
     context = get_context("spawn")  # a fork of a process with threads may hold their locks for ever
@@ -70,6 +73,16 @@ def _parts(items: Sequence[T], workers: int) -> Iterator[Sequence[T]]:
     size = max(1, -(-len(items) // (workers * PARTS_A_WORKER)))
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def _is_short(function: Callable[[T], R], items: Sequence[T]) -> bool:
+    """Whether all is done here before processes would have started: the second item tells, the first opens things."""
+    for item in items[:1]:
+        function(item)
+    began = time.perf_counter()
+    for item in items[1:2]:
+        function(item)
+    return (time.perf_counter() - began) * len(items) < SHORT_S
 
 
 def _here(function: Callable[[T], R], items: Sequence[T], progress: Progress | None, what: str) -> list[R]:
@@ -111,7 +124,7 @@ def _on_cluster(
         parts = list(_parts(items, threads))
         futures = [client.submit(_part, function, part, pure=False) for part in parts]
         size_of, done = {future.key: len(part) for future, part in zip(futures, parts, strict=True)}, 0
-        for future in _untyped(distributed).as_completed(futures):
+        for future in _untyped(distributed).as_completed(futures, loop=client.loop):
             future.result()
             done += size_of[future.key]
             if progress is not None:
