@@ -7,7 +7,20 @@ from datetime import datetime, timedelta
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import alerts, features, fieldlinks, history, incidents, inventory, live, planning, problems, risk, system
+from api import (
+    alerts,
+    features,
+    fieldlinks,
+    history,
+    incidents,
+    inventory,
+    live,
+    planning,
+    problems,
+    risk,
+    sensorthings,
+    system,
+)
 from api.access import Gate
 from api.city import City
 from api.heartbeat import Heartbeat
@@ -25,6 +38,20 @@ from lifeline.storage.database import open_pool
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
+
+ROUTES = (
+    inventory,
+    alerts,
+    incidents,
+    risk,
+    planning,
+    live,
+    system,
+    fieldlinks,
+    features,
+    sensorthings,
+    history,
+)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
@@ -66,7 +93,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, history, planning, live, system, fieldlinks, features):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(page_router(read_page()))
     return Shield(app), app

@@ -41,6 +41,8 @@ STANDARDS = (
     "/ogc/collections/{collection}",
     "/ogc/collections/{collection}/items",
     "/ogc/collections/{collection}/items/G-P0",
+    "/sensorthings/v1.1",
+    "/sensorthings/v1.1/{things}",
 )
 ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)}
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
@@ -74,7 +76,7 @@ def db(api: Api) -> Iterator[Connection]:
 
 
 def filled(path: str) -> str:
-    return path.format(sensor=1, alert=1, cell=CELL, collection="assets")
+    return path.format(sensor=1, alert=1, cell=CELL, collection="assets", things="Things")
 
 
 def with_key(api: Api, text: str, path: str = "/api/v1/catalogue", **more: str) -> httpx.Response:
