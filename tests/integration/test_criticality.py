@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -111,6 +112,42 @@ def test_the_nightly_job_uses_the_model_of_the_folder(
     assert told[-1] == 1.0
     assert lost(connection)["2"].method == "hydraulic"
     assert kind.nightly is not None
+
+
+def test_the_planning_role_may_do_what_its_jobs_do_and_no_more(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    store_breaks(connection, breaks_of({"1": 6, "3": 5}))
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    connection.execute("SET LOCAL ROLE lifeline_planning")
+    for name in ("criticality", "calibrate"):
+        kind = KINDS[name]
+        assert kind.run(connection, checked(kind, {}), lambda share, what: None)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("DELETE FROM asset_break")
+
+
+@pytest.mark.parametrize(
+    ("kind", "parameters", "says"),
+    [("criticality", {"hours": -1}, "hours"), ("criticality", {"hours": "many"}, "hours")],
+)
+def test_a_job_with_parameters_that_make_no_sense_is_refused(
+    kind: str, parameters: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        checked(KINDS[kind], parameters)
+
+
+def test_a_network_that_is_not_there_is_refused_with_those_that_are(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    told = CliRunner().invoke(app, ["criticality", "--network", "gas"])
+    assert told.exit_code != 0
+    assert "there are: water" in str(told.exception)
 
 
 def breaks_of(assets: dict[str, int], years: float = 12.0) -> list[Entry[Break]]:
