@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    administration,
     alerts,
     features,
     fieldlinks,
@@ -15,11 +16,13 @@ from api import (
     incidents,
     inventory,
     live,
+    photos,
     planning,
     problems,
     risk,
     sensorthings,
     system,
+    usual,
 )
 from api.access import Gate
 from api.city import City
@@ -93,7 +96,24 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in ROUTES:
+    for routes in (
+        inventory,
+        usual,
+        alerts,
+        incidents,
+        photos,
+        risk,
+        history,
+        planning,
+        live,
+        system,
+        administration,
+        fieldlinks,
+        features,
+        sensorthings,
+    ):
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app
