@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lifeline.errors import ImportRejectedError, Problem
-from lifeline.inventory import LONGEST_TEXT, Entry, storable
+from lifeline.inventory import Entry
+from lifeline.records import LONGEST_TEXT, storable
 from lifeline.wire import is_identifier
 
 BREAK_COLUMNS = ("asset", "at", "cause", "id")

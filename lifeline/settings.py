@@ -140,7 +140,6 @@ class Settings(BaseSettings):
     planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
     planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
 
-    models: Path | None = Field(None, description="Folder of engine models: water.inp (EPANET), drainage.inp (SWMM).")
     cluster: str = Field("", description="Dask scheduler (tcp://host:8786) for long computations; empty: this machine.")
 
     # --- api

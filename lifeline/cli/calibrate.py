@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from lifeline.breaks import parse_breaks
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import out, say, table
-from lifeline.errors import ConfigurationError
+from lifeline.cli.inventory import import_breaks
 from lifeline.planning import calibration_plot
 from lifeline.planning.calibration import ClassFit
 from lifeline.planning.calibration import calibrate as fit
 from lifeline.planning.recalibration import records_of, refit
 from lifeline.risk.deterioration import shipped_deterioration
-from lifeline.storage.breaks import store_breaks
 
 
 def register(app: typer.Typer) -> None:
@@ -37,8 +35,7 @@ def calibrate(
     now = datetime.now(UTC)
     with find(home).connection() as connection:
         if breaks is not None:
-            stored = store_breaks(connection, parse_breaks(_content(breaks), now, str(breaks)), str(breaks))
-            say(f"{breaks.name}: breaks: {stored.new} new, {stored.changed} changed, {stored.same} as they were")
+            say(import_breaks(connection, breaks, now))
         city = records_of(connection, now)
         fits = fit(city.records, shipped_deterioration())
         _show(fits)
@@ -67,10 +64,3 @@ def _show(fits: list[ClassFit]) -> None:
             "" if one.p_value is None else f"{one.p_value:.2f}",
         )  # fmt: skip
     out.print(columns)
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error

@@ -26,9 +26,10 @@ def register(app: typer.Typer) -> None:
 def criticality(
     network: Annotated[str | None, typer.Option(help="Only this network; default all, with --model water.")] = None,
     model: Annotated[
-        Path | None, typer.Option(help="EPANET file of the network: each link is closed and the network solved.")
+        Path | None, typer.Option(help="EPANET file of the network; default the one that was imported, if any.")
     ] = None,
     hours: Annotated[int, typer.Option(min=0, max=168, help="Hours that are simulated; 0: one moment.")] = 24,
+    graph: Annotated[bool, typer.Option("--graph", help="Use no model, even where one was imported.")] = False,
     cluster: ClusterOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; default one a core.")] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the worst are listed.")] = 10,
@@ -36,7 +37,7 @@ def criticality(
 ) -> None:
     """Compute what is lost while each asset is out of service, and score every asset anew.
 
-    Without a model by the graph: what can be reached from the sources through that asset alone.
+    By the model where one was imported or is given, else by the graph: what the sources reach through it alone.
     """
     place, now = find(home), datetime.now(UTC)
     given = read_model(model, hours) if model else None
@@ -48,12 +49,13 @@ def criticality(
                 f"no asset of network {', '.join(wanted)}; there are: {', '.join(known) or 'none'}"
             )
         address = cluster or place.settings.cluster or None
-        done = planning.compute(
-            connection, now, wanted, given, cluster=address, workers=workers,
-            progress=lambda share, what: progress(what, share),
-        )  # fmt: skip
-        for name, assets in done.items():
-            say(f"{name}: {assets} assets by {'the model' if given else 'the graph'}")
+        for name in wanted:
+            chosen = None if graph else given or planning.model_of(connection, name, hours)
+            done = planning.compute(
+                connection, now, [name], chosen, cluster=address, workers=workers,
+                progress=lambda share, what: progress(what, share),
+            )  # fmt: skip
+            say(f"{name}: {done[name]} assets by {chosen.name if chosen else 'the graph'}")
         worst = standing.most_critical(connection, network or (wanted[0] if len(wanted) == 1 else None), top)
     columns = table("asset", "name", "kind", "demand lost", "customers", "critical", "method")
     for each in worst:

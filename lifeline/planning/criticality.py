@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from pydantic import BaseModel, Field
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 from lifeline.planning import Progress
-from lifeline.planning.hydraulics import Model, opened, read_model
+from lifeline.planning.hydraulics import Model, opened
 from lifeline.planning.pool import map_over
 from lifeline.risk.assets import Bools, Floats
 from lifeline.settings import load_settings
@@ -134,10 +133,10 @@ def compute(
     return done
 
 
-def model_of(network: str, folder: Path | None, hours: int = 24) -> Model | None:
-    """The hydraulic model of a network in the folder of models, or None: NETWORK.inp, of EPANET."""
-    path = folder / f"{network}.inp" if folder is not None else None
-    return read_model(path, hours) if path is not None and path.is_file() else None
+def model_of(connection: Connection, network: str, hours: int = 24) -> Model | None:
+    """The EPANET model of a network that was imported last, or None."""
+    found = standing.model(connection, network, "epanet")
+    return None if found is None else Model(*found, hours)
 
 
 class Parameters(BaseModel):
@@ -148,12 +147,12 @@ class Parameters(BaseModel):
 
 
 def run(connection: Connection, parameters: JsonObject, progress: Progress) -> JsonObject:
-    """The nightly job: every network, by its model in LIFELINE_MODELS where there is one."""
+    """The nightly job: every network, by its model where one was imported."""
     settings, asked = load_settings(), Parameters.model_validate(parameters)
     now = health.database_clock(connection)
     counted: JsonObject = {}
     networks = [asked.network] if asked.network else standing.networks(connection)
     for network in networks:
-        model = model_of(network, settings.models, asked.hours) if network == "water" else None
+        model = model_of(connection, network, asked.hours)
         counted |= compute(connection, now, [network], model, cluster=settings.cluster or None, progress=progress)
     return {"assets": counted}

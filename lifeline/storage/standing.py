@@ -209,6 +209,12 @@ def elements(connection: Connection, network: str) -> Elements:
     )  # fmt: skip
 
 
+def model(connection: Connection, network: str, kind: str) -> tuple[str, str] | None:
+    """Name and text of the network's model (``kind``: epanet or swmm) that was imported last, or None."""
+    row = connection.execute(_SQL["model"], {"network": network, "format": kind}).fetchone()
+    return None if row is None else (row[0], bytes(row[1]).decode("utf-8", errors="replace"))
+
+
 def networks(connection: Connection) -> list[str]:
     """The networks that have assets in service."""
     return [network for (network,) in connection.execute(_SQL["networks"])]

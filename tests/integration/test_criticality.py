@@ -98,12 +98,15 @@ def test_a_model_of_another_network_is_refused_with_what_to_do(connection: Conne
         criticality.hydraulic(other, standing.elements(connection, "water"), workers=1)
 
 
-def test_the_nightly_job_uses_the_model_of_the_folder(
-    connection: Connection, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_nightly_job_uses_the_model_that_was_imported(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inventory.store_assets(connection, town(), NOW)
-    (tmp_path / "water.inp").write_text(BRANCH)
-    monkeypatch.setenv("LIFELINE_MODELS", str(tmp_path))
+    connection.execute(
+        "INSERT INTO network_model (name, network, format, content, imported_at) "
+        "VALUES ('b', 'water', 'epanet', %s, %s)",
+        [BRANCH.encode(), NOW],
+    )
     monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
     told: list[float] = []
     kind = KINDS["criticality"]
@@ -223,6 +226,33 @@ def test_the_command_calibrates_draws_and_with_dry_run_stores_nothing(
     assert standing.deterioration(connection).version == 1
 
 
+def test_import_takes_break_records_with_the_rest_and_scores_anew(
+    connection: Connection, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    file = tmp_path / "breaks.csv"
+    file.write_text("asset,at,cause\n2,2025-01-03,corrosion\n2,2026-03-01,\n")
+    dry = CliRunner().invoke(app, ["import", str(file), "--dry-run"])
+    assert dry.exit_code == 0, dry.output
+    assert "breaks: 2 new" in dry.output
+    assert connection.execute("SELECT count(*) FROM asset_break").fetchone() == (0,)
+    connection.rollback()
+    rate = "SELECT rate FROM asset_risk JOIN asset USING (asset_id) WHERE external_id = '2'"
+    before = connection.execute(rate).fetchone()
+    connection.rollback()
+    assert CliRunner().invoke(app, ["import", str(file)]).exit_code == 0
+    after = connection.execute(rate).fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] > before[0]
+    file.write_text("asset,at\nP-99,2025-01-03\n")
+    refused = CliRunner().invoke(app, ["import", str(file)])
+    assert refused.exit_code != 0
+    assert "line 2" in str(refused.exception)
+
+
 def test_the_command_of_criticality_prints_the_worst_first(
     connection: Connection, database_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +264,7 @@ def test_the_command_of_criticality_prints_the_worst_first(
         app, ["criticality", "--model", str(tmp_path / "branch.inp"), "--hours", "0", "--workers", "1", "--top", "3"]
     )
     assert told.exit_code == 0, told.output
-    assert "water: 4 assets by the model" in told.output
+    assert "water: 4 assets by branch.inp" in told.output
     assert "600" in told.output
-    graph = CliRunner().invoke(app, ["criticality"])
+    graph = CliRunner().invoke(app, ["criticality", "--graph"])
     assert "water: 8 assets by the graph" in graph.output

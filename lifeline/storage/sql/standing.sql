@@ -114,6 +114,11 @@ DROP TABLE staged_break
 SELECT asset_id, extract(epoch FROM %(now)s - at)::double precision / 31557600 FROM asset_break
 WHERE at <= %(now)s ORDER BY at, break_id
 
+-- name: model
+-- The model of a network that was imported last.
+SELECT name, content FROM network_model WHERE network = %(network)s AND format = %(format)s
+ORDER BY imported_at DESC, model_id DESC LIMIT 1
+
 -- name: networks
 SELECT DISTINCT network FROM asset WHERE in_service ORDER BY network
 
