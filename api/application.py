@@ -23,6 +23,7 @@ from api import (
     sensorthings,
     system,
     usual,
+    zones,
 )
 from api.access import Gate
 from api.city import City
@@ -111,6 +112,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         fieldlinks,
         features,
         sensorthings,
+        zones,
     ):
         app.include_router(routes.router)
     app.include_router(photos.field_router)
