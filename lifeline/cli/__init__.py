@@ -10,7 +10,9 @@ import typer
 from lifeline import __version__
 from lifeline.cli import (
     backtest,
+    calibrate,
     checks,
+    criticality,
     demo,
     endpoints,
     inventory,
@@ -43,6 +45,8 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+criticality.register(app)
+calibrate.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
