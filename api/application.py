@@ -26,8 +26,10 @@ from api import (
     risk,
     rules,
     sensorthings,
+    suggestions,
     system,
     usual,
+    zones,
 )
 from api.access import Gate
 from api.city import City
@@ -43,31 +45,15 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    handling, maintenance, rules, performance, endpoints,
+    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
-
-ROUTES = (
-    handling,
-    maintenance,
-    rules,
-    performance,
-    endpoints,
-    inventory,
-    usual,
-    alerts,
-    incidents,
-    photos,
-    risk,
-    history,
-    planning,
-    live,
-    system,
-    administration,
-    fieldlinks,
-    features,
-    sensorthings,
-)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:

@@ -28,6 +28,7 @@ READABLE = (
     "/api/v1/incidents",
     "/api/v1/incidents/1",
     "/api/v1/live",
+    "/api/v1/zones/suggestions",
     "/api/v1/risk/compare",
     "/api/v1/risk/frames",
     "/api/v1/jobs",
@@ -42,6 +43,8 @@ READABLE = (
     "/api/v1/quarantine",
     "/api/v1/quarantine/reasons",
     "/api/v1/system/storage",
+    "/api/v1/zones",
+    "/api/v1/zones/1",
 )
 OPERATIONS = (
     "/api/v1/alerts/1/response",
@@ -85,7 +88,11 @@ ACTS = {
     **{f"/api/v1/endpoints{act}": {Role.ADMIN} for act in ("", "/1/enable", "/1/rotate")},
     "/api/v1/escalations": {Role.ADMIN},
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions/1/accept": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions/1/reject": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
 }
 """Who may POST to which route. The tests ask about things that are not there, or ask what makes no sense."""
