@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
     features,
     fieldlinks,
     history,
@@ -54,6 +55,10 @@ ROUTES = (
     features,
     sensorthings,
     history,
+    usual,
+    photos,
+    administration,
+    caseload,
 )
 
 
@@ -96,22 +101,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (
-        inventory,
-        usual,
-        alerts,
-        incidents,
-        photos,
-        risk,
-        history,
-        planning,
-        live,
-        system,
-        administration,
-        fieldlinks,
-        features,
-        sensorthings,
-    ):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(photos.field_router)
     app.state.page = read_page()

@@ -18,11 +18,11 @@ import { change, onBack, remember, remembered, state } from "./state.js";
 import { TimeBar } from "./time.js";
 import { Watch } from "./watch.js";
 
-const VIEWS = ["", "admin"];
+const VIEWS = ["", "renewal", "report", "admin"];
 const CHOICES = ["incident", "alert", "asset", "sensor", "cell"];
 const NOTHING = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 /** Views that are asked for less often are loaded when they are: the watch comes first. */
-const LOADERS = { admin: () => import("./admin.js") };
+const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js") };
 
 let map;
 let panel;
