@@ -48,6 +48,11 @@ class AssetOut(BaseModel):
     depth_m: float | None
     customers: int
     critical: bool
+    road_class: str | None
+    street: str | None
+    soil: str | None
+    condition: int | None
+    in_service: bool
     from_asset: str | None
     to_asset: str | None
     score: float | None
@@ -268,6 +273,11 @@ def _asset(line: AssetLine) -> dict[str, Any]:
         "depth_m": line.depth_m,
         "customers": line.customers,
         "critical": line.critical,
+        "road_class": line.road_class,
+        "street": line.street,
+        "soil": line.soil,
+        "condition": line.condition,
+        "in_service": line.in_service,
         "from_asset": line.from_asset,
         "to_asset": line.to_asset,
         "score": line.score,

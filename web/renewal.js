@@ -1,7 +1,7 @@
 // Renewal: which pipes are worst, which to renew for a budget, and what if. The map shows what the list speaks of.
 
 import { download, get, post } from "./api.js";
-import { levelName, networkName } from "./city.js";
+import { networkName } from "./city.js";
 import { button, element, icon } from "./element.js";
 import { local, number, place, t } from "./i18n.js";
 import { badge } from "./levels.js";
@@ -200,7 +200,7 @@ class Renewal {
     const keys = ["pipes", "length_m", "failures_per_year", "loss_per_year", "score"];
     const rows = keys.map((key) => element("tr", {}, element("th", { scope: "row" }, t(`wi_${key}`)), element("td", { class: "number" }, plain(before[key])), element("td", { class: "number" }, plain(after[key]))));
     const head = element("tr", {}, element("td"), element("th", { scope: "col", class: "number" }, t("before")), element("th", { scope: "col", class: "number" }, t("after")));
-    const list = changed.slice(0, 30).map((each) => element("li", {}, button({ class: "rank", onclick: () => this.on.map.pick([each.id]) }, element("span", { class: "what" }, element("strong", {}, each.id), element("small", { class: "rule" }, each.level ? levelName(each.level) : "")), element("b", {}, `${plain(each.before ?? each.from)} → ${plain(each.after ?? each.to)}`))));
+    const list = changed.map((each) => element("li", {}, button({ class: "rank", onclick: () => this.look(each.asset) }, element("span", { class: "what" }, element("strong", {}, each.asset), element("small", { class: "rule" }, t(`whatif_${{ closed: "close", renewed: "renew" }[each.change] ?? each.change}`))), element("b", {}, `${plain(each.score_before)} → ${plain(each.score_after)}`))));
     const lost = cut.pipes.length ? t("cut_off", { n: cut.pipes.length, length: number(cut.length_m, "m") }) : "";
     return element("section", {}, element("table", { class: "plain-table" }, element("thead", {}, head), element("tbody", {}, ...rows)), lost ? element("p", { class: "wrong" }, lost) : "", element("ol", { class: "ranks" }, ...list));
   }

@@ -36,6 +36,11 @@ class AssetLine:
     customers: int
     critical: bool
     attributes: JsonObject
+    road_class: str | None
+    street: str | None
+    soil: str | None
+    condition: int | None
+    in_service: bool
     from_asset: str | None
     to_asset: str | None
     lof: float | None

@@ -43,6 +43,8 @@ READABLE = (
     "/api/v1/quarantine",
     "/api/v1/quarantine/reasons",
     "/api/v1/system/storage",
+    "/api/v1/zones",
+    "/api/v1/zones/1",
 )
 STANDARDS = (
     "/ogc",
@@ -59,6 +61,7 @@ ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)} | 
 ACTS = {
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
 }
 """Who may POST to which route. The tests ask about things that are not there, or ask what makes no sense."""

@@ -1,7 +1,8 @@
 -- name: assets
 -- A page of assets in order of their id: network, kind and box are conditions where given.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry, a.material, a.diameter_mm, a.install_year, a.length_m,
-    a.depth_m, a.customers, a.critical, a.attributes, f.external_id, t.external_id, r.lof, r.cof, r.score
+    a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
+    a.in_service, f.external_id, t.external_id, r.lof, r.cof, r.score
 FROM asset a
 LEFT JOIN asset f ON f.asset_id = a.from_asset
 LEFT JOIN asset t ON t.asset_id = a.to_asset
@@ -16,7 +17,8 @@ ORDER BY a.asset_id LIMIT %(limit)s;
 -- name: asset
 -- One asset by the city's own name for it.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry, a.material, a.diameter_mm, a.install_year, a.length_m,
-    a.depth_m, a.customers, a.critical, a.attributes, f.external_id, t.external_id, r.lof, r.cof, r.score
+    a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
+    a.in_service, f.external_id, t.external_id, r.lof, r.cof, r.score
 FROM asset a
 LEFT JOIN asset f ON f.asset_id = a.from_asset
 LEFT JOIN asset t ON t.asset_id = a.to_asset
