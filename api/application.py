@@ -103,23 +103,6 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
     for routes in ROUTES:
-    for routes in (
-        inventory,
-        usual,
-        alerts,
-        incidents,
-        photos,
-        risk,
-        history,
-        planning,
-        live,
-        system,
-        administration,
-        fieldlinks,
-        features,
-        sensorthings,
-        zones,
-    ):
         app.include_router(routes.router)
     app.include_router(photos.field_router)
     app.state.page = read_page()
