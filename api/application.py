@@ -60,6 +60,7 @@ ROUTES = (
     photos,
     administration,
     caseload,
+    zones,
 )
 
 

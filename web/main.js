@@ -288,7 +288,7 @@ async function begin() {
   }
   document.body.dataset.ready = "true";
   watch.refresh.sensors();
-  // loadZones();
+  loadZones();
   follow((what) => watch.changed(what), (found) => (found === "refused" ? signIn(t("error_refused")) : streamIs(found)));
   setInterval(drawFreshness, 1000);
   setInterval(() => watch.draw(), 15_000); // ages and deadlines
