@@ -276,8 +276,8 @@ async function begin() {
   listen();
   drawWords();
   try {
-    await Promise.all([watch.loadSummary(), watch.loadPipes(), watch.loadEntries()]);
-    if (!start) fit();
+    const framed = watch.loadPipes().then(() => (start ? null : fit()));
+    await Promise.all([watch.loadSummary(), framed, watch.loadEntries()]);
     map.filter(hidden(), state.network);
     await watch.loadCells();
     if (state.view) await view(state.view, { visit: false });
