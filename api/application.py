@@ -22,6 +22,7 @@ from api import (
     problems,
     risk,
     sensorthings,
+    suggestions,
     system,
     usual,
     zones,
@@ -40,28 +41,14 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
-
-ROUTES = (
-    inventory,
-    alerts,
-    incidents,
-    risk,
-    planning,
-    live,
-    system,
-    fieldlinks,
-    features,
-    sensorthings,
-    history,
-    usual,
-    photos,
-    administration,
-    caseload,
-    zones,
-)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:

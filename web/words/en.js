@@ -62,7 +62,7 @@ export const EN = {
   quarantine_hint: "What could not be taken is kept here as it came; counts are of the last 7 days", nothing_held: "Nothing is held",
   you_are: "This key is {name} ({role})", role: "Role", role_viewer: "viewer", role_field: "field", role_operator: "operator",
   role_engineer: "engineer", role_admin: "administrator", keys_for_admins: "The list of keys is for administrators",
-  keys_how: "Made and revoked with lifeline keys create and revoke", name: "Name", stands: "State", made: "Made", expires: "Expires",
+  keys_how: "Made and revoked with lifeline keys add and revoke", name: "Name", stands: "State", made: "Made", expires: "Expires",
   used_last: "Used last", revoked: "revoked", valid: "valid", expired: "expired", never_ends: "never", never_used: "never",
   part_supply: "Share of supply lost", part_facility: "Critical facility", part_size: "Size of the pipe", part_length: "Length",
   part_incident: "Incident", part_joined: "Alerts next to it", last_tick: "Last tick", last_tick_hint: "the detectors run every few seconds",

@@ -43,7 +43,7 @@ export const ZH = {
   reason_unknown_sensor: "未知监测点", reason_not_finite: "非有限值", reason_out_of_range: "超出量程", reason_from_the_future: "时间超前", reason_too_old: "过旧",
   received_at: "接收时间", reason: "原因", topic: "主题", bytes: "原始字节", bytes_n: "{n} 字节", quarantine_hint: "无法入库的数据原样保留在此;近 7 天按原因统计",
   nothing_held: "没有隔离数据", you_are: "当前密钥:{name}({role})", role: "角色", role_viewer: "查看者", role_field: "现场人员", role_operator: "值班员",
-  role_engineer: "工程师", role_admin: "管理员", keys_for_admins: "密钥列表仅管理员可见", keys_how: "用 lifeline keys create / revoke 新建或吊销", name: "名称", stands: "状态",
+  role_engineer: "工程师", role_admin: "管理员", keys_for_admins: "密钥列表仅管理员可见", keys_how: "用 lifeline keys add / revoke 新建或吊销", name: "名称", stands: "状态",
   made: "创建", expires: "到期", used_last: "最近使用", revoked: "已吊销", valid: "有效", expired: "已过期", never_ends: "不过期", never_used: "从未使用",
   part_supply: "停供占比", part_facility: "重要用户", part_size: "管道规模", part_length: "长度", part_incident: "关联事件", part_joined: "相邻管段预警", last_tick: "最近检测周期",
   last_tick_hint: "检测规则每 5 秒运行", admin_rules: "规则", admin_endpoints: "通知渠道", limits: "限值", overrides: "例外地点", off: "停用", remove: "取消例外",
