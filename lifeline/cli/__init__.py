@@ -18,6 +18,7 @@ from lifeline.cli import (
     maintenance,
     performance,
     schema,
+    score,
     sensors,
     state,
     up,
@@ -42,6 +43,7 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+score.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
