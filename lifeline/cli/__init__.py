@@ -15,6 +15,7 @@ from lifeline.cli import (
     endpoints,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
     schema,
@@ -44,6 +45,7 @@ state.register(app)
 performance.register(app)
 backtest.register(app)
 score.register(app)
+load.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
