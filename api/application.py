@@ -7,7 +7,25 @@ from datetime import datetime, timedelta
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import alerts, features, fieldlinks, history, incidents, inventory, live, planning, problems, risk, system
+from api import (
+    administration,
+    alerts,
+    features,
+    fieldlinks,
+    history,
+    incidents,
+    inventory,
+    live,
+    photos,
+    planning,
+    problems,
+    risk,
+    sensorthings,
+    suggestions,
+    system,
+    usual,
+    zones,
+)
 from api.access import Gate
 from api.city import City
 from api.heartbeat import Heartbeat
@@ -22,6 +40,11 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
@@ -66,7 +89,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, history, planning, live, system, fieldlinks, features):
+    for routes in ROUTES:
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app

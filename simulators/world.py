@@ -21,6 +21,7 @@ from simulators.weather import DAY_S, Weather
 WARM_UP_S = 12 * 3600
 HISTORY_STEP_S, GAS_HISTORY_STEP_S = 300, 3600
 LIVE_STEP_S, GAS_LIVE_STEP_S = 10, 30
+GAS_PACED_STEP_S = 120
 VALVE_CHAMBER_BIOGAS = 0.15
 """A dry valve chamber gives off this share of what a manhole does."""
 
@@ -91,6 +92,13 @@ class World:
             track.every_s = step_s
         self._tracks["gas"].every_s = step_s * GAS_LIVE_STEP_S / LIVE_STEP_S
         self._tracks["gas"].restart(time)
+
+    def step_every(self, seconds: float) -> None:
+        """Once live: step the engines this often, never finer than live; gas settles at once and is solved seldom."""
+        for network, track in self._tracks.items():
+            track.every_s = max(seconds, LIVE_STEP_S)
+            if network == "gas":
+                track.every_s = GAS_HISTORY_STEP_S if seconds >= HISTORY_STEP_S else GAS_PACED_STEP_S
 
     def engine_of(self, asset: str) -> Engine:
         """The engine of the network to which an asset belongs. Raises KeyError."""

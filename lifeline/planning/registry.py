@@ -37,7 +37,10 @@ class JobKind:
         return cast("Run", import_module(self.module).run)
 
 
-KINDS: dict[str, JobKind] = {}
+KINDS: dict[str, JobKind] = {
+    "criticality": JobKind("lifeline.planning.criticality", "what is lost with each asset", nightly=time(1, 30)),
+    "calibrate": JobKind("lifeline.planning.recalibration", "rates of failure fitted to the break records"),
+}
 
 
 def kind_of(name: str, kinds: Mapping[str, JobKind] = KINDS) -> JobKind:
