@@ -47,13 +47,10 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
-<<<<<<< HEAD
 score.register(app)
 load.register(app)
-=======
 criticality.register(app)
 calibrate.register(app)
->>>>>>> main
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
