@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
     features,
     fieldlinks,
     history,
@@ -41,7 +42,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system,
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
     administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
