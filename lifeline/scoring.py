@@ -25,7 +25,7 @@ AFTER_S = 3600.0
 """What an event did lasts longer than its cause: water has to run off."""
 METRES_PER_DEGREE = 111_320.0
 
-_GAS, _PRESSURES = frozenset({"methane", "gas_pressure", "gas_flow"}), frozenset({"pressure", "flow", "level"})
+_GAS, _PRESSURES = frozenset({"methane", "gas_pressure", "gas_flow"}), frozenset({"pressure", "flow"})
 _SEWER = frozenset({"level", "ponding_depth", "flow"})
 SHOWS: dict[str, frozenset[str]] = {
     "gas_leak": _GAS,
