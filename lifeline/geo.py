@@ -1,6 +1,7 @@
 """Geometry on the globe: lengths, boxes and the hexagons (H3) that a geometry lies in.
 
-A geometry is GeoJSON in WGS 84, longitude first: Point or LineString, which is what assets are.
+A geometry is GeoJSON in WGS 84, longitude first: Point or LineString, which is what assets are; `area` takes the
+Polygon or MultiPolygon that a zone is.
 """
 
 import math
@@ -8,6 +9,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import h3
+import shapely
+from shapely.geometry import mapping
 
 from lifeline.errors import LifelineError
 from lifeline.model import JsonObject
@@ -55,6 +58,43 @@ def _position(vertex: object) -> tuple[float, float]:
     if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
         raise GeometryError(f"longitude {longitude}, latitude {latitude} is not on the globe (longitude comes first)")
     return float(longitude), float(latitude)
+
+
+def area(geometry: JsonObject) -> JsonObject:
+    """A Polygon or MultiPolygon reduced to type and coordinates, rings closed and turned as RFC 7946 has them.
+
+    Raises GeometryError, also where a ring crosses itself: no point could be said to lie in such an area.
+    """
+    kind, rings = geometry.get("type"), geometry.get("coordinates")
+    if kind not in ("Polygon", "MultiPolygon") or not isinstance(rings, list | tuple):
+        raise GeometryError(f"geometry must be a Polygon or a MultiPolygon, not {kind!r}")
+    polygons = [rings] if kind == "Polygon" else list(rings)
+    try:
+        parts = [shapely.Polygon(_ring(outer), [_ring(hole) for hole in holes]) for outer, *holes in polygons]
+    except (TypeError, ValueError) as error:
+        raise error if isinstance(error, GeometryError) else GeometryError(f"a ring is wrong: {error}") from error
+    shape = parts[0] if kind == "Polygon" and parts else shapely.MultiPolygon(parts)
+    if shape.is_empty:
+        raise GeometryError("the area is empty")
+    if not shape.is_valid:
+        raise GeometryError(f"the area is not valid: {shapely.is_valid_reason(shape)}")
+    clean = mapping(shapely.orient_polygons(shape))
+    return {"type": kind, "coordinates": _lists(clean["coordinates"])}
+
+
+def _ring(ring: object) -> list[tuple[float, float]]:
+    if not isinstance(ring, list | tuple) or len(ring) < 3:
+        raise GeometryError("a ring needs three points at least")
+    return [_position(vertex) for vertex in ring]
+
+
+def _lists(nested: object) -> object:
+    return [_lists(each) for each in nested] if isinstance(nested, tuple) else nested
+
+
+def area_bbox(geometry: JsonObject) -> Box:
+    """The smallest box around a Polygon or MultiPolygon that `area` gave."""
+    return Box(*shapely.geometry.shape(geometry).bounds)
 
 
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:

@@ -10,16 +10,18 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lifeline import geo
 from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, Problem
 from lifeline.geojson import feature_values
-from lifeline.model import Asset, AssetKind, JsonObject, Sensor
+from lifeline.model import Asset, AssetKind, JsonObject, RoadClass, Sensor
 from lifeline.wire import is_channel, is_identifier
 
 T = TypeVar("T")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 LONGEST_TEXT = 500
 MOST_CUSTOMERS = 2**31 - 1
@@ -106,6 +108,15 @@ class _Record:
         self.wrong(f"{name} must be true or false, not {_shown(value)}")
         return False
 
+    def choice(self, name: str, among: type[Choice]) -> Choice | None:
+        value = self.text(name)
+        if not value:
+            return None
+        if value not in among.__members__.values():
+            self.wrong(f"{name} {_shown(value)} is none of {', '.join(among)}")
+            return None
+        return among(value)
+
     def network(self, catalogue: Catalogue) -> str:
         value = self.text("network")
         if value not in catalogue.networks:
@@ -136,7 +147,7 @@ def parse_assets(data: bytes, catalogue: Catalogue, source: str = "assets.geojso
 
 ASSET_PROPERTIES = frozenset(
     ("id", "network", "kind", "name", "from", "to", "material", "diameter_mm", "install_year", "length_m", "depth_m",
-     "customers", "critical")
+     "customers", "critical", "road_class", "street", "soil", "condition", "in_service")
 )  # fmt: skip
 
 
@@ -192,6 +203,11 @@ def _plain_fields(record: _Record) -> dict[str, Any]:
         "depth_m": record.number("depth_m", -100, 1000),
         "customers": record.integer("customers", 0, MOST_CUSTOMERS) or 0,
         "critical": record.boolean("critical"),
+        "road_class": record.choice("road_class", RoadClass),
+        "street": record.text("street") or None,
+        "soil": record.text("soil") or None,
+        "condition": record.integer("condition", 1, 5),
+        "in_service": None if record.values.get("in_service") is None else record.boolean("in_service"),
     }
 
 

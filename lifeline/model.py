@@ -37,6 +37,35 @@ class AssetKind(StrEnum):
     OUTFALL = "outfall"
 
 
+class RoadClass(StrEnum):
+    """The road above an asset: what a break there would close."""
+
+    TRUNK = "trunk"
+    MAIN = "main"
+    STREET = "street"
+    LANE = "lane"
+    NONE = "none"
+
+
+class ZoneKind(StrEnum):
+    DMA = "dma"
+    CATCHMENT = "catchment"
+    DISTRICT = "district"
+    RENEWAL = "renewal"
+    RISK_CONTROL = "risk_control"
+    """风险管控区."""
+    RESILIENCE = "resilience"
+    """韧性保护区."""
+
+
+class ZoneStatus(StrEnum):
+    """A suggested zone waits for a person to accept or reject it."""
+
+    ACTIVE = "active"
+    SUGGESTED = "suggested"
+    REJECTED = "rejected"
+
+
 class Quality(IntFlag):
     """Marks on a stored reading; 0 is good. Ingest sets them, detectors and the API honour them."""
 
@@ -163,11 +192,36 @@ class Asset:
     customers: int = 0
     critical: bool = False
     attributes: JsonObject = field(default_factory=dict)
+    road_class: RoadClass | None = None
+    street: str | None = None
+    soil: str | None = None
+    condition: int | None = None
+    """As inspected: 1 as new, 5 about to fail."""
+    in_service: bool | None = None
+    """None leaves what is stored as it is; a new asset is in service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A Polygon or MultiPolygon by which people plan; ``network`` None means every network."""
+
+    external_id: str
+    kind: ZoneKind
+    geometry: JsonObject
+    network: str | None = None
+    name: str = ""
+    attributes: JsonObject = field(default_factory=dict)
+    source: str = "imported"
+    status: ZoneStatus = ZoneStatus.ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Sensor:
-    """One quantity measured at one asset. ``channel`` is its name on the wire: ``quantity`` or ``quantity.suffix``."""
+    """One quantity measured at one asset. ``channel`` is its name on the wire: ``quantity`` or ``quantity.suffix``.
+
+    ``balance`` says of a flow sensor which zones it meters: external id to 1 (into the zone) or -1 (out of it). None
+    leaves what is stored as it is, and so for ``in_service``.
+    """
 
     device: str
     network: str
@@ -178,6 +232,8 @@ class Sensor:
     latitude: float | None = None
     gateway: str | None = None
     limits: JsonObject = field(default_factory=dict)
+    balance: dict[str, int] | None = None
+    in_service: bool | None = None
 
     @property
     def quantity(self) -> str:

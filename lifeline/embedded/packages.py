@@ -67,6 +67,11 @@ def _advice(said: str) -> str:
         return "\nThe archive's signature cannot be checked: apt-get install debian-archive-keyring"
     if "No space left" in said:
         return "\nThe disk is full: the first start needs 400 MB free (LIFELINE_CACHE names another folder)."
+    if "is expired" in said:
+        return (
+            "\nThe mirror is older than its own index allows. Name another one in /etc/apt/sources.list; where you "
+            "trust it: echo 'Acquire::Check-Valid-Until \"false\";' > /etc/apt/apt.conf.d/99-old-mirror"
+        )
     if "Could not resolve" in said or "Could not connect" in said or "Failed to fetch" in said:
         return "\nThe Debian mirror cannot be reached: the first start needs the network, later ones do not."
     return ""

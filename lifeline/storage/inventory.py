@@ -12,6 +12,7 @@ from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, NotFoundError, Problem
 from lifeline.inventory import Entry
 from lifeline.model import Asset, Sensor
+from lifeline.storage import membership
 from lifeline.storage.database import Connection
 from lifeline.storage.queries import load
 from lifeline.wire import is_channel, is_identifier
@@ -115,6 +116,9 @@ def store_assets(
     numbers = [number for (number,) in connection.execute(_SQL["asset_numbers"])]
     _store_cells(connection, [(numbers[p], assets[p].geometry) for p, _ in touched], progress)
     _store_risks(connection, numbers, assets, now)
+    connection.execute(_SQL["forget_retired"])
+    moved = [numbers[position] for position, _ in touched]
+    membership.place(connection, assets=moved, sensors=_sensors_on(connection, moved))
     connection.execute(_SQL["unstage_assets"])
     connection.execute(_SQL["announce"])
     new = sum(is_new for _, is_new in touched)
@@ -123,11 +127,17 @@ def store_assets(
     return Stored(new, len(touched) - new, len(assets) - len(touched))
 
 
+def _sensors_on(connection: Connection, assets: Sequence[int]) -> list[int]:
+    rows = connection.execute(_SQL["sensors_on"], {"assets": list(assets)})
+    return [sensor_id for (sensor_id,) in rows]
+
+
 def _asset_row(position: int, asset: Asset) -> tuple[object, ...]:
     return (
         position, asset.external_id, asset.network, str(asset.kind), asset.name, Jsonb(asset.geometry),
         *geo.bbox(asset.geometry), asset.from_asset, asset.to_asset, asset.material, asset.diameter_mm,
         asset.install_year, asset.length_m, asset.depth_m, asset.customers, asset.critical, Jsonb(asset.attributes),
+        asset.road_class, asset.street, asset.soil, asset.condition, asset.in_service,
     )  # fmt: skip
 
 
@@ -173,8 +183,8 @@ def _store_risks(connection: Connection, numbers: Sequence[int], assets: Sequenc
 def store_sensors(connection: Connection, entries: Sequence[Entry[Sensor]], source: str = "sensors.csv") -> Stored:
     """Insert or update sensors and the devices that carry them, in the caller's transaction.
 
-    Raises ImportRejectedError where a sensor's asset does not exist or a device would change its network; the caller
-    rolls back.
+    Raises ImportRejectedError where a sensor's asset or zone does not exist or a device would change its network; the
+    caller rolls back.
     """
     connection.execute(_SQL["inventory_lock"])
     connection.execute(_SQL["stage_sensors"])
@@ -182,27 +192,31 @@ def store_sensors(connection: Connection, entries: Sequence[Entry[Sensor]], sour
         for position, entry in enumerate(entries):
             copy.write_row(_sensor_row(position, entry.item))
     connection.execute(_SQL["analyze_sensors"])
-    _reject(source, entries, connection, "unknown_assets", "moved_devices")
+    _reject(source, entries, connection, "unknown_assets", "moved_devices", "unknown_zones")
     connection.execute(_SQL["store_devices"])
     connection.execute(_SQL["join_gateways"])
-    touched = connection.execute(_SQL["store_sensors"]).fetchall()
+    is_new: dict[int, bool] = dict(connection.execute(_SQL["store_sensors"]).fetchall())
+    rebalanced = {sensor_id for (sensor_id,) in connection.execute(_SQL["store_flows"])}
     connection.execute(_SQL["forget_unknown"])
     connection.execute(_SQL["unstage_sensors"])
+    membership.place(connection, sensors=list(is_new))
     connection.execute(_SQL["announce"])
-    new = sum(is_new for (is_new,) in touched)
-    return Stored(new, len(touched) - new, len(entries) - len(touched))
+    new, touched = sum(is_new.values()), len(is_new.keys() | rebalanced)
+    return Stored(new, touched - new, len(entries) - touched)
 
 
 def _sensor_row(position: int, sensor: Sensor) -> tuple[object, ...]:
     return (
         position, sensor.device, sensor.network, sensor.channel, sensor.quantity, sensor.asset, sensor.name,
         sensor.longitude, sensor.latitude, sensor.gateway, Jsonb(sensor.limits),
+        None if sensor.balance is None else Jsonb(sensor.balance), sensor.in_service,
     )  # fmt: skip
 
 
 _MESSAGES = {
     "unknown_ends": "{} {!r} is neither in this file nor in the database",
     "unknown_assets": "asset {!r} is not in the database: import the assets first or with it",
+    "unknown_zones": "zone {!r} in balance is not in the database: import the zones first or with it",
     "moved_devices": "device {!r} would move to network {!r}, and it is known in {!r}",
 }
 

@@ -131,6 +131,7 @@ def test_no_apt_is_said_with_what_to_do(tmp_path: Path, monkeypatch: pytest.Monk
         ("E: The repository is not signed.", "debian-archive-keyring"),
         ("W: GPG error: NO_PUBKEY 6ED0E7B82643E131", "debian-archive-keyring"),
         ("E: Could not resolve 'mirror.example'", "needs the network"),
+        ("E: Release file for http://mirror.example is expired (invalid since 15d)", "Check-Valid-Until"),
         ("E: Write error - write (28: No space left on device)", "disk is full"),
     ],
 )

@@ -27,7 +27,12 @@ CREATE TEMPORARY TABLE staged_asset (
     depth_m double precision,
     customers integer NOT NULL,
     critical boolean NOT NULL,
-    attributes jsonb NOT NULL
+    attributes jsonb NOT NULL,
+    road_class text,
+    street text,
+    soil text,
+    condition smallint,
+    in_service boolean                          -- NULL: as it is, a new one true
 ) ON COMMIT DROP
 
 -- name: copy_assets
@@ -41,22 +46,28 @@ ANALYZE staged_asset
 -- Rows that are as they were are not touched. Ends (from, to) follow in join_assets, when every asset has its number.
 WITH stored AS (
     INSERT INTO asset (external_id, network, kind, name, geometry, west, south, east, north, material, diameter_mm,
-                       install_year, length_m, depth_m, customers, critical, attributes)
+                       install_year, length_m, depth_m, customers, critical, attributes, road_class, street, soil,
+                       condition, in_service)
     SELECT external_id, network, kind, name, geometry, west, south, east, north, material, diameter_mm,
-           install_year, length_m, depth_m, customers, critical, attributes
+           install_year, length_m, depth_m, customers, critical, attributes, road_class, street, soil, condition,
+           coalesce(in_service, (SELECT known.in_service FROM asset AS known
+                                 WHERE known.external_id = staged_asset.external_id), true)
     FROM staged_asset ORDER BY position
     ON CONFLICT (external_id) DO UPDATE SET
         network = excluded.network, kind = excluded.kind, name = excluded.name, geometry = excluded.geometry,
         west = excluded.west, south = excluded.south, east = excluded.east, north = excluded.north,
         material = excluded.material, diameter_mm = excluded.diameter_mm, install_year = excluded.install_year,
         length_m = excluded.length_m, depth_m = excluded.depth_m, customers = excluded.customers,
-        critical = excluded.critical, attributes = excluded.attributes
+        critical = excluded.critical, attributes = excluded.attributes, road_class = excluded.road_class,
+        street = excluded.street, soil = excluded.soil, condition = excluded.condition, in_service = excluded.in_service
     WHERE (asset.network, asset.kind, asset.name, asset.geometry, asset.material, asset.diameter_mm,
-           asset.install_year, asset.length_m, asset.depth_m, asset.customers, asset.critical, asset.attributes)
+           asset.install_year, asset.length_m, asset.depth_m, asset.customers, asset.critical, asset.attributes,
+           asset.road_class, asset.street, asset.soil, asset.condition, asset.in_service)
           IS DISTINCT FROM
           (excluded.network, excluded.kind, excluded.name, excluded.geometry, excluded.material, excluded.diameter_mm,
            excluded.install_year, excluded.length_m, excluded.depth_m, excluded.customers, excluded.critical,
-           excluded.attributes)
+           excluded.attributes, excluded.road_class, excluded.street, excluded.soil, excluded.condition,
+           excluded.in_service)
     RETURNING external_id, xmax = 0 AS is_new
 )
 SELECT position, is_new FROM stored JOIN staged_asset USING (external_id) ORDER BY position
@@ -106,6 +117,15 @@ ON CONFLICT (asset_id) DO UPDATE SET
     computed_at = excluded.computed_at
 WHERE asset_risk.parts IS DISTINCT FROM excluded.parts
 
+-- name: forget_retired
+-- What is out of service has neither cells nor a risk.
+WITH retired AS (SELECT asset_id FROM asset JOIN staged_asset USING (external_id) WHERE NOT asset.in_service),
+     cells AS (DELETE FROM asset_cell USING retired WHERE asset_cell.asset_id = retired.asset_id)
+DELETE FROM asset_risk USING retired WHERE asset_risk.asset_id = retired.asset_id
+
+-- name: sensors_on
+SELECT sensor_id FROM sensor WHERE asset_id = ANY (%(assets)s)
+
 -- name: unstage_assets
 DROP TABLE staged_asset, staged_risk
 
@@ -121,7 +141,9 @@ CREATE TEMPORARY TABLE staged_sensor (
     longitude double precision,
     latitude double precision,
     gateway text,
-    limits jsonb NOT NULL
+    limits jsonb NOT NULL,
+    balance jsonb,                              -- {"zone": 1 or -1}; NULL: as it is
+    in_service boolean
 ) ON COMMIT DROP
 
 -- name: copy_sensors
@@ -172,19 +194,53 @@ UPDATE device SET gateway_id = wanted.gateway_id FROM wanted
 WHERE device.device_id = wanted.device_id AND device.gateway_id IS DISTINCT FROM wanted.gateway_id
 
 -- name: store_sensors
--- Whether each sensor that is new or has changed is new.
-INSERT INTO sensor (device_id, channel, quantity, asset_id, name, longitude, latitude, limits)
-SELECT device_id, channel, quantity, asset_id, staged_sensor.name, staged_sensor.longitude, staged_sensor.latitude, limits
+-- Number of each sensor that is new or has changed, and whether it is new.
+INSERT INTO sensor (device_id, channel, quantity, asset_id, name, longitude, latitude, limits, in_service)
+SELECT device_id, channel, quantity, asset_id, staged_sensor.name, staged_sensor.longitude, staged_sensor.latitude, limits,
+       coalesce(staged_sensor.in_service, (SELECT known.in_service FROM sensor AS known
+                WHERE known.device_id = device.device_id AND known.channel = staged_sensor.channel), true)
 FROM staged_sensor
 JOIN device ON device.external_id = staged_sensor.device
 LEFT JOIN asset ON asset.external_id = staged_sensor.asset
 ORDER BY position
 ON CONFLICT (device_id, channel) DO UPDATE SET
     quantity = excluded.quantity, asset_id = excluded.asset_id, name = excluded.name, longitude = excluded.longitude,
-    latitude = excluded.latitude, limits = excluded.limits
-WHERE (sensor.quantity, sensor.asset_id, sensor.name, sensor.longitude, sensor.latitude, sensor.limits) IS DISTINCT FROM
-      (excluded.quantity, excluded.asset_id, excluded.name, excluded.longitude, excluded.latitude, excluded.limits)
-RETURNING xmax = 0 AS is_new
+    latitude = excluded.latitude, limits = excluded.limits, in_service = excluded.in_service
+WHERE (sensor.quantity, sensor.asset_id, sensor.name, sensor.longitude, sensor.latitude, sensor.limits, sensor.in_service)
+      IS DISTINCT FROM
+      (excluded.quantity, excluded.asset_id, excluded.name, excluded.longitude, excluded.latitude, excluded.limits,
+       excluded.in_service)
+RETURNING sensor_id, xmax = 0 AS is_new
+
+-- name: unknown_zones
+-- Zones that a meter's balance names and the database lacks.
+SELECT position, named.zone FROM staged_sensor CROSS JOIN LATERAL jsonb_object_keys(balance) AS named (zone)
+WHERE NOT EXISTS (SELECT FROM zone WHERE external_id = named.zone)
+ORDER BY position
+
+-- name: store_flows
+-- Sensors whose part in a balance has changed.
+WITH given AS (
+    SELECT sensor_id, balance
+    FROM staged_sensor
+    JOIN device ON device.external_id = staged_sensor.device
+    JOIN sensor USING (device_id, channel)
+    WHERE balance IS NOT NULL
+), wanted AS (
+    SELECT zone_id, sensor_id, part.value::smallint AS direction
+    FROM given CROSS JOIN LATERAL jsonb_each_text(balance) AS part (zone, value) JOIN zone ON zone.external_id = part.zone
+), gone AS (
+    DELETE FROM zone_flow USING given
+    WHERE zone_flow.sensor_id = given.sensor_id
+      AND NOT EXISTS (SELECT FROM wanted WHERE wanted.zone_id = zone_flow.zone_id AND wanted.sensor_id = zone_flow.sensor_id)
+    RETURNING zone_flow.sensor_id
+), stored AS (
+    INSERT INTO zone_flow (zone_id, sensor_id, direction) SELECT zone_id, sensor_id, direction FROM wanted
+    ON CONFLICT (zone_id, sensor_id) DO UPDATE SET direction = excluded.direction
+    WHERE zone_flow.direction <> excluded.direction
+    RETURNING sensor_id
+)
+SELECT sensor_id FROM gone UNION SELECT sensor_id FROM stored
 
 -- name: forget_unknown
 -- Devices that every channel is known of now.

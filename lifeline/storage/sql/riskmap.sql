@@ -6,7 +6,7 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 -- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry::text, a.west, a.south, a.east, a.north,
     coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts
-FROM asset a LEFT JOIN asset_risk r USING (asset_id) ORDER BY a.asset_id;
+FROM asset a LEFT JOIN asset_risk r USING (asset_id) WHERE a.in_service ORDER BY a.asset_id;
 
 -- name: asset_cells
 -- Which hexagons of one resolution each asset lies in, with its metres there.
