@@ -17,6 +17,7 @@ from lifeline.cli import (
     keys,
     maintenance,
     performance,
+    plan,
     schema,
     sensors,
     state,
@@ -42,6 +43,7 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+plan.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")

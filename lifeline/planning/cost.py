@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from lifeline.errors import ConfigurationError
-from lifeline.planning.segments import ROAD_CLASSES, Floats, Segments
+from lifeline.model import RoadClass
+from lifeline.planning.segments import Floats, Segments
 
 _TABLES: dict[str, set[str]] = {
     "trench": {"per_m", "usual_depth_m", "per_m_deeper"},
-    "surface": {*ROAD_CLASSES, "unknown"},
+    "surface": {*RoadClass, "unknown"},
     "work": {"mobilisation", "corridor_width_m"},
     "failure": {"least", "factor"},
 }

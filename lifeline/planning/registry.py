@@ -37,7 +37,9 @@ class JobKind:
         return cast("Run", import_module(self.module).run)
 
 
-KINDS: dict[str, JobKind] = {}
+KINDS: dict[str, JobKind] = {
+    "plan": JobKind("lifeline.planning.renewal_job", "A renewal plan: what to renew first for a budget"),
+}
 
 
 def kind_of(name: str, kinds: Mapping[str, JobKind] = KINDS) -> JobKind:

@@ -13,8 +13,6 @@ from lifeline.model import Asset, AssetKind
 Floats = NDArray[np.float64]
 Line = list[list[float]]
 
-ROAD_CLASSES = ("trunk", "main", "street", "lane", "none")
-
 
 @dataclass(frozen=True, slots=True)
 class Segments:
@@ -57,7 +55,7 @@ def segments_of(assets: Sequence[Asset], year: int, cof: Floats | None = None, r
         external_id=[pipe.external_id for pipe in pipes],
         network=[pipe.network for pipe in pipes],
         street=[_street(pipe, streets) for pipe in pipes],
-        road_class=[_road_class(pipe) for pipe in pipes],
+        road_class=[pipe.road_class or "" for pipe in pipes],
         inventory=inventory,
         length_m=np.array([_length(pipe) for pipe in pipes], dtype=np.float64),
         depth_m=_column([pipe.depth_m for pipe in pipes]),
@@ -95,16 +93,10 @@ def _length(pipe: Asset) -> float:
 
 
 def _street(pipe: Asset, names: Counter[str]) -> str:
-    """The street where it is known; a name that several pipes share is one, a pipe's own name is none."""
-    street = getattr(pipe, "street", None) or pipe.attributes.get("street")
-    if isinstance(street, str) and street:
-        return street
+    """The street where it is known; a name that several pipes share is one, a pipe's own name is not."""
+    if pipe.street:
+        return pipe.street
     return pipe.name if names[pipe.name] > 1 else ""
-
-
-def _road_class(pipe: Asset) -> str:
-    found = getattr(pipe, "road_class", None) or pipe.attributes.get("road_class")
-    return found if found in ROAD_CLASSES else ""
 
 
 def _node(pipe: Asset, end: int) -> str:

@@ -39,7 +39,7 @@ def sensitivity(question: Question, choice: Choice, scenarios: int, effort: Effo
     random = np.random.default_rng(effort.seed)
     count = np.zeros(len(question.cost))
     for number in range(scenarios):
-        progress(number / scenarios, f"other costs and rates: {number + 1} of {scenarios}")
+        progress(number / scenarios, "trying other costs and rates")
         cost, rate = _factors(number, random, len(question.cost))
         count += solve(_other(question, cost, rate), quick).year != NEVER
     share = count / scenarios
