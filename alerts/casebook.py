@@ -170,4 +170,8 @@ def _bare(
         latitude=row.latitude,
         wet=wet,
         neighbours=neighbours,
+        active=row.active,
+        silent=row.silent,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
     )

@@ -108,7 +108,8 @@ class Neighbour(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Member:
     """An alert as causes see it. ``first_seen`` in epoch seconds; ``incident_id`` and ``asset_id`` 0 for none;
-    ``wet`` None where no gauge is near; ``origin`` what a detector says of methane: leak, biogas, open."""
+    ``wet`` None where no gauge is near; ``origin`` what a detector says of methane: leak, biogas, open. ``silent``:
+    shelved, suppressed or out of service; ``acknowledged_at`` 0 where nobody has."""
 
     alert_id: int
     rule: str
@@ -127,6 +128,10 @@ class Member:
     wet: bool | None = None
     origin: str = ""
     neighbours: Sequence[Neighbour] = field(default=())
+    active: bool = True
+    silent: bool = False
+    acknowledged_at: float = 0.0
+    acknowledged_by: str = ""
 
     def neighbour(self, wanted: Beside) -> Neighbour | None:
         """The nearest asset that is wanted, if it is near enough."""

@@ -112,7 +112,9 @@ def _opening(members: Sequence[Member], ranking: Ranking) -> Opening:
     lead = lead_of(members)
     ids = sorted(member.alert_id for member in members)
     first_seen = min(member.first_seen for member in members)
-    return Opening(level_of(members), networks_of(members), ranking.of(members), lead.alert_id, first_seen, ids)
+    return Opening(
+        level_of(members), networks_of(members), ranking.of(members), lead.alert_id, first_seen, ids, phase_of(members)
+    )
 
 
 def _keep(
@@ -142,21 +144,65 @@ def _change(
     merged: list[int],
     ranking: Ranking,
 ) -> Change | None:
-    level, lead, ranked = level_of(standing), lead_of(standing), ranking.of(whole)
-    networks = networks_of(whole)
+    level, lead, ranked, phase = level_of(standing), lead_of(standing), ranking.of(whole), phase_of(standing)
+    networks, taker = networks_of(whole), taker_of(whole, kept.unattended_since)
     actions = ["absorbed"] * bool(merged) + ["grown"] * bool(new)
     if level != kept.level:
         actions.append("escalated" if level < kept.level else "deescalated")
+    if phase != kept.phase:
+        actions.append(_PHASES[phase])
     if _likeliest(ranked) != _likeliest(kept.causes):
         actions.append("explained")
+    if taker:
+        actions.append("acknowledged")
     same = (lead.alert_id, networks, ranked) == (kept.lead, kept.networks, kept.causes)
     if not actions and same:
         return None
-    before = len(whole) - len(new)
-    telling = [each for each in actions if each != "grown"] or len(whole).bit_length() > before.bit_length()
-    message = "incident.updated" if telling else None
-    first_seen = min(member.first_seen for member in whole)
-    return Change(kept, level, networks, ranked, lead.alert_id, first_seen, actions, message, new, merged)
+    asks = "escalated" in actions or "raised_again" in actions
+    return Change(
+        kept,
+        level,
+        networks,
+        ranked,
+        lead.alert_id,
+        min(member.first_seen for member in whole),
+        actions,
+        next((message for action, message in _TELLING if action in actions), None),
+        new,
+        merged,
+        phase=phase,
+        attention="asked" if asks else "taken" if taker else "kept",
+        taker=taker,
+    )
+
+
+_PHASES = {"alarm": "raised_again", "muted": "muted", "returned": "returned"}
+_TELLING = (
+    ("escalated", "incident.updated"),
+    ("raised_again", "incident.updated"),
+    ("returned", "incident.cleared"),
+    ("deescalated", "incident.updated"),
+    ("absorbed", "incident.updated"),
+    ("explained", "incident.updated"),
+    ("acknowledged", "incident.acknowledged"),
+)
+"""What is told of an incident, the most important first. Alerts that only join it are told by nobody: it is known."""
+
+
+def phase_of(members: Sequence[Member]) -> str:
+    """``returned`` where no open alert is active, ``muted`` where all that are were silenced, else ``alarm``."""
+    active = [member for member in members if member.open and member.active]
+    if not active:
+        return "returned"
+    return "muted" if all(member.silent for member in active) else "alarm"
+
+
+def taker_of(members: Sequence[Member], unattended_since: float | None) -> str:
+    """Who was the last to acknowledge an alert since nobody attends to the incident; empty where nobody did."""
+    if unattended_since is None:
+        return ""
+    acknowledged = [member for member in members if member.acknowledged_at >= unattended_since]
+    return max(acknowledged, key=lambda each: each.acknowledged_at).acknowledged_by if acknowledged else ""
 
 
 def _end(incident: OpenIncident, action: str, into: int | None) -> Change:
@@ -171,6 +217,8 @@ def _end(incident: OpenIncident, action: str, into: int | None) -> Change:
         "incident.closed",
         closed=True,
         into=into,
+        phase="returned" if into is None else incident.phase,
+        attention="kept",
     )
 
 

@@ -11,6 +11,7 @@ SENSORS = Gauge("lifeline_alerts_sensors", "Sensors that the last tick looked at
 RAISED = Counter("lifeline_alerts_raised_total", "Alerts raised.", ["rule"])
 CHANGED = Counter("lifeline_alerts_changed_total", "Steps that the process took in alerts that were open.", ["rule"])
 OPEN = Gauge("lifeline_alerts_open", "Open alerts.", ["network", "kind", "level"])
+INCIDENTS_OPEN = Gauge("lifeline_alerts_incidents_open", "Open incidents.", ["level"])
 OUTBOX_WAITING = Gauge("lifeline_alerts_outbox_waiting", "Messages that are not fanned out to endpoints yet.")
 DELIVERIES_WAITING = Gauge("lifeline_alerts_deliveries_waiting", "Deliveries that are due or wait for another attempt.")
 DELIVERIES = Counter(

@@ -13,6 +13,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from alerts import learning, metrics
+from alerts.causes import load_causes
 from alerts.delivery import Courier, Style
 from alerts.rules import load_rules
 from alerts.tick import TickReport, Watch
@@ -21,7 +22,7 @@ from lifeline.errors import StorageError, StorageUnavailableError
 from lifeline.response import load_deadlines
 from lifeline.settings import Settings
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import baselines, health, outbox, pacing, response, retention, rollups, shelving
+from lifeline.storage import baselines, health, incidents, outbox, pacing, response, retention, rollups, shelving
 from lifeline.storage.database import Connection, open_pool, storage_errors
 from lifeline.storage.leadership import Leadership
 
@@ -43,6 +44,7 @@ class Process:
         self._settings, self._clock, self._instance = settings, clock, instance
         self._catalogue = load_catalogue(settings.catalogue)
         self._rules = load_rules(self._catalogue, settings.alerts_window_s, settings.alerts_rules)
+        self._causes = load_causes(settings.alerts_causes)
         self._deadlines = load_deadlines(settings.response)
         dsn = settings.require_database()
         self._pool = open_pool(dsn, application="lifeline alerts", size=12)
@@ -104,7 +106,7 @@ class Process:
             return
         try:
             if self._lead():
-                watch = self._watch = self._watch or Watch(self._rules, self._catalogue, self._settings.alerts_window_s)
+                watch = self._watch = self._watch or self._new_watch()
                 with metrics.TICK_SECONDS.time(), self._connection() as connection:
                     report = watch.tick(connection, now)
                     _count(connection, report, watch)
@@ -113,6 +115,9 @@ class Process:
             metrics.DATABASE_UP.set(1)
         except StorageError as error:
             self._back_off(now, error)
+
+    def _new_watch(self) -> Watch:
+        return Watch(self._rules, self._catalogue, self._settings.alerts_window_s, self._causes)
 
     def _lead(self) -> bool:
         leads = self._leadership.held()
@@ -233,6 +238,9 @@ def _count(connection: Connection, report: TickReport, watch: Watch) -> None:
     metrics.OPEN.clear()
     for (network, kind, level), count in alert_storage.open_by_level(connection).items():
         metrics.OPEN.labels(network, kind, level.slug).set(count)
+    metrics.INCIDENTS_OPEN.clear()
+    for level, count in incidents.open_by_level(connection).items():
+        metrics.INCIDENTS_OPEN.labels(level.slug).set(count)
     waiting = outbox.waiting(connection)
     metrics.OUTBOX_WAITING.set(waiting.messages)
     metrics.DELIVERIES_WAITING.set(waiting.deliveries)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.casebook import Casebook
-from alerts.causes import load_causes
+from alerts.causes import Cause, load_causes
 from alerts.detection import Detection
 from alerts.flapping import SPAN, FlapGuard, returning
 from alerts.inventory import Inventory
@@ -47,9 +47,11 @@ class TickReport:
 class Watch:
     """Detection on the database. Losing it costs a start, never an alert."""
 
-    def __init__(self, rules: Sequence[AnyRule], catalogue: Catalogue, window_s: float) -> None:
+    def __init__(
+        self, rules: Sequence[AnyRule], catalogue: Catalogue, window_s: float, causes: Sequence[Cause] | None = None
+    ) -> None:
         self.detection = Detection(rules, catalogue, window_s)
-        self._casebook = Casebook(load_causes())
+        self._casebook = Casebook(load_causes() if causes is None else causes)
         self._fingerprint: tuple[str, ...] = ()
         self._learned: tuple[str, ...] = ()
         self._overrides: list[baseline_storage.Override] = []

@@ -25,6 +25,14 @@ class IncidentState(StrEnum):
     CLOSED = "closed"
 
 
+class IncidentPhase(StrEnum):
+    """alarm; muted: all that is in alarm is shelved, suppressed or out of service; returned: nothing is in alarm."""
+
+    ALARM = "alarm"
+    MUTED = "muted"
+    RETURNED = "returned"
+
+
 class IncidentOut(BaseModel):
     """Alerts that one event explains. ``causes`` are ranked, each with what speaks for and against it.
 
@@ -53,6 +61,10 @@ class IncidentOut(BaseModel):
     closed_at: datetime | None
     merged_into: int | None
     version: int
+    phase: IncidentPhase
+    unattended_since: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
 
 
 class IncidentPage(BaseModel):
@@ -162,6 +174,10 @@ def _incident(line: IncidentLine) -> dict[str, Any]:
         "closed_at": line.closed_at,
         "merged_into": line.merged_into,
         "version": line.version,
+        "phase": line.phase,
+        "unattended_since": line.unattended_since,
+        "acknowledged_at": line.acknowledged_at,
+        "acknowledged_by": line.acknowledged_by,
     }
 
 

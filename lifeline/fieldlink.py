@@ -82,13 +82,20 @@ def read(secrets: Sequence[str], token: str) -> FieldLink:
 
 
 def actions_for(data: JsonObject) -> list[Action]:
-    """What can be done to the alert that a message's data tells of."""
-    if not data.get("alert_id") or data.get("state") == AlertState.NORM:
+    """What can be done to the alert or the incident that a message's data tells of."""
+    if subject_of(data) is None or data.get("state") in (AlertState.NORM, "closed"):
         return []
     step = Step((data.get("response") or {}).get("step", Step.RECEIVED))
-    found = [Action.ACKNOWLEDGE] if data.get("state") in (AlertState.UNACK, AlertState.RTNUN) else []
+    waits = data.get("attended") is False or data.get("state") in (AlertState.UNACK, AlertState.RTNUN)
+    found = [Action.ACKNOWLEDGE] if waits else []
     found += [Action(following) for following in NEXT[step] if following in set(map(str, Action))]
     return [*found, Action.FEED_BACK] if Step.FED_BACK in NEXT[step] else found
+
+
+def subject_of(data: JsonObject) -> int | None:
+    """The alert that a link in a message acts on: of an incident the one that holds its response."""
+    found = data.get("alert_id") or data.get("response_alert")
+    return int(found) if found else None
 
 
 def links_for(
@@ -96,14 +103,13 @@ def links_for(
 ) -> dict[str, str]:
     """Addresses by action for a message; the same whenever it is sent, as their time runs from the message's."""
     data = body["data"]
+    subject = subject_of(data) or 0
     expires_at = datetime.fromisoformat(body["timestamp"]) + lifetime
     return {
         str(action): f"{public_url}/field/"
         + write(
             secret,
-            FieldLink(
-                data["alert_id"], action, expires_at, endpoint_id, nonce_of(secret, message_id, endpoint_id, action)
-            ),
+            FieldLink(subject, action, expires_at, endpoint_id, nonce_of(secret, message_id, endpoint_id, action)),
         )
         for action in actions_for(data)
     }

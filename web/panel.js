@@ -6,7 +6,7 @@ import { clock, named, number, place, span, t } from "./i18n.js";
 import { badge, colourOf } from "./levels.js";
 import { element, placeOf, stateName, titleOf } from "./list.js";
 
-const PARTS = ["mean", "material", "age", "diameter", "consequence", "live"];
+const PARTS = ["mean", "material", "age", "diameter", "soil", "condition", "breaks", "length", "supply", "customers", "facility", "road", "size", "live"];
 const ACTIONS = { acknowledged: "acknowledged_action", returned: "returned_action", closed: "closed_action" };
 
 export class Panel {
@@ -175,7 +175,7 @@ export class Panel {
     const bar = (part) => {
       const fill = element("i", { class: part.points < 0 ? "less" : "" });
       fill.style.width = `${Math.min(100, Math.abs(part.points))}%`;
-      const value = part.value === null || typeof part.value === "object" ? "" : typeof part.value === "number" ? number(part.value) : String(part.value).replaceAll("_", " ");
+      const value = part.value === null || typeof part.value === "object" ? "" : part.value === true ? t("yes") : typeof part.value === "number" ? number(part.value) : String(part.value).replaceAll("_", " ");
       return element("tr", {}, element("th", {}, t(part.part === "live" ? "live_part" : part.part), element("small", {}, value)), element("td", {}, element("div", { class: "bar" }, fill)), element("td", { class: "points" }, `${part.points >= 0 ? "+" : "−"}${Math.abs(part.points).toFixed(1)}`));
     };
     const score = risk.score === null ? t("not_assessed") : element("span", { class: "score" }, element("b", {}, risk.score.toFixed(0)), " / 100");

@@ -18,6 +18,7 @@ from lifeline.storage import endpoints
 app = typer.Typer(help="Where alerts are sent: webhooks, chat channels, escalation.", no_args_is_help=True)
 
 LevelName = StrEnum("LevelName", [level.slug for level in Level])  # type: ignore[misc]
+ScopeName = StrEnum("ScopeName", list(endpoints.SCOPES))  # type: ignore[misc]
 FormatName = StrEnum("FormatName", list(endpoints.FORMATS))  # type: ignore[misc]
 
 Name = Annotated[str, typer.Argument(help="The endpoint's name.")]
@@ -38,6 +39,10 @@ def add(
     event: Annotated[
         list[str] | None, typer.Option(help="Only this type of message; may be given again. `none`: escalation alone.")
     ] = None,
+    scope: Annotated[
+        ScopeName, typer.Option(help="Risk by its incidents, one message for an event; or each alert.")
+    ] = ScopeName("incident"),
+    zone: Annotated[list[str] | None, typer.Option(help="Only what lies in this zone; may be given again.")] = None,
     links: Annotated[bool, typer.Option(help="Whether messages carry field links.")] = True,
     quiet: Annotated[str, typer.Option(help="Quiet hours, such as 22:00-06:30; red ignores them.")] = "",
     quiet_zone: Annotated[
@@ -72,6 +77,8 @@ def add(
                 group_interval_s=group_interval, repeat_s=repeat or None,
             ),
             channel=url if format == "chat" else "",
+            scope=scope,
+            zones=zone,
         )  # fmt: skip
     if format == "chat":
         say(f"added {name}; `lifeline endpoints test {name}` tries it")

@@ -2,53 +2,28 @@
 
 Every score comes with its parts, whose points add up to it: each part is what the score gained when that factor was
 taken into account, in a fixed order. Everything is vectorised over assets; `now` is not needed, ages are arguments.
-
-Sources. Break rate by age: exponential form of Shamir and Howard (1979), N(t) = N(t0) exp(A (t - t0)). Mean rate: 7.0
-breaks per 100 km and year (US and Canada, 2023). Factors by material and diameter, consequence weights and the
-weights of live alerts are defaults of this project, in one place, to be calibrated against a utility's own records.
+LoF (`likelihood`) comes from material, age and history, CoF (`consequence`) from who and what is hit.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeline.model import JsonObject, Level
+from lifeline.risk.assets import Bools, Floats, Ints, Inventory
+from lifeline.risk.consequence import WEIGHTS, consequence_of
+from lifeline.risk.deterioration import Deterioration, shipped_deterioration
+from lifeline.risk.likelihood import STEPS, likelihood_of
 
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
+__all__ = [
+    "ALERT_LIKELIHOOD", "CUTS", "NEIGHBOUR_WEIGHT", "PART_NAMES", "Bools", "Floats", "Inventory", "Live", "Standing",
+    "classes_of", "consequence_of", "levels", "likelihood_of", "likelihood_of_quiet", "live", "matrix", "parts",
+    "score", "standing",
+]  # fmt: skip
 
 CUTS: dict[Level, float] = {Level.RED: 75.0, Level.ORANGE: 50.0, Level.YELLOW: 25.0, Level.BLUE: 0.0}
 """Lowest score of each level."""
-
-MEAN_BREAKS_PER_KM_YEAR = 0.07
-AGEING_PER_YEAR = 0.035
-"""A of Shamir and Howard; 0.035 doubles the rate in twenty years."""
-REFERENCE_AGE_YEARS = 30.0
-"""Age at which the mean rate holds."""
-RATE_LOW, RATE_HIGH = 0.005, 2.0
-"""Breaks per km and year that are LoF 1 and LoF 5; between them LoF is linear in the logarithm of the rate."""
-
-MATERIAL_FACTOR: dict[str, float] = {
-    "asbestos_cement": 1.8,
-    "cast_iron": 2.2,
-    "grey_cast_iron": 2.2,
-    "ductile_iron": 0.7,
-    "steel": 1.0,
-    "galvanised_steel": 2.0,
-    "pe": 0.35,
-    "hdpe": 0.35,
-    "pvc": 0.6,
-    "concrete": 1.0,
-    "reinforced_concrete": 0.8,
-    "brick": 1.8,
-    "vitrified_clay": 1.3,
-}
-UNKNOWN_MATERIAL_FACTOR = 1.3
-"""What is not known is not taken for good."""
-UNKNOWN_AGE_YEARS = 40.0
 
 ALERT_LIKELIHOOD: dict[Level, float] = {
     Level.RED: 0.95,
@@ -60,31 +35,22 @@ ALERT_LIKELIHOOD: dict[Level, float] = {
 NEIGHBOUR_WEIGHT = 0.5
 """w_i for an alert on an asset that this one is joined to; 1 for its own."""
 
-PART_NAMES = ("mean", "material", "age", "diameter", "consequence", "live")
-
-
-@dataclass(frozen=True, slots=True)
-class Inventory:
-    """What standing risk is computed from; arrays of length n. NaN means not known."""
-
-    material: Sequence[str | None]
-    age_years: Floats
-    diameter_mm: Floats
-    customers: Floats
-    critical: Bools
-
-    def __len__(self) -> int:
-        return len(self.material)
+PART_NAMES = (*STEPS, *WEIGHTS, "live")
+"""The parts of a score in their order: of LoF, of CoF, and what is happening now."""
 
 
 class Standing(NamedTuple):
-    """Standing risk of n assets: lof and cof (n,) in 1..5, score (n,) in 0..100, points (n, 5) that add up to score."""
+    """Standing risk of n assets: lof and cof (n,) in 1..5, score (n,) in 0..100, points (n, 13) that add up to score.
+
+    ``rate`` is failures per km and year, ``probability`` that of a failure within a year.
+    """
 
     lof: Floats
     cof: Floats
     score: Floats
     points: Floats
     rate: Floats
+    probability: Floats
 
 
 class Live(NamedTuple):
@@ -99,64 +65,71 @@ def score(lof: Floats, cof: Floats) -> Floats:
     return (lof * cof - 1.0) / 24.0 * 100.0
 
 
-def standing(inventory: Inventory) -> Standing:
-    """Standing risk from age, material, diameter, customers and critical facilities, with its parts in points."""
+def standing(inventory: Inventory, classes: Deterioration | None = None) -> Standing:
+    """Standing risk with its parts in points; ``classes`` is the calibrated catalogue, or None for the shipped one."""
     n = len(inventory)
-    factors = np.array(
-        [MATERIAL_FACTOR.get(m, UNKNOWN_MATERIAL_FACTOR) if m else UNKNOWN_MATERIAL_FACTOR for m in inventory.material]
-    ).reshape(n)
-    age = np.clip(np.nan_to_num(inventory.age_years, nan=UNKNOWN_AGE_YEARS), 0.0, 120.0)
-    # Thin pipes break more often: their walls are thin and their bending strength is small.
-    diameter = np.nan_to_num(inventory.diameter_mm, nan=150.0)
-    by_diameter = np.clip((150.0 / diameter) ** 0.6, 0.25, 2.5)
-    rate = np.full(n, MEAN_BREAKS_PER_KM_YEAR)
-    steps = [_lof(rate)]
-    for factor in (factors, np.exp(AGEING_PER_YEAR * (age - REFERENCE_AGE_YEARS)), by_diameter):
-        rate = rate * factor
-        steps.append(_lof(rate))
-    lof = steps[-1]
-    cof = consequence(inventory)
-    ones = np.ones(n)
-    scores = [score(step, ones) for step in steps] + [score(lof, cof)]
-    points = np.diff(np.stack([np.zeros(n), *scores], axis=1), axis=1)
-    return Standing(lof, cof, scores[-1], points, rate)
+    fails = likelihood_of(inventory, classes)
+    costs = consequence_of(inventory)
+    ones = np.ones((n, 1))
+    by_likelihood = score(fails.steps, ones)
+    by_consequence = score(fails.lof[:, None], costs.steps)
+    scores = np.concatenate([np.zeros((n, 1)), by_likelihood, by_consequence], axis=1)
+    return Standing(fails.lof, costs.cof, scores[:, -1], np.diff(scores, axis=1), fails.rate, fails.probability)
 
 
-def parts(inventory: Inventory, risk: Standing) -> list[list[JsonObject]]:
-    """Each asset's standing score as its parts, as stored: what was known (``value``; None: nothing) and its points."""
-    known = [
-        [MEAN_BREAKS_PER_KM_YEAR] * len(inventory),
-        list(inventory.material),
-        [None if np.isnan(age) else float(age) for age in inventory.age_years],
-        [None if np.isnan(diameter) else float(diameter) for diameter in inventory.diameter_mm],
-        [float(cof) for cof in np.round(risk.cof, 3)],
-    ]
-    rows = zip(zip(*known, strict=True), risk.points.tolist(), strict=True)
+def parts(inventory: Inventory, risk: Standing, classes: Deterioration | None = None) -> list[list[JsonObject]]:
+    """Each asset's standing score as its parts, as stored: what was known (``value``; None: nothing) and its points.
+
+    What was not known and made no difference is left out.
+    """
+    names = PART_NAMES[:-1]
+    known = zip(*_known(inventory, classes or shipped_deterioration()), strict=True)
     return [
         [
             {"part": name, "value": value, "points": gained}
-            for name, value, gained in zip(PART_NAMES, values, points, strict=False)
+            for name, value, gained in zip(names, values, points, strict=True)
+            if value is not None or gained != 0.0
         ]
-        for values, points in rows
+        for values, points in zip(known, risk.points.tolist(), strict=True)
     ]
 
 
-def _lof(rate: Floats) -> Floats:
-    """LoF 1..5, linear in the logarithm of the break rate (per km and year)."""
-    share = np.log(np.clip(rate, RATE_LOW, RATE_HIGH) / RATE_LOW) / np.log(RATE_HIGH / RATE_LOW)
-    return np.asarray(1.0 + 4.0 * share, dtype=np.float64)
+def _known(inventory: Inventory, classes: Deterioration) -> list[list[object]]:
+    """By part, what was known of each asset."""
+    n = len(inventory)
+    lost = np.fmax(inventory.customers, inventory.customers_lost)
+    facility = inventory.critical | (np.nan_to_num(inventory.critical_lost, nan=0.0) > 0)
+    return [
+        [float(classes.factors["mean"]["rate"])] * n,
+        list(inventory.material),
+        _values(inventory.age_years),
+        _values(inventory.diameter_mm),
+        list(inventory.soil),
+        _values(inventory.condition),
+        _values(np.where(np.isnan(inventory.record_years), np.nan, inventory.breaks)),
+        _values(inventory.length_m),
+        _values(np.round(inventory.loss, 6)),
+        _values(lost),
+        [True if each else None for each in facility.tolist()],
+        list(inventory.road_class),
+        [None] * n,
+    ]
 
 
-def consequence(inventory: Inventory) -> Floats:
-    """CoF 1..5: the larger of what the diameter carries and who hangs on it, one more for a critical facility.
+def _values(column: Floats) -> list[object]:
+    return [None if value != value else value for value in column.tolist()]  # NaN alone differs from itself
 
-    Diameter 100 mm is 1 and 1000 mm is 4, logarithmic; 1 customer is 1 and 10,000 are 4.5, logarithmic.
-    """
-    diameter = np.clip(np.nan_to_num(inventory.diameter_mm, nan=150.0), 100.0, None)
-    by_diameter = 1.0 + 3.0 * np.log10(diameter / 100.0)
-    by_customers = 1.0 + 3.5 / 4.0 * np.log10(np.clip(inventory.customers, 1.0, None))
-    worst = np.maximum(by_diameter, by_customers) + np.where(inventory.critical, 1.0, 0.0)
-    return np.asarray(np.clip(worst, 1.0, 5.0), dtype=np.float64)
+
+def classes_of(values: Floats) -> Ints:
+    """The class 1 to 5 of LoF or CoF, for the 5x5 matrix: the nearest whole number, halves upwards."""
+    return np.clip(np.floor(values + 0.5), 1, 5).astype(np.int_)
+
+
+def matrix(lof: Floats, cof: Floats) -> Ints:
+    """How many assets stand in each field of the 5x5 matrix: row LoF 1 to 5, column CoF 1 to 5."""
+    counted = np.zeros((5, 5), dtype=np.int_)
+    np.add.at(counted, (classes_of(lof) - 1, classes_of(cof) - 1), 1)
+    return counted
 
 
 def live(lof: Floats, cof: Floats, quiet: Floats, worst: NDArray[np.int_]) -> Live:

@@ -156,6 +156,24 @@ def operate(
         return change_alerts(connection, [Change(alert, taken, alert.level, taken.message)], now, actor, note)[0]
 
 
+def operate_many(
+    connection: Connection, alert_ids: Sequence[int], event: Event, actor: str, now: datetime, note: str = ""
+) -> tuple[list[Alert], dict[int, str]]:
+    """What a person does to several alerts at once: those that moved, and of each other one why it did not."""
+    with storage_errors(), connection.transaction():
+        rows = connection.execute(_SQL["get_many_locked"], {"alert_ids": list(alert_ids)}).fetchall()
+        found = {alert.alert_id: alert for alert in map(_alert, rows)}
+        refused = {alert_id: f"there is no alert {alert_id}" for alert_id in alert_ids if alert_id not in found}
+        changes = []
+        for alert in found.values():
+            taken = step(alert.state, is_active(alert), event)
+            if taken is None:
+                refused[alert.alert_id] = f"alert {alert.alert_id} is {alert.state}: {event} is not possible"
+            else:
+                changes.append(Change(alert, taken, alert.level, taken.message))
+        return change_alerts(connection, changes, now, actor, note), refused
+
+
 def acknowledge(
     connection: Connection,
     alert_id: int,

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, time, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,7 +22,10 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One webhook. ``networks`` None: all. Deliveries are counted by their state."""
+    """One webhook. ``networks`` and ``zones`` None: all; ``events`` None: every type that is of its ``scope``.
+
+    Deliveries are counted by their state.
+    """
 
     name: str
     url: str
@@ -32,11 +36,18 @@ class Endpoint:
     enabled: bool
     disabled_reason: str
     created_at: datetime
+    scope: str
+    zones: tuple[str, ...] | None
+    events: tuple[str, ...] | None
+    links: bool
+    pacing: "Pacing"
     delivered: int
     pending: int
     failed: int
 
 
+SCOPES = ("incident", "alert")
+"""Whether risk is told by its incidents, one message for an event, or alert by alert."""
 FORMATS = ("own", "cloudevents", "alertmanager", "cap", "chat")
 """How a message may look; ``chat`` is a chat channel or a mail instead of a webhook."""
 
@@ -85,17 +96,21 @@ def add(
     links: bool = True,
     pacing: Pacing | None = None,
     channel: str = "",
+    scope: str = "incident",
+    zones: Sequence[str] | None = None,
 ) -> str:
     """Add an endpoint and give its signing secret (``whsec_`` and base64).
 
-    Alerts of ``worst_level`` and of every worse one are sent, of ``events`` alone where it is given. For ``chat``,
-    ``channel`` is the address with its key, kept as the secret, and ``url`` what may be seen of it. Raises
-    ConfigurationError for a URL that cannot be posted to or pacing that makes no sense, ConflictError where the name is
-    taken.
+    Alerts of ``worst_level`` and of every worse one are sent, of ``events`` alone where it is given, risk by its
+    incidents where ``scope`` says so, of ``zones`` (external ids) alone where they are given. For ``chat``, ``channel``
+    is the address with its key, kept as the secret, and ``url`` what may be seen of it. Raises ConfigurationError for a
+    URL that cannot be posted to or pacing that makes no sense, ConflictError where the name is taken.
     """
     pacing = pacing or Pacing()
     if format not in FORMATS or (format == "chat") != bool(channel):
         raise ConfigurationError(f"the format is one of {', '.join(FORMATS)}; chat alone has a channel")
+    if scope not in SCOPES:
+        raise ConfigurationError(f"the scope is one of {', '.join(SCOPES)}")
     if format != "chat":
         check_url(url)
     _check_pacing(pacing, format)
@@ -105,6 +120,8 @@ def add(
         "format": format,
         "events": None if events is None else list(events),
         "links": links,
+        "scope": scope,
+        "zones": list(zones) if zones else None,
         "name": name,
         "url": url,
         "secret": secret,
@@ -162,12 +179,21 @@ def list_endpoints(connection: Connection) -> list[Endpoint]:
     """Every endpoint by name."""
     with storage_errors():
         rows = connection.execute(_SQL["list"]).fetchall()
-    return [
-        Endpoint(
-            name, url, form, tuple(networks) if networks else None, tuple(map(AlertKind, kinds)), Level(level), *rest
-        )
-        for name, url, form, networks, kinds, level, *rest in rows
-    ]
+    return [_endpoint(row) for row in rows]
+
+
+def _endpoint(row: Sequence[Any]) -> Endpoint:
+    name, url, form, networks, kinds, level, enabled, reason, created_at, scope, zones, events, links, *rest = row
+    (quiet_from, quiet_until, quiet_zone, group_by, wait_s, interval_s, repeat_s), counts = rest[:7], rest[7:]
+    pacing = Pacing(quiet_from, quiet_until, quiet_zone, tuple(group_by), wait_s, interval_s, repeat_s)
+    return Endpoint(
+        name, url, form, _tuple(networks), tuple(map(AlertKind, kinds)), Level(level), enabled, reason, created_at,
+        scope, _tuple(zones), _tuple(events), links, pacing, *counts,
+    )  # fmt: skip
+
+
+def _tuple(values: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)
 
 
 def enable(connection: Connection, name: str) -> None:
@@ -193,11 +219,11 @@ def rotate(connection: Connection, name: str, now: datetime, overlap: timedelta)
     Raises NotFoundError, also for a chat channel, which signs nothing.
     """
     secret = new_secret()
+    values = {"name": name, "secret": secret, "now": now, "until": now + overlap}
     with storage_errors(), connection.transaction():
-        values = {"name": name, "now": now, "until": now + overlap}
-        if connection.execute(_SQL["keep_secret"], values).fetchone() is None:
-            raise NotFoundError(f"there is no webhook {name!r}")
-        connection.execute(_SQL["set_secret"], {"name": name, "secret": secret})
+        row = connection.execute(_SQL["rotate"], values).fetchone()
+    if row is None or not row[0]:
+        raise NotFoundError(f"there is no webhook {name!r}")
     return secret
 
 

@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from lifeline.errors import ConflictError
 from lifeline.fieldlink import Action, FieldLink
+from lifeline.lifecycle import Event
 from lifeline.response import Step
-from lifeline.storage import alerts, response
+from lifeline.storage import alerts, incidents, response
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -93,15 +94,34 @@ def uses(connection: Connection, alert_id: int) -> list[Use]:
 def _act(connection: Connection, link: FieldLink, report: Report, now: datetime) -> None:
     row = connection.execute(_SQL["endpoint"], {"endpoint_id": link.endpoint_id}).fetchone()
     actor = f"{report.name or 'field'} (link, {row[0] if row else 'endpoint that is gone'})"
-    if link.action is Action.ACKNOWLEDGE:
+    whole = bool(row and row[1])
+    incident_id = incidents.of_alert(connection, link.alert_id) if whole else None
+    if link.action is Action.ACKNOWLEDGE and incident_id is not None:
+        _take(connection, incident_id, actor, now, report.note)
+    elif link.action is Action.ACKNOWLEDGE:
         alerts.acknowledge(connection, link.alert_id, actor, now, report.note)
     elif link.action is Action.FEED_BACK:
         response.feed_back(
-            connection, link.alert_id, actor, now, genuine=report.genuine, cause=report.cause, note=report.note
+            connection,
+            link.alert_id,
+            actor,
+            now,
+            genuine=report.genuine,
+            cause=report.cause,
+            note=report.note,
+            whole=whole,
         )
     else:
         step = Step(str(link.action))
         response.advance(connection, link.alert_id, step, actor, now, team=report.team, note=report.note)
+
+
+def _take(connection: Connection, incident_id: int, actor: str, now: datetime, note: str) -> None:
+    """Acknowledge whatever of an incident waits for it. Raises ConflictError where nothing does."""
+    ids = incidents.open_alert_ids(connection, incident_id)
+    taken, _ = alerts.operate_many(connection, ids, Event.ACKNOWLEDGE, actor, now, note)
+    if not taken:
+        raise ConflictError(f"nothing of incident {incident_id} waits for an acknowledgement")
 
 
 def _record(

@@ -40,11 +40,18 @@ class MemberRow(NamedTuple):
     latitude: float | None
     first_seen: float
     origin: str
+    active: bool
+    silent: bool
+    acknowledged_at: float
+    acknowledged_by: str
 
 
 @dataclass(frozen=True, slots=True)
 class OpenIncident:
-    """An incident as it was read; ``causes`` ranked, the likeliest first, ``first_seen`` in epoch seconds."""
+    """An incident as it was read; ``causes`` ranked, the likeliest first, ``first_seen`` in epoch seconds.
+
+    ``phase``: alarm, muted or returned; ``unattended_since`` (epoch seconds) is None once somebody has acknowledged.
+    """
 
     incident_id: int
     version: int
@@ -53,6 +60,8 @@ class OpenIncident:
     causes: list[JsonObject]
     lead: int
     first_seen: float
+    phase: str = "alarm"
+    unattended_since: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +74,7 @@ class Opening:
     lead: int
     first_seen: float
     alerts: list[int]
+    phase: str = "alarm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +82,7 @@ class Change:
     """What becomes of an incident, as it was read; refused when somebody else was faster.
 
     ``actions`` go into its history; ``new`` alerts come to it, with all those of the incidents ``merged`` into it.
+    ``attention``: kept as it is, asked for anew, or taken by ``taker``, who acknowledged.
     """
 
     incident: OpenIncident
@@ -86,6 +97,9 @@ class Change:
     merged: list[int] = field(default_factory=list)
     closed: bool = False
     into: int | None = None
+    phase: str = "alarm"
+    attention: str = "kept"
+    taker: str = ""
 
 
 class AssetBeside(NamedTuple):
@@ -119,6 +133,11 @@ class IncidentLine:
     closed_at: datetime | None
     merged_into: int | None
     version: int
+    phase: str
+    unattended_since: datetime | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    response_alert: int
     asset: str | None
     asset_name: str | None
     alerts: int
@@ -258,14 +277,17 @@ def _open(connection: Connection, openings: Sequence[Opening], now: datetime, ac
         "causes": Jsonb([each.causes for each in openings]),
         "leads": [each.lead for each in openings],
         "first_seen": [datetime.fromtimestamp(each.first_seen, UTC) for each in openings],
+        "phases": [each.phase for each in openings],
         "now": now,
     }
     rows = connection.execute(_SQL["insert"], values).fetchall()
     ids: dict[int, int] = {lead: incident_id for incident_id, lead in rows}
     _assign(connection, {alert: ids[each.lead] for each in openings for alert in each.alerts})
-    lines = [(ids[each.lead], "opened", None, each.level, _cause(each.causes), each.alerts, None) for each in openings]
-    _note(connection, lines, now, actor)
-    _tell(connection, {ids[each.lead]: "incident.opened" for each in openings}, now, actor)
+    lines: list[_Line] = [
+        (ids[each.lead], "opened", None, each.level, _cause(each.causes), each.alerts, None, actor) for each in openings
+    ]
+    _note(connection, lines, now)
+    tell(connection, [(ids[each.lead], "incident.opened", actor) for each in openings], now)
     return len(ids)
 
 
@@ -282,30 +304,40 @@ def _change(connection: Connection, changes: Sequence[Change], now: datetime, ac
         "first_seen": [datetime.fromtimestamp(each.first_seen, UTC) for each in changes],
         "closed": [each.closed for each in changes],
         "into": [each.into for each in changes],
+        "phases": [each.phase for each in changes],
+        "attention": [each.attention for each in changes],
+        "takers": [each.taker for each in changes],
         "now": now,
     }
     moved = {incident_id for (incident_id,) in connection.execute(_SQL["update"], values)}
     done = [each for each in changes if each.incident.incident_id in moved]
     merged = {each.incident.incident_id: each.into for each in done if each.into is not None}
-    connection.execute(_SQL["hand_over"], {"merged": list(merged), "into": list(merged.values())})
+    if merged:
+        connection.execute(_SQL["hand_over"], {"merged": list(merged), "into": list(merged.values())})
+        connection.execute(_SQL["adopt_response"], {"into": sorted(set(merged.values()))})
     _assign(connection, {alert: each.incident.incident_id for each in done for alert in each.new})
-    _note(connection, [line for each in done for line in _lines(each)], now, actor)
-    _tell(connection, {each.incident.incident_id: each.message for each in done if each.message}, now, actor)
+    _note(connection, [line for each in done for line in _lines(each, actor)], now)
+    told = [(each.incident.incident_id, each.message, each.taker or actor) for each in done if each.message]
+    tell(connection, told, now)
     return len(done)
 
 
-_Line = tuple[int, str, Level | None, Level, str, list[int], int | None]
+_Line = tuple[int, str, Level | None, Level, str, list[int], int | None, str]
 
 
-def _lines(change: Change) -> list[_Line]:
+def _lines(change: Change, actor: str) -> list[_Line]:
     """A line for each action, and for each incident that was absorbed."""
     found: list[_Line] = []
     for action in change.actions:
         others: Sequence[int | None] = change.merged if action == "absorbed" else [change.into]
         alerts = change.new if action == "grown" else []
         for other in others:
-            was, cause = change.incident, _cause(change.causes)
-            found.append((was.incident_id, action, was.level, change.level, cause, alerts, other))
+            was, cause, who = (
+                change.incident,
+                _cause(change.causes),
+                change.taker if action == "acknowledged" else actor,
+            )
+            found.append((was.incident_id, action, was.level, change.level, cause, alerts, other, who))
     return found
 
 
@@ -319,7 +351,7 @@ def _assign(connection: Connection, incidents: dict[int, int]) -> None:
     connection.execute(_SQL["assign"], values)
 
 
-def _note(connection: Connection, lines: Sequence[_Line], now: datetime, actor: str) -> None:
+def _note(connection: Connection, lines: Sequence[_Line], now: datetime) -> None:
     columns: dict[str, list[Any]] = {
         "ids": [line[0] for line in lines],
         "actions": [line[1] for line in lines],
@@ -328,13 +360,19 @@ def _note(connection: Connection, lines: Sequence[_Line], now: datetime, actor: 
         "causes": [line[4] for line in lines],
         "alerts": [",".join(map(str, line[5])) for line in lines],
         "others": [line[6] for line in lines],
+        "actors": [line[7] for line in lines],
     }
-    connection.execute(_SQL["note"], {**columns, "now": now, "actor": actor})
+    connection.execute(_SQL["note"], {**columns, "now": now})
 
 
-def _tell(connection: Connection, messages: dict[int, str], now: datetime, actor: str) -> None:
-    values = {"ids": list(messages), "messages": list(messages.values()), "now": now, "actor": actor}
-    connection.execute(_SQL["tell"], values)
+def tell(connection: Connection, messages: Sequence[tuple[int, str, str]], now: datetime, note: str = "") -> None:
+    """Write messages about incidents, (incident, type, actor), in the transaction that changed them."""
+    if not messages:
+        return
+    ids, types, actors = (list(column) for column in zip(*messages, strict=True))
+    values = {"ids": ids, "messages": types, "actors": actors, "now": now, "note": note}
+    with storage_errors():
+        connection.execute(_SQL["tell"], values)
 
 
 def list_incidents(
@@ -369,6 +407,25 @@ def alerts(connection: Connection, incident_id: int, limit: int = 1000) -> list[
     with storage_errors():
         rows = connection.execute(_SQL["alerts"], {"incident_id": incident_id, "limit": limit}).fetchall()
     return [IncidentAlert(i, Level(level), AlertState(state), *rest) for i, level, state, *rest in rows]
+
+
+def of_alert(connection: Connection, alert_id: int) -> int | None:
+    """The incident of an alert; None where it has none."""
+    with storage_errors():
+        row = connection.execute(_SQL["of_alert"], {"alert_id": alert_id}).fetchone()
+    return row[0] if row else None
+
+
+def open_alert_ids(connection: Connection, incident_id: int) -> list[int]:
+    """The open alerts of an incident."""
+    with storage_errors():
+        return [row[0] for row in connection.execute(_SQL["alert_ids"], {"incident_id": incident_id})]
+
+
+def open_by_level(connection: Connection) -> dict[Level, int]:
+    """How many incidents are open, by level."""
+    with storage_errors():
+        return {Level(level): count for level, count in connection.execute(_SQL["open_by_level"])}
 
 
 def history(connection: Connection, incident_id: int) -> list[IncidentEntry]:

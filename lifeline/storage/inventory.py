@@ -4,15 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
 from psycopg.types.json import Jsonb
 
-from lifeline import geo, risk
+from lifeline import geo
 from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, NotFoundError, Problem
 from lifeline.inventory import Entry
 from lifeline.model import Asset, Sensor
-from lifeline.storage import membership
+from lifeline.storage import membership, standing
 from lifeline.storage.database import Connection
 from lifeline.storage.queries import load
 from lifeline.wire import is_channel, is_identifier
@@ -115,11 +114,12 @@ def store_assets(
     connection.execute(_SQL["join_assets"])
     numbers = [number for (number,) in connection.execute(_SQL["asset_numbers"])]
     _store_cells(connection, [(numbers[p], assets[p].geometry) for p, _ in touched], progress)
-    _store_risks(connection, numbers, assets, now)
     connection.execute(_SQL["forget_retired"])
     moved = [numbers[position] for position, _ in touched]
     membership.place(connection, assets=moved, sensors=_sensors_on(connection, moved))
     connection.execute(_SQL["unstage_assets"])
+    # Every asset and not only those that have changed: they have aged since the last import.
+    standing.refresh(connection, now, sorted({asset.network for asset in assets}), numbers)
     connection.execute(_SQL["announce"])
     new = sum(is_new for _, is_new in touched)
     if progress is not None:
@@ -152,32 +152,6 @@ def _store_cells(
                     copy.write_row((number, resolution, cell, length))
             if progress is not None:
                 progress(1)
-
-
-def _store_risks(connection: Connection, numbers: Sequence[int], assets: Sequence[Asset], now: datetime) -> None:
-    """Every asset of the file and not only those that have changed: they have aged since the last import."""
-    nan = float("nan")
-    inventory = risk.Inventory(
-        material=[asset.material for asset in assets],
-        age_years=np.array([now.year - asset.install_year if asset.install_year else nan for asset in assets]),
-        diameter_mm=np.array([asset.diameter_mm or nan for asset in assets]),
-        customers=np.array([asset.customers for asset in assets], dtype=np.float64),
-        critical=np.array([asset.critical for asset in assets], dtype=np.bool_),
-    )
-    standing = risk.standing(inventory)
-    scores = zip(
-        numbers,
-        standing.lof.tolist(),
-        standing.cof.tolist(),
-        standing.score.tolist(),
-        risk.parts(inventory, standing),
-        strict=True,
-    )
-    connection.execute(_SQL["stage_risks"])
-    with connection.cursor().copy(_SQL["copy_risks"]) as copy:
-        for number, lof, cof, score, parts in scores:
-            copy.write_row((number, lof, cof, score, Jsonb(parts), now))
-    connection.execute(_SQL["store_risks"])
 
 
 def store_sensors(connection: Connection, entries: Sequence[Entry[Sensor]], source: str = "sensors.csv") -> Stored:

@@ -11,6 +11,8 @@ from lifeline.storage.queries import load
 
 _SQL = load("outbox")
 _BATCH = 10_000
+OVER = frozenset({"alert.cleared", "alert.closed", "sensor.online", "incident.cleared", "incident.closed"})
+"""Messages that say that it is over."""
 
 
 class DeliveryState(StrEnum):
@@ -93,6 +95,7 @@ def claim(
         "endpoints": list(free),
         "free": list(free.values()),
         "limit": limit,
+        "over": sorted(OVER),
     }
     with storage_errors(), connection.transaction():
         rows = connection.execute(_SQL["claim"], values).fetchall()

@@ -11,7 +11,7 @@ _SQL = load("pacing")
 
 @dataclass(frozen=True, slots=True)
 class Paced:
-    """How many groups went out, alerts were told again, and alerts were told to the next of their chain."""
+    """How many groups went out; alerts and incidents were told again, and were told to the next of their chain."""
 
     groups: int
     reminders: int
@@ -21,7 +21,11 @@ class Paced:
 def pace(connection: Connection, now: datetime) -> Paced:
     """Make the messages that are due now; ``outbox.claim`` gives them out like all others."""
     with storage_errors(), connection.transaction():
-        return Paced(*(_count(connection, name, now) for name in ("flush_groups", "remind", "escalate")))
+        return Paced(
+            _count(connection, "flush_groups", now),
+            _count(connection, "remind", now) + _count(connection, "remind_incidents", now),
+            _count(connection, "escalate", now) + _count(connection, "escalate_incidents", now),
+        )
 
 
 def _count(connection: Connection, statement: str, now: datetime) -> int:

@@ -227,7 +227,7 @@ def _city() -> tuple[list[AssetRow], dict[int, list[CellShare]], list[SensorPlac
         geometry = {"type": "LineString", "coordinates": [[west, south], [west + 0.0005, south]]}
         parts = [
             {"part": "mean", "value": 0.07, "points": 7.3},
-            {"part": "consequence", "value": 2, "points": float(score[n]) - 7.3},
+            {"part": "customers", "value": 2, "points": float(score[n]) - 7.3},
         ]
         box = (west, south, west + 0.0005, south)
         figures = float(lof[n]), float(cof[n]), float(score[n])

@@ -141,9 +141,9 @@ def test_of_two_one_works_and_when_it_is_killed_the_other_goes_on_and_nothing_is
     assert count(connection, "alert_history") == count(connection, "outbox WHERE alert_id IS NOT NULL") == 60
     assert count(connection, "alert WHERE incident_id IS NULL") == 0
     assert count(connection, "incident") == count(connection, "incident_history WHERE action = 'opened'") == 60
-    alerts = {alert for (alert,) in connection.execute("SELECT alert_id FROM alert")}
-    assert {message["data"]["alert_id"] for message in receiver.accepted} == alerts
-    assert len(receiver.ids) == len(alerts) == 60
+    events = {incident for (incident,) in connection.execute("SELECT incident_id FROM incident")}
+    assert {message["data"]["incident_id"] for message in receiver.accepted} == events
+    assert len(receiver.ids) == len(events) == 60
 
 
 @pytest.mark.usefixtures("clean_database")

@@ -32,7 +32,15 @@ READABLE = (
     "/api/v1/jobs/1",
     "/api/v1/jobs/kinds",
 )
-ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE)}
+STANDARDS = (
+    "/ogc",
+    "/ogc/conformance",
+    "/ogc/collections",
+    "/ogc/collections/{collection}",
+    "/ogc/collections/{collection}/items",
+    "/ogc/collections/{collection}/items/G-P0",
+)
+ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)}
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
 ACTS = {
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
@@ -64,7 +72,7 @@ def db(api: Api) -> Iterator[Connection]:
 
 
 def filled(path: str) -> str:
-    return path.format(sensor=1, alert=1)
+    return path.format(sensor=1, alert=1, collection="assets")
 
 
 def with_key(api: Api, text: str, path: str = "/api/v1/catalogue", **more: str) -> httpx.Response:

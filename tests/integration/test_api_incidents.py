@@ -135,5 +135,6 @@ def test_an_acknowledged_alert_stays_in_its_incident_until_it_returns(
     assert api.call("POST", f"/api/v1/alerts/{alert.alert_id}/acknowledge", Role.FIELD).status_code == 200
     group(db)
     (incident,) = api.get("/api/v1/incidents?state=open").json()["items"]
-    assert (incident["open_alerts"], incident["version"]) == (1, 1)
+    assert (incident["open_alerts"], incident["version"], incident["unattended_since"]) == (1, 2, None)
+    assert incident["acknowledged_by"] == alerts.get(db, alert.alert_id).acknowledged_by
     assert alerts.get(db, alert.alert_id).state == "ACKED"

@@ -289,22 +289,26 @@ def test_a_message_about_a_thousand_alerts_stays_under_20_kb(city: City) -> None
     assert row[0] < 20_000
 
 
-def test_endpoints_that_asked_for_incidents_are_told_and_others_are_not(city: City) -> None:
-    for name in ("duty", "plain", "water"):
-        endpoints.add(city.connection, name, f"https://{name}.example/", NOON)
-    city.connection.execute(
-        "UPDATE endpoint SET events = '{incident.opened,incident.updated,incident.closed}' WHERE name <> 'plain'"
-    )
+def test_an_endpoint_is_told_of_incidents_of_its_networks_and_levels_or_of_alerts_if_it_asked(city: City) -> None:
+    for name in ("duty", "single", "water"):
+        scope = "alert" if name == "single" else "incident"
+        endpoints.add(city.connection, name, f"https://{name}.example/", NOON, scope=scope)
     city.connection.execute("UPDATE endpoint SET networks = '{water}' WHERE name = 'water'")
     city.connection.execute("UPDATE endpoint SET worst_level = 2 WHERE name = 'duty'")
     city.raise_alert("G-C1", "methane.level", Level.RED)
     city.raise_alert("W-C1", "pressure.low", Level.YELLOW)
     city.tick()
+    outbox.fan_out(city.connection, city.now)
     rows = city.connection.execute(
-        """SELECT e.name, o.event_type, d.level, o.fanned_out FROM delivery d JOIN outbox o USING (outbox_id)
-        JOIN endpoint e USING (endpoint_id) ORDER BY e.name"""
+        """SELECT e.name, o.event_type, d.level FROM delivery d JOIN outbox o USING (outbox_id)
+        JOIN endpoint e USING (endpoint_id) ORDER BY e.name, d.level"""
     ).fetchall()
-    assert rows == [("duty", "incident.opened", 1, True), ("water", "incident.opened", 3, True)]
+    assert rows == [
+        ("duty", "incident.opened", 1),
+        ("single", "alert.raised", 1),
+        ("single", "alert.raised", 3),
+        ("water", "incident.opened", 3),
+    ]
     claims = outbox.claim(city.connection, city.now, city.now, per_endpoint=4, free={}, limit=10)
     assert {claim.endpoint for claim in claims if claim.body["type"].startswith("incident")} == {"duty", "water"}
 

@@ -8,6 +8,7 @@ from lifeline.catalogue import shipped_catalogue
 from lifeline.errors import ImportRejectedError, NotFoundError
 from lifeline.inventory import Entry
 from lifeline.model import Asset, AssetKind, Sensor
+from lifeline.risk import PART_NAMES
 from lifeline.storage import inventory
 from lifeline.storage.database import Connection
 
@@ -75,7 +76,7 @@ def test_the_parts_of_a_standing_risk_add_up_to_its_score(connection: Connection
     inventory.store_assets(connection, TOWN, NOW)
     for score, parts in connection.execute("SELECT score, parts FROM asset_risk"):
         assert sum(part["points"] for part in parts) == pytest.approx(score)
-        assert [part["part"] for part in parts] == ["mean", "material", "age", "diameter", "consequence"]
+        assert {"mean", "material", "age"} <= {part["part"] for part in parts} <= set(PART_NAMES)
 
 
 def test_a_pipe_that_ends_nowhere_is_rejected_with_its_line(connection: Connection) -> None:

@@ -55,8 +55,8 @@ def test_the_process_tells_what_is_late_and_a_phone_takes_it_from_there(
     started: list[Instance],
 ) -> None:
     now = datetime.now(UTC)
-    endpoints.add(connection, "crew", mailbox.url, now, pacing=Pacing(repeat_s=60))
-    endpoints.add(connection, "chief", mailbox.url, now, events=[], links=False, format="cloudevents")
+    endpoints.add(connection, "crew", mailbox.url, now, pacing=Pacing(repeat_s=60), scope="alert")
+    endpoints.add(connection, "chief", mailbox.url, now, events=[], links=False, format="cloudevents", scope="alert")
     endpoints.escalate(connection, "chief", now, level=Level.ORANGE, after_s=300)
     late = raise_alert(connection, "K-7", now - timedelta(minutes=10))
     shelved = raise_alert(connection, "K-8", now - timedelta(minutes=10))

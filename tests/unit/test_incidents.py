@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.causes import Member, Neighbour, load_causes
-from alerts.incidents import Plan, group, level_of, plan
+from alerts.incidents import Plan, group, level_of, phase_of, plan, taker_of
 from alerts.pipework import Pipework
 from lifeline.model import Level
 from lifeline.storage.incidents import OpenIncident
@@ -350,12 +350,38 @@ def test_an_incident_closes_with_its_last_alert_and_a_new_alert_opens_a_new_one(
     assert set(town.incidents) == {2}
 
 
-def test_a_storm_that_grows_is_told_when_it_doubles_and_not_at_each_alert() -> None:
+def test_alerts_that_only_join_an_incident_are_told_by_nobody() -> None:
     town = Town()
     told = [town.tick(each) for each in [replace(member, level=Level.YELLOW) for member in storm(64)]]
-    messages = [change for made in told for change in made.changes if change.message == "incident.updated"]
-    assert len(messages) < 25
-    assert len(messages) > 5
+    changes = [change for made in told for change in made.changes]
+    assert {tuple(change.actions) for change in changes if change.message is None} == {("grown",)}
+    telling = {action for change in changes if change.message == "incident.updated" for action in change.actions}
+    assert telling <= {"grown", "absorbed", "explained"}
+
+
+@pytest.mark.parametrize(
+    ("members", "phase"),
+    [
+        ([{}], "alarm"),
+        ([{"active": False}], "returned"),
+        ([{"active": False}, {}], "alarm"),
+        ([{"silent": True}], "muted"),
+        ([{"silent": True}, {"active": False}], "muted"),
+        ([{"silent": True, "active": False}], "returned"),
+        ([{"open": False}, {"active": False}], "returned"),
+    ],
+)
+def test_the_phase_of_an_incident_is_that_of_its_open_alerts(members: list[dict[str, bool]], phase: str) -> None:
+    assert phase_of([alert(n, **each) for n, each in enumerate(members)]) == phase  # type: ignore[arg-type]
+
+
+def test_who_acknowledged_since_nobody_attended_is_the_taker() -> None:
+    early = alert(1, acknowledged_at=10.0, acknowledged_by="li")
+    late = alert(2, acknowledged_at=20.0, acknowledged_by="wang")
+    assert taker_of([early, late], 5.0) == "wang"
+    assert taker_of([early, late], 15.0) == "wang"
+    assert taker_of([early], 15.0) == ""
+    assert taker_of([early, late], None) == ""
 
 
 def test_a_group_of_closed_and_open_alerts_keeps_what_the_closed_ones_said_of_the_cause() -> None:

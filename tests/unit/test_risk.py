@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from lifeline import risk
 from lifeline.model import Level
+from lifeline.risk.deterioration import shipped_deterioration
 
-materials = st.one_of(st.none(), st.sampled_from(sorted(risk.MATERIAL_FACTOR)), st.just("unobtainium"))
+materials = st.one_of(st.none(), st.sampled_from(sorted(shipped_deterioration().index)), st.just("unobtainium"))
 maybe_number = st.one_of(st.just(float("nan")), st.floats(0, 500))
 assets = st.lists(
     st.tuples(
@@ -103,19 +104,40 @@ def test_older_thinner_and_worse_material_is_riskier():
     assert one(critical=True) > one(critical=False)
 
 
-def test_the_break_rate_doubles_in_twenty_years_as_the_exponential_form_says():
-    young, old = (risk.standing(inventory([("steel", age, 150, 1, False)])).rate[0] for age in (30, 50))
-    assert old / young == pytest.approx(np.exp(0.035 * 20))
-
-
-def test_a_steel_pipe_of_the_reference_age_breaks_at_the_published_mean_rate():
-    rate = risk.standing(inventory([("steel", risk.REFERENCE_AGE_YEARS, 150, 1, False)])).rate[0]
-    assert rate == pytest.approx(7.0 / 100)
-
-
 def test_what_is_not_known_is_not_taken_for_good():
     assert one(material=None) > one(material="steel")
     assert one(age=float("nan")) > one(age=30)
+
+
+@given(assets)
+def test_every_part_that_is_stored_adds_up_to_the_stored_score(rows):
+    given_assets = inventory(rows)
+    result = risk.standing(given_assets)
+    for listed, total in zip(risk.parts(given_assets, result), result.score, strict=True):
+        assert sum(part["points"] for part in listed) == pytest.approx(total, abs=1e-9)
+        assert [part["part"] for part in listed] == [
+            name for name in risk.PART_NAMES if name in {part["part"] for part in listed}
+        ]
+
+
+def test_a_part_that_was_not_known_and_made_no_difference_is_left_out():
+    given_assets = inventory([("steel", 30, 150, 10, False)])
+    named = {part["part"] for part in risk.parts(given_assets, risk.standing(given_assets))[0]}
+    assert {"material", "age", "diameter", "customers"} <= named
+    assert not {"soil", "road", "facility", "breaks"} & named
+
+
+@given(assets)
+def test_every_asset_stands_in_one_field_of_the_matrix(rows):
+    result = risk.standing(inventory(rows))
+    counted = risk.matrix(result.lof, result.cof)
+    assert counted.shape == (5, 5)
+    assert counted.sum() == len(rows)
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(1.0, 1), (1.49, 1), (1.5, 2), (4.5, 5), (5.0, 5)])
+def test_the_class_of_the_matrix_is_the_nearest_whole_number(value, wanted):
+    assert risk.classes_of(np.array([value]))[0] == wanted
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lifeline.catalogue import shipped_catalogue
 from lifeline.inventory import parse_assets, parse_sensors
 from lifeline.model import AssetKind
-from lifeline.risk import MATERIAL_FACTOR
+from lifeline.risk.deterioration import shipped_deterioration
 from lifeline.wire import is_channel, is_identifier
 from simulators.inventory import SENSOR_COLUMNS, features, write_inventory
 from simulators.planning import make_town
@@ -116,7 +116,7 @@ def test_the_networks_lie_beside_each_other_and_not_on_top(town: Town) -> None:
 
 def test_the_stock_is_of_every_age_and_material(town: Town) -> None:
     pipes = [pipe for network in town.networks for pipe in network.pipes.values()]
-    assert {pipe.material for pipe in pipes} <= MATERIAL_FACTOR.keys()
+    assert {pipe.material for pipe in pipes} <= shipped_deterioration().index.keys()
     assert len({pipe.material for pipe in pipes}) >= 6
     years = [pipe.install_year for pipe in pipes]
     assert min(years) < 1985

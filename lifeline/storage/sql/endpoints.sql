@@ -2,13 +2,15 @@
 
 -- name: add
 INSERT INTO endpoint (name, url, secret, networks, kinds, worst_level, created_at, format, events, links,
-    quiet_from, quiet_until, quiet_zone, group_by, group_wait_s, group_interval_s, repeat_s)
+    quiet_from, quiet_until, quiet_zone, group_by, group_wait_s, group_interval_s, repeat_s, scope, zones)
 VALUES (%(name)s, %(url)s, %(secret)s, %(networks)s, %(kinds)s, %(worst_level)s, %(now)s, %(format)s, %(events)s, %(links)s,
-    %(quiet_from)s, %(quiet_until)s, %(quiet_zone)s, %(group_by)s, %(group_wait_s)s, %(group_interval_s)s, %(repeat_s)s)
+    %(quiet_from)s, %(quiet_until)s, %(quiet_zone)s, %(group_by)s, %(group_wait_s)s, %(group_interval_s)s, %(repeat_s)s,
+    %(scope)s, %(zones)s)
 
 -- name: list
 -- With the number of deliveries in each state. The secret stays where it is.
-SELECT name, url, format, networks, kinds, worst_level, enabled, disabled_reason, created_at,
+SELECT name, url, format, networks, kinds, worst_level, enabled, disabled_reason, created_at, scope, zones, events, links,
+       quiet_from, quiet_until, quiet_zone, group_by, group_wait_s, group_interval_s, repeat_s,
        count(delivery_id) FILTER (WHERE state IN ('delivered', 'grouped')),
        count(delivery_id) FILTER (WHERE state IN ('pending', 'held')),
        count(delivery_id) FILTER (WHERE state = 'failed')
@@ -19,17 +21,9 @@ GROUP BY endpoint_id ORDER BY name
 UPDATE endpoint SET enabled = %(enabled)s, disabled_reason = %(reason)s WHERE name = %(name)s RETURNING endpoint_id
 
 
--- name: keep_secret
--- The secret that is replaced signs on until then; those whose time is over are forgotten.
-WITH over AS (
-    DELETE FROM endpoint_secret WHERE until <= %(now)s
-)
-INSERT INTO endpoint_secret (endpoint_id, secret, until)
-SELECT endpoint_id, secret, %(until)s FROM endpoint WHERE name = %(name)s AND format <> 'chat'
-RETURNING endpoint_id
-
--- name: set_secret
-UPDATE endpoint SET secret = %(secret)s WHERE name = %(name)s
+-- name: rotate
+-- A new secret; the one that it replaces signs on until then. Behind a door of the owner's: the API may not read secrets.
+SELECT rotate_secret(%(name)s, %(secret)s, %(now)s, %(until)s)
 
 -- name: test
 -- A message for one endpoint alone, past its filters and quiet hours.

@@ -5,7 +5,8 @@
 SELECT at FROM field_link_use WHERE nonce = %(nonce)s AND outcome = 'done';
 
 -- name: endpoint
-SELECT name FROM endpoint WHERE endpoint_id = %(endpoint_id)s;
+-- Where a link was sent to, and whether by incident: then it acts on the whole incident.
+SELECT name, scope = 'incident' FROM endpoint WHERE endpoint_id = %(endpoint_id)s;
 
 -- name: record
 INSERT INTO field_link_use (nonce, alert_id, action, at, endpoint_id, address, name, outcome, detail)

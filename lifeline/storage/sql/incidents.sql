@@ -9,7 +9,9 @@ SELECT pg_advisory_xact_lock(%(key)s);
 SELECT m.alert_id, m.version, coalesce(m.incident_id, 0), m.rule, m.network, coalesce(s.quantity, m.evidence ->> 'quantity', ''),
     m.level, m.closed_at IS NULL, m.state IN ('DSUPR', 'OOSRV'), coalesce(m.asset_id, 0), coalesce(a.kind, ''),
     coalesce(a.name, ''), coalesce(nullif(a.external_id, ''), d.external_id, ''), m.longitude, m.latitude,
-    extract(epoch FROM m.first_seen)::float8, coalesce(m.evidence #>> '{origin,verdict}', '')
+    extract(epoch FROM m.first_seen)::float8, coalesce(m.evidence #>> '{origin,verdict}', ''),
+    m.returned_at IS NULL, m.state IN ('SHLVD', 'DSUPR', 'OOSRV'), coalesce(extract(epoch FROM m.acknowledged_at)::float8, 0),
+    coalesce(m.acknowledged_by, '')
 FROM (
     SELECT * FROM alert WHERE closed_at IS NULL AND kind = 'risk'
     UNION ALL
@@ -22,7 +24,8 @@ ORDER BY m.alert_id;
 
 -- name: open
 -- Incidents that are open, the oldest first.
-SELECT incident_id, version, level, networks, causes, lead_alert, extract(epoch FROM first_seen)::float8
+SELECT incident_id, version, level, networks, causes, lead_alert, extract(epoch FROM first_seen)::float8, phase,
+    extract(epoch FROM unattended_since)::float8
 FROM incident WHERE closed_at IS NULL ORDER BY opened_at, incident_id;
 
 -- name: fingerprint
@@ -64,11 +67,13 @@ JOIN asset a ON a.asset_id = c.asset_id AND a.network = w.network AND a.kind = w
 ORDER BY a.asset_id, c.cell;
 
 -- name: insert
--- Opens incidents. The place is that of the lead alert.
-INSERT INTO incident (level, worst_level, networks, causes, lead_alert, longitude, latitude, first_seen, opened_at, updated_at)
-SELECT w.level, w.level, string_to_array(w.networks, ','), w.causes, w.lead, a.longitude, a.latitude, w.first_seen, %(now)s, %(now)s
-FROM ROWS FROM (unnest(%(levels)s::smallint[], %(networks)s::text[], %(leads)s::bigint[], %(first_seen)s::timestamptz[]),
-    jsonb_array_elements(%(causes)s::jsonb)) AS w (level, networks, lead, first_seen, causes)
+-- Opens incidents. The place is that of the lead alert, under which the response is kept as well.
+INSERT INTO incident (level, worst_level, networks, causes, lead_alert, longitude, latitude, first_seen, opened_at, updated_at,
+    response_alert, unattended_since, phase)
+SELECT w.level, w.level, string_to_array(w.networks, ','), w.causes, w.lead, a.longitude, a.latitude, w.first_seen, %(now)s, %(now)s,
+    w.lead, %(now)s, w.phase
+FROM ROWS FROM (unnest(%(levels)s::smallint[], %(networks)s::text[], %(leads)s::bigint[], %(first_seen)s::timestamptz[],
+    %(phases)s::text[]), jsonb_array_elements(%(causes)s::jsonb)) AS w (level, networks, lead, first_seen, phase, causes)
 JOIN alert a ON a.alert_id = w.lead
 ORDER BY w.level, w.lead
 RETURNING incident_id, lead_alert;
@@ -77,14 +82,17 @@ RETURNING incident_id, lead_alert;
 -- Changes incidents by compare-and-set on their version; what comes back are those that changed.
 WITH wanted AS (
     SELECT * FROM ROWS FROM (unnest(%(ids)s::bigint[], %(versions)s::integer[], %(levels)s::smallint[], %(networks)s::text[],
-        %(leads)s::bigint[], %(first_seen)s::timestamptz[], %(closed)s::boolean[], %(into)s::bigint[]),
-        jsonb_array_elements(%(causes)s::jsonb))
-    AS w (incident_id, version, level, networks, lead, first_seen, closed, into_id, causes)
+        %(leads)s::bigint[], %(first_seen)s::timestamptz[], %(closed)s::boolean[], %(into)s::bigint[], %(phases)s::text[],
+        %(attention)s::text[], %(takers)s::text[]), jsonb_array_elements(%(causes)s::jsonb))
+    AS w (incident_id, version, level, networks, lead, first_seen, closed, into_id, phase, attention, taker, causes)
 )
 UPDATE incident i SET
     level = w.level, worst_level = least(i.worst_level, w.level), networks = string_to_array(w.networks, ','), causes = w.causes,
     lead_alert = w.lead, longitude = a.longitude, latitude = a.latitude, first_seen = w.first_seen,
-    updated_at = %(now)s, version = i.version + 1, merged_into = w.into_id,
+    updated_at = %(now)s, version = i.version + 1, merged_into = w.into_id, phase = w.phase,
+    unattended_since = CASE w.attention WHEN 'asked' THEN %(now)s WHEN 'kept' THEN i.unattended_since END,
+    acknowledged_at = CASE WHEN w.attention = 'taken' THEN %(now)s ELSE i.acknowledged_at END,
+    acknowledged_by = CASE WHEN w.attention = 'taken' THEN w.taker ELSE i.acknowledged_by END,
     state = CASE WHEN w.closed THEN 'closed' ELSE 'open' END, closed_at = CASE WHEN w.closed THEN %(now)s::timestamptz END
 FROM wanted w JOIN alert a ON a.alert_id = w.lead
 WHERE i.incident_id = w.incident_id AND i.version = w.version AND i.closed_at IS NULL
@@ -102,34 +110,38 @@ UPDATE alert a SET incident_id = w.into_id
 FROM unnest(%(merged)s::bigint[], %(into)s::bigint[]) AS w (incident_id, into_id)
 WHERE a.incident_id = w.incident_id;
 
+-- name: adopt_response
+-- An incident that took others in goes on with the response that is furthest, of those the oldest.
+UPDATE incident i SET response_alert = best.alert_id
+FROM unnest(%(into)s::bigint[]) AS w (incident_id)
+CROSS JOIN LATERAL (
+    SELECT h.response_alert AS alert_id
+    FROM incident h LEFT JOIN response r ON r.alert_id = h.response_alert
+    WHERE h.incident_id = w.incident_id OR h.merged_into = w.incident_id
+    ORDER BY array_position(ARRAY['on_site', 'dispatched', 'confirmed', 'handled', 'fed_back', 'false_alarm'], r.step) NULLS LAST,
+        h.incident_id
+    LIMIT 1
+) best
+WHERE i.incident_id = w.incident_id AND i.response_alert <> best.alert_id;
+
 -- name: note
 -- History, in the order given.
 INSERT INTO incident_history (incident_id, at, actor, action, from_level, to_level, cause, alerts, other)
-SELECT w.incident_id, %(now)s, %(actor)s, w.action, w.from_level, w.to_level, w.cause,
+SELECT w.incident_id, %(now)s, w.actor, w.action, w.from_level, w.to_level, w.cause,
     CASE WHEN w.alerts = '' THEN '{}' ELSE string_to_array(w.alerts, ',')::bigint[] END, w.other
 FROM unnest(%(ids)s::bigint[], %(actions)s::text[], %(from_levels)s::smallint[], %(to_levels)s::smallint[], %(causes)s::text[],
-    %(alerts)s::text[], %(others)s::bigint[]) WITH ORDINALITY
-    AS w (incident_id, action, from_level, to_level, cause, alerts, other, place)
+    %(alerts)s::text[], %(others)s::bigint[], %(actors)s::text[]) WITH ORDINALITY
+    AS w (incident_id, action, from_level, to_level, cause, alerts, other, actor, place)
 ORDER BY w.place;
 
 -- name: tell
--- Messages, and their deliveries to the endpoints whose `events` name them: past the fan-out, which knows alerts alone.
--- Not to those that name no events: the same event would be told twice, as alerts and as the incident that they are.
-WITH wanted AS (
-    SELECT w.event_type, i.*, i AS row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
-    FROM unnest(%(ids)s::bigint[], %(messages)s::text[]) AS w (incident_id, event_type) JOIN incident i USING (incident_id)
-), told AS (
-    INSERT INTO outbox (message_id, event_type, incident_id, created_at, body, fanned_out)
-    SELECT message_id, event_type, incident_id, %(now)s, incident_message(row, event_type, %(now)s, %(actor)s, ''), true
-    FROM wanted ORDER BY incident_id
-    RETURNING outbox_id, message_id
-)
-INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-SELECT t.outbox_id, e.endpoint_id, w.level, CASE WHEN w.level = 1 THEN %(now)s ELSE coalesce(end_of_quiet(e, %(now)s), %(now)s) END
-FROM told t JOIN wanted w USING (message_id)
-JOIN endpoint e ON e.enabled AND w.event_type = ANY (e.events) AND w.worst_level <= e.worst_level AND 'risk' = ANY (e.kinds)
-    AND (e.networks IS NULL OR w.networks && e.networks)
-ORDER BY t.outbox_id;
+-- Messages; the fan-out plans their deliveries.
+INSERT INTO outbox (message_id, event_type, incident_id, created_at, body)
+SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), w.event_type, i.incident_id, %(now)s,
+    incident_message(i, w.event_type, %(now)s, w.actor, %(note)s)
+FROM unnest(%(ids)s::bigint[], %(messages)s::text[], %(actors)s::text[]) AS w (incident_id, event_type, actor)
+JOIN incident i USING (incident_id)
+ORDER BY i.incident_id;
 
 -- name: notify
 -- Tells whoever listens that incidents changed; it is heard when the transaction commits.
@@ -138,7 +150,8 @@ SELECT pg_notify('lifeline_changed', jsonb_build_object('what', 'incident', 'cou
 -- name: list_newest
 -- A page of incidents, the newest first.
 SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
-    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, a.external_id, a.name, m.alerts, m.open, m.ids
+    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
+    i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
 JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
@@ -157,7 +170,8 @@ ORDER BY i.opened_at DESC, i.incident_id DESC LIMIT %(limit)s;
 -- name: list_worst
 -- A page of incidents, the worst first and the newest of a level first.
 SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
-    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, a.external_id, a.name, m.alerts, m.open, m.ids
+    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
+    i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
 JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
@@ -177,7 +191,8 @@ ORDER BY i.level, i.opened_at DESC, i.incident_id DESC LIMIT %(limit)s;
 -- name: get
 -- One incident, as in the lists.
 SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
-    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, a.external_id, a.name, m.alerts, m.open, m.ids
+    i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
+    i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
 JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
@@ -200,3 +215,15 @@ ORDER BY m.closed_at IS NOT NULL, m.level, m.first_seen, m.alert_id LIMIT %(limi
 -- What happened to an incident, oldest first.
 SELECT at, actor, action, from_level, to_level, cause, alerts, other FROM incident_history
 WHERE incident_id = %(incident_id)s ORDER BY history_id;
+
+-- name: of_alert
+-- The incident of an alert; NULL where it has none.
+SELECT incident_id FROM alert WHERE alert_id = %(alert_id)s;
+
+-- name: alert_ids
+-- The open alerts of an incident.
+SELECT alert_id FROM alert WHERE incident_id = %(incident_id)s AND closed_at IS NULL ORDER BY alert_id;
+
+-- name: open_by_level
+-- How many incidents are open, by level: for metrics.
+SELECT level, count(*) FROM incident WHERE closed_at IS NULL GROUP BY level;

@@ -104,19 +104,6 @@ DELETE FROM asset_cell WHERE asset_id = ANY (%(assets)s)
 -- name: copy_cells
 COPY asset_cell (asset_id, resolution, cell, length_m) FROM STDIN
 
--- name: stage_risks
-CREATE TEMPORARY TABLE staged_risk (LIKE asset_risk) ON COMMIT DROP
-
--- name: copy_risks
-COPY staged_risk (asset_id, lof, cof, score, parts, computed_at) FROM STDIN
-
--- name: store_risks
-INSERT INTO asset_risk SELECT * FROM staged_risk ORDER BY asset_id
-ON CONFLICT (asset_id) DO UPDATE SET
-    lof = excluded.lof, cof = excluded.cof, score = excluded.score, parts = excluded.parts,
-    computed_at = excluded.computed_at
-WHERE asset_risk.parts IS DISTINCT FROM excluded.parts
-
 -- name: forget_retired
 -- What is out of service has neither cells nor a risk.
 WITH retired AS (SELECT asset_id FROM asset JOIN staged_asset USING (external_id) WHERE NOT asset.in_service),
@@ -127,7 +114,7 @@ DELETE FROM asset_risk USING retired WHERE asset_risk.asset_id = retired.asset_i
 SELECT sensor_id FROM sensor WHERE asset_id = ANY (%(assets)s)
 
 -- name: unstage_assets
-DROP TABLE staged_asset, staged_risk
+DROP TABLE staged_asset
 
 -- name: stage_sensors
 CREATE TEMPORARY TABLE staged_sensor (

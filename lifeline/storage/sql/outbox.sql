@@ -1,25 +1,42 @@
 -- From the outbox to endpoints. The message was written with the change that it tells; here it becomes deliveries.
 
 -- name: fan_out
--- A delivery for each waiting message and each endpoint that wants it. An endpoint that was told of an alert at a level that
--- it asked for is told all the rest as well, also when the level has fallen since. Red is sent at once; the rest waits for
--- the end of quiet hours, and for its group (pacing.sql).
-WITH waiting AS (
-    SELECT outbox_id, alert_id, event_type FROM outbox WHERE NOT fanned_out ORDER BY outbox_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+-- A delivery for each waiting message and each endpoint that wants it. An endpoint that was told of an alert or an incident at a
+-- level that it asked for is told all the rest as well, also when the level has fallen since. Red is sent at once; the rest waits
+-- for the end of quiet hours, and for its group (pacing.sql).
+WITH waiting AS MATERIALIZED (
+    SELECT outbox_id, alert_id, incident_id, event_type FROM outbox WHERE NOT fanned_out
+    ORDER BY outbox_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), worst AS (
     SELECT alert_id, min(to_level) AS level FROM alert_history
     WHERE alert_id IN (SELECT alert_id FROM waiting) GROUP BY alert_id
-), planned AS (
-    INSERT INTO delivery (outbox_id, endpoint_id, level, state, next_attempt_at, group_key, held_at)
-    SELECT w.outbox_id, e.endpoint_id, a.level, CASE WHEN grouped THEN 'held' ELSE 'pending' END,
-        CASE WHEN grouped THEN NULL WHEN a.level = 1 THEN %(now)s ELSE coalesce(end_of_quiet(e, %(now)s), %(now)s) END,
-        CASE WHEN grouped THEN group_key(e, a) END, CASE WHEN grouped THEN %(now)s::timestamptz END
+), wanted AS (
+    SELECT w.outbox_id, e.endpoint_id, a.level, group_key(e, a) AS group_key, e.group_wait_s > 0 AND a.level > 1 AS grouped,
+        CASE WHEN a.level > 1 THEN end_of_quiet(e, %(now)s) END AS quiet_until
     FROM waiting w
     JOIN alert a USING (alert_id)
     JOIN worst USING (alert_id)
-    JOIN endpoint e ON wants(e, a, worst.level) AND (e.events IS NULL OR w.event_type = ANY (e.events))
-    CROSS JOIN LATERAL (SELECT e.group_wait_s > 0 AND a.level > 1 AS grouped) g
-    ORDER BY w.outbox_id
+    JOIN endpoint e ON wants(e, a, worst.level) AND hears(e, w.event_type, false, a.incident_id IS NOT NULL)
+    WHERE e.zones IS NULL OR EXISTS (SELECT FROM zone z WHERE z.external_id = ANY (e.zones)
+        AND (EXISTS (SELECT FROM zone_asset m WHERE m.zone_id = z.zone_id AND m.asset_id = a.asset_id)
+            OR EXISTS (SELECT FROM zone_sensor m WHERE m.zone_id = z.zone_id AND m.sensor_id = a.sensor_id)))
+    UNION ALL
+    SELECT w.outbox_id, e.endpoint_id, i.level, group_key(e, i), e.group_wait_s > 0 AND i.level > 1,
+        CASE WHEN i.level > 1 THEN end_of_quiet(e, %(now)s) END
+    FROM waiting w
+    JOIN incident i USING (incident_id)
+    JOIN endpoint e ON wants(e, i) AND hears(e, w.event_type, true, true)
+    WHERE e.zones IS NULL OR EXISTS (SELECT FROM zone z JOIN alert a ON a.incident_id = i.incident_id
+        WHERE z.external_id = ANY (e.zones)
+            AND (EXISTS (SELECT FROM zone_asset m WHERE m.zone_id = z.zone_id AND m.asset_id = a.asset_id)
+                OR EXISTS (SELECT FROM zone_sensor m WHERE m.zone_id = z.zone_id AND m.sensor_id = a.sensor_id)))
+), planned AS (
+    INSERT INTO delivery (outbox_id, endpoint_id, level, state, next_attempt_at, group_key, held_at)
+    SELECT outbox_id, endpoint_id, level, CASE WHEN grouped THEN 'held' ELSE 'pending' END,
+        CASE WHEN NOT grouped THEN coalesce(quiet_until, %(now)s) END,
+        CASE WHEN grouped THEN group_key END, CASE WHEN grouped THEN %(now)s::timestamptz END
+    FROM wanted
+    ORDER BY outbox_id
     ON CONFLICT (outbox_id, endpoint_id) DO NOTHING
     RETURNING 1
 ), done AS (
@@ -30,7 +47,8 @@ SELECT (SELECT count(*) FROM done), (SELECT count(*) FROM planned);
 -- name: claim
 -- What is due, worst first, at most so many of an endpoint as it has hands free. Until the lease ends it is nobody
 -- else's; when this process dies with it, it is due again then. The secret is all that sign now, the newest first; earlier
--- messages about the same alert or incident that this endpoint was sent are what CAP refers to.
+-- messages about the same alert or incident that this endpoint was sent are what CAP refers to: those since it was over last, for
+-- what was cancelled is not updated.
 WITH due AS (
     SELECT d.delivery_id
     FROM endpoint e
@@ -55,7 +73,10 @@ SELECT c.delivery_id, c.endpoint_id, e.name, e.url,
     o.message_id, o.body, c.level, c.attempts, e.format, e.links,
     CASE WHEN e.format = 'cap' THEN (SELECT jsonb_agg(jsonb_build_array(p.message_id, p.created_at) ORDER BY p.outbox_id)
         FROM outbox p JOIN delivery q USING (outbox_id)
-        WHERE (p.alert_id = o.alert_id OR p.incident_id = o.incident_id) AND p.outbox_id < o.outbox_id AND q.endpoint_id = c.endpoint_id) END
+        WHERE (p.alert_id = o.alert_id OR p.incident_id = o.incident_id) AND p.outbox_id < o.outbox_id AND q.endpoint_id = c.endpoint_id
+            AND (o.event_type = ANY (%(over)s) OR p.outbox_id > coalesce((SELECT max(x.outbox_id) FROM outbox x
+                WHERE (x.alert_id = o.alert_id OR x.incident_id = o.incident_id) AND x.outbox_id < o.outbox_id
+                    AND x.event_type = ANY (%(over)s)), 0))) END
 FROM claimed c JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
 ORDER BY c.level, c.delivery_id;
 

@@ -59,13 +59,43 @@ WITH waiting AS MATERIALIZED (
     SELECT e.endpoint_id, w.alert_id, w.level, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
     FROM told JOIN waiting w USING (alert_id) JOIN worst USING (alert_id) JOIN endpoint e USING (endpoint_id)
     WHERE told.at + make_interval(secs => e.repeat_s) <= %(now)s AND wants(e, w.row, worst.level)
-        AND (e.events IS NULL OR 'alert.reminder' = ANY (e.events))
+        AND hears(e, 'alert.reminder', false, (w.row).incident_id IS NOT NULL)
         AND (w.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
     ORDER BY w.level, told.at
     LIMIT 1000
 ), made AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body, fanned_out)
     SELECT message_id, 'alert.reminder', alert_id, %(now)s, alert_message(row, 'alert.reminder', %(now)s, 'reminder', ''), true
+    FROM due RETURNING outbox_id, message_id
+), planned AS (
+    INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+)
+SELECT count(*) FROM due;
+
+-- name: remind_incidents
+-- The same of incidents that nobody attends to and that are in alarm: one reminder for the event, however many alerts it has.
+WITH waiting AS MATERIALIZED (
+    SELECT i.incident_id, i.level, i AS row FROM incident i
+    WHERE i.closed_at IS NULL AND i.unattended_since IS NOT NULL AND i.phase = 'alarm'
+        AND i.opened_at + make_interval(secs => (SELECT min(repeat_s) FROM endpoint)) <= %(now)s
+        AND NOT EXISTS (SELECT FROM alert a WHERE a.incident_id = i.incident_id AND a.acknowledged_at >= i.unattended_since)
+), told AS MATERIALIZED (
+    SELECT o.incident_id, d.endpoint_id, max(o.created_at) AS at
+    FROM outbox o JOIN delivery d USING (outbox_id) JOIN endpoint e USING (endpoint_id)
+    WHERE e.repeat_s IS NOT NULL AND o.incident_id IN (SELECT incident_id FROM waiting)
+    GROUP BY o.incident_id, d.endpoint_id
+), due AS MATERIALIZED (
+    SELECT e.endpoint_id, w.incident_id, w.level, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
+    FROM told JOIN waiting w USING (incident_id) JOIN endpoint e USING (endpoint_id)
+    WHERE told.at + make_interval(secs => e.repeat_s) <= %(now)s AND wants(e, w.row) AND hears(e, 'incident.reminder', true, true)
+        AND (w.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
+    ORDER BY w.level, told.at
+    LIMIT 1000
+), made AS (
+    INSERT INTO outbox (message_id, event_type, incident_id, created_at, body, fanned_out)
+    SELECT message_id, 'incident.reminder', incident_id, %(now)s,
+        incident_message(row, 'incident.reminder', %(now)s, 'reminder', ''), true
     FROM due RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
@@ -94,6 +124,7 @@ WITH waiting AS (
     FROM waiting w
     JOIN escalation s ON w.level <= s.level AND (s.network IS NULL OR s.network = w.network) AND (s.team IS NULL OR s.team = w.team)
     JOIN endpoint e ON e.endpoint_id = s.endpoint_id AND e.enabled AND w.kind = ANY (e.kinds)
+        AND (e.scope = 'alert' OR (w.row).incident_id IS NULL)
 ), told AS (
     INSERT INTO escalation_told (alert_id, escalation_id, since, told_at)
     SELECT alert_id, escalation_id, since, %(now)s FROM stages
@@ -109,6 +140,52 @@ WITH waiting AS (
 ), made AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body, fanned_out)
     SELECT message_id, 'alert.unattended', alert_id, %(now)s, alert_message(row, 'alert.unattended', %(now)s, 'escalation', ''), true
+    FROM due RETURNING outbox_id, message_id
+), planned AS (
+    INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+)
+SELECT count(*) FROM due;
+
+
+-- name: escalate_incidents
+-- The same of incidents, to stages whose endpoint is told by incident: once each time that nobody attends, however many alerts
+-- the event makes. A chain is that of the worst network and of the team that has the incident.
+WITH waiting AS (
+    SELECT i.incident_id, i.level, i.networks, i AS row, coalesce(r.team, '') AS team, i.unattended_since AS since,
+        i.level = 1 AND tried.failing AND NOT tried.delivered AS unreached
+    FROM incident i LEFT JOIN response r ON r.alert_id = i.response_alert
+    CROSS JOIN LATERAL (SELECT coalesce(bool_or(d.attempts >= 5 AND d.state <> 'delivered'), false) AS failing,
+            coalesce(bool_or(d.state = 'delivered'), false) AS delivered
+        FROM outbox o JOIN delivery d USING (outbox_id)
+        WHERE o.incident_id = i.incident_id AND o.created_at >= i.unattended_since) tried
+    WHERE i.closed_at IS NULL AND i.unattended_since IS NOT NULL AND i.phase = 'alarm'
+        AND NOT EXISTS (SELECT FROM alert a WHERE a.incident_id = i.incident_id AND a.acknowledged_at >= i.unattended_since)
+        AND (i.unattended_since + make_interval(secs => (SELECT min(after_s) FROM escalation)) <= %(now)s
+            OR i.level = 1 AND EXISTS (SELECT FROM escalation))
+), stages AS (
+    SELECT w.*, s.escalation_id, s.endpoint_id, s.after_s, min(s.after_s) OVER (PARTITION BY w.incident_id) AS first_after_s
+    FROM waiting w
+    JOIN escalation s ON w.level <= s.level AND (s.network IS NULL OR s.network = ANY (w.networks))
+        AND (s.team IS NULL OR s.team = w.team)
+    JOIN endpoint e ON e.endpoint_id = s.endpoint_id AND e.enabled AND 'risk' = ANY (e.kinds) AND e.scope = 'incident'
+), told AS (
+    INSERT INTO incident_escalation_told (incident_id, escalation_id, since, told_at)
+    SELECT incident_id, escalation_id, since, %(now)s FROM stages
+    WHERE (since + make_interval(secs => after_s) <= %(now)s OR unreached AND after_s = first_after_s)
+        AND NOT EXISTS (SELECT FROM incident_escalation_told t
+            WHERE t.incident_id = stages.incident_id AND t.escalation_id = stages.escalation_id AND t.since = stages.since)
+    ORDER BY level, since
+    LIMIT 1000
+    ON CONFLICT DO NOTHING
+    RETURNING incident_id, escalation_id
+), due AS (
+    SELECT s.*, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
+    FROM told JOIN stages s USING (incident_id, escalation_id)
+), made AS (
+    INSERT INTO outbox (message_id, event_type, incident_id, created_at, body, fanned_out)
+    SELECT message_id, 'incident.unattended', incident_id, %(now)s,
+        incident_message(row, 'incident.unattended', %(now)s, 'escalation', ''), true
     FROM due RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
