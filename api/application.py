@@ -7,7 +7,20 @@ from datetime import datetime
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from api import alerts, features, fieldlinks, incidents, inventory, live, planning, problems, risk, system
+from api import (
+    alerts,
+    features,
+    fieldlinks,
+    incidents,
+    inventory,
+    live,
+    planning,
+    plans,
+    problems,
+    risk,
+    system,
+    whatif,
+)
 from api.access import Gate
 from api.city import City
 from api.heartbeat import Heartbeat
@@ -58,7 +71,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, planning, live, system, fieldlinks, features):
+    for routes in (inventory, alerts, incidents, risk, planning, plans, whatif, live, system, fieldlinks, features):
         app.include_router(routes.router)
     app.include_router(page_router(read_page()))
     return Shield(app), app

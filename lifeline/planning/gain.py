@@ -16,7 +16,9 @@ import numpy as np
 from lifeline import risk
 from lifeline.errors import ConfigurationError
 from lifeline.planning.cost import Costs
-from lifeline.planning.segments import Floats, Segments, aged
+from lifeline.planning.segments import Floats, Segments
+from lifeline.risk.deterioration import Deterioration, cumulative, shipped_deterioration
+from lifeline.risk.likelihood import ages, expected_failures, likelihood_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,24 +70,30 @@ class Outlook:
         return found
 
 
-def outlook(segments: Segments, costs: Costs, horizon: Horizon) -> Outlook:
-    """What is to be expected of each pipe, left and renewed."""
-    left = _failures(segments.inventory, segments.length_m, horizon.years)
-    known = ~np.isnan(segments.rate) & (left[:, 0] > 0)
-    # A rate that was computed from more than the inventory (soil, breaks on record) sets the level; ageing, the growth.
-    factor = np.ones(len(segments))
-    factor[known] = segments.rate[known] * segments.length_m[known] / 1000.0 / left[known, 0]
-    renewed = _failures(as_new(segments, costs), segments.length_m, horizon.years)
-    return Outlook(left * factor[:, None], renewed, costs.of_failure(segments.cof))
+def outlook(segments: Segments, costs: Costs, horizon: Horizon, classes: Deterioration | None = None) -> Outlook:
+    """What is to be expected of each pipe, left and renewed; ``classes`` is the calibrated catalogue, else the shipped.
+
+    A pipe's rate now may come from more than the inventory (breaks on record, breaks nearby): it sets the level, and
+    its class how that grows with age. A new pipe has no history.
+    """
+    classes = classes or shipped_deterioration()
+    fresh = as_new(segments, costs)
+    factor = segments.rate / np.maximum(likelihood_of(segments.inventory, classes).rate, 1e-12)
+    left = _failures(segments.inventory, horizon.years, classes) * factor[:, None]
+    return Outlook(left, _failures(fresh, horizon.years, classes), costs.of_failure(segments.cof))
 
 
 def as_new(segments: Segments, costs: Costs) -> risk.Inventory:
     """The pipes as they are on the day on which they have been renewed."""
     materials = [costs.new_material(network) for network in segments.network]
-    return replace(segments.inventory, material=materials, age_years=np.zeros(len(segments)))
+    unknown = np.full(len(segments), np.nan)
+    return replace(segments.inventory, material=materials, age_years=np.zeros(len(segments)), condition=unknown)
 
 
-def _failures(inventory: risk.Inventory, length_m: Floats, years: int) -> Floats:
-    """(n, years) failures in each year: the rate in the middle of the year."""
-    rates = [risk.standing(aged(inventory, year + 0.5)).rate for year in range(years)]
-    return np.stack(rates, axis=1) * (length_m / 1000.0)[:, None] if rates else np.empty((len(inventory), 0))
+def _failures(inventory: risk.Inventory, years: int, classes: Deterioration) -> Floats:
+    """(n, years) failures in each of the coming years, by the class's own growth with age."""
+    chosen, age = classes.class_of(inventory.material), ages(inventory, classes)
+    grown = np.stack([cumulative(classes, chosen, age + year) for year in range(years + 1)], axis=1)
+    by_year = np.diff(grown, axis=1)
+    first = expected_failures(inventory, 1.0, classes=classes)
+    return np.asarray(by_year / np.maximum(by_year[:, :1], 1e-12) * first[:, None], dtype=np.float64)

@@ -15,6 +15,7 @@ from lifeline.planning.sensitivity import Sensitivity, sensitivity
 from lifeline.planning.solver import Effort, solve
 from lifeline.planning.trenches import find_trenches
 from lifeline.planning.works import LONGEST_WORK_M, group
+from lifeline.risk.deterioration import Deterioration
 
 OLDEST, WORST = "oldest_first", "worst_first"
 
@@ -72,12 +73,14 @@ class Plan:
         return found
 
 
-def make_plan(segments: Segments, costs: Costs, request: Request, progress: Progress) -> Plan:
+def make_plan(
+    segments: Segments, costs: Costs, request: Request, progress: Progress, classes: Deterioration | None = None
+) -> Plan:
     """Group, price, choose, compare, and shake. Raises ConfigurationError where there is nothing to plan over."""
     if not len(segments):
         raise ConfigurationError("there is no pipe to renew: the network or zone has none")
     progress(0.02, "what is to be expected of each pipe")
-    expected = outlook(segments, costs, request.horizon)
+    expected = outlook(segments, costs, request.horizon, classes)
     gains = expected.gains(len(request.budgets), request.horizon)
     laying, surfacing = costs.laying(segments), costs.surfacing(segments)
     progress(0.1, "grouping pipes into works")

@@ -12,10 +12,10 @@ from lifeline.planning.cost import Costs, load_costs
 from lifeline.planning.documents import summary, works_of
 from lifeline.planning.gain import Horizon
 from lifeline.planning.plan import Plan, Request, make_plan
-from lifeline.planning.segments import segments_of
+from lifeline.planning.segments import Known, segments_of
 from lifeline.planning.solver import Effort
 from lifeline.settings import load_settings
-from lifeline.storage import health, jobs, plans
+from lifeline.storage import health, jobs, plans, standing
 from lifeline.storage.database import Connection
 
 Money = Annotated[float, Field(ge=0, le=1e13, allow_inf_nan=False)]
@@ -82,7 +82,9 @@ def plan_over(connection: Connection, asked: Parameters, costs: Costs, year: int
     """The plan for the database's pipes as they are in ``year``."""
     progress(0.0, "reading the pipes")
     found = plans.pipes(connection, asked.network, asked.zone)
-    return make_plan(segments_of(found.assets, year, found.cof), costs, asked.request(), progress)
+    classes = standing.deterioration(connection)
+    segments = segments_of(found.assets, year, Known(found.lof, found.cof, found.rate), classes)
+    return make_plan(segments, costs, asked.request(), progress, classes)
 
 
 def _scaled(progress: Progress, share: float) -> Progress:

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeline import geo, risk
 from lifeline.model import Asset, AssetKind
+from lifeline.risk.deterioration import Deterioration
 
 Floats = NDArray[np.float64]
 Line = list[list[float]]
@@ -16,7 +18,7 @@ Line = list[list[float]]
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """n pipes. ``cof`` is consequence 1..5; ``rate`` failures per km and year now, NaN where none was computed.
+    """n pipes. ``lof`` and ``cof`` are 1..5 now, ``rate`` is failures per km and year now.
 
     ``start`` and ``end`` name the nodes that a pipe lies between; ``lines`` are positions, longitude first.
     """
@@ -28,6 +30,7 @@ class Segments:
     inventory: risk.Inventory
     length_m: Floats
     depth_m: Floats
+    lof: Floats
     cof: Floats
     rate: Floats
     start: list[str]
@@ -40,16 +43,28 @@ class Segments:
     @property
     def score(self) -> Floats:
         """Standing risk 0..100 now."""
-        return risk.score(risk.standing(self.inventory).lof, self.cof)
+        return risk.score(self.lof, self.cof)
 
 
-def segments_of(assets: Sequence[Asset], year: int, cof: Floats | None = None, rate: Floats | None = None) -> Segments:
-    """The pipes among the assets as they are in ``year``; ``cof`` and ``rate`` are of all assets, NaN: not known."""
+class Known(NamedTuple):
+    """Standing risk of assets (n,) as it was computed from more than they say themselves; NaN where it was not."""
+
+    lof: Floats
+    cof: Floats
+    rate: Floats
+
+
+def segments_of(
+    assets: Sequence[Asset], year: int, known: Known | None = None, classes: Deterioration | None = None
+) -> Segments:
+    """The pipes among the assets as they are in ``year``; what is not ``known`` of them comes from the risk model."""
     places = [i for i, asset in enumerate(assets) if asset.kind is AssetKind.PIPE]
     pipes = [assets[i] for i in places]
-    unknown = np.full(len(pipes), np.nan)
     inventory = inventory_of(pipes, year)
-    given = unknown if cof is None else cof[places]
+    standing = risk.standing(inventory, classes)
+    found = Known(standing.lof, standing.cof, standing.rate)
+    if known is not None:
+        found = Known(*(np.where(np.isnan(k[places]), f, k[places]) for k, f in zip(known, found, strict=True)))
     streets = Counter(pipe.name for pipe in pipes if pipe.name)
     return Segments(
         external_id=[pipe.external_id for pipe in pipes],
@@ -57,10 +72,11 @@ def segments_of(assets: Sequence[Asset], year: int, cof: Floats | None = None, r
         street=[_street(pipe, streets) for pipe in pipes],
         road_class=[pipe.road_class or "" for pipe in pipes],
         inventory=inventory,
-        length_m=np.array([_length(pipe) for pipe in pipes], dtype=np.float64),
+        length_m=inventory.length_m,
         depth_m=_column([pipe.depth_m for pipe in pipes]),
-        cof=np.where(np.isnan(given), risk.consequence(inventory), given),
-        rate=unknown if rate is None else rate[places],
+        lof=found.lof,
+        cof=found.cof,
+        rate=found.rate,
         start=[_node(pipe, 0) for pipe in pipes],
         end=[_node(pipe, -1) for pipe in pipes],
         lines=[[list(position[:2]) for position in pipe.geometry["coordinates"]] for pipe in pipes],
@@ -76,20 +92,23 @@ def inventory_of(assets: Sequence[Asset], year: int) -> risk.Inventory:
         diameter_mm=_column([asset.diameter_mm for asset in assets]),
         customers=np.array([asset.customers for asset in assets], dtype=np.float64),
         critical=np.array([asset.critical for asset in assets], dtype=np.bool_),
+        network=[asset.network for asset in assets],
+        kind=[asset.kind for asset in assets],
+        soil=[asset.soil for asset in assets],
+        road_class=[asset.road_class for asset in assets],
+        length_m=np.array([_length(asset) for asset in assets], dtype=np.float64),
+        condition=_column([asset.condition for asset in assets]),
     )
-
-
-def aged(inventory: risk.Inventory, years: float) -> risk.Inventory:
-    """The same assets so many years later."""
-    return replace(inventory, age_years=inventory.age_years + years)
 
 
 def _column(values: Sequence[float | int | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _length(pipe: Asset) -> float:
-    return geo.length_m(pipe.geometry) if pipe.length_m is None else pipe.length_m
+def _length(asset: Asset) -> float:
+    if asset.kind is not AssetKind.PIPE:
+        return float("nan")
+    return geo.length_m(asset.geometry) if asset.length_m is None else asset.length_m
 
 
 def _street(pipe: Asset, names: Counter[str]) -> str:

@@ -28,8 +28,9 @@ from lifeline.planning.segments import Floats
 ENOUGH_GAP = 1e-4
 _WORK_PER_S = 0.25
 """CP-SAT's deterministic time in a second of one processor, as measured here."""
-_UNITS = 10**8
-"""Money and gain are counted in whole units of a hundred-millionth of all money and of the bound."""
+_WORTH_UNITS, _MONEY_UNITS, _SLACK = 10**8, 10**10, 9
+"""Gain is counted in whole units of 1e-8 of the bound, money in units of 1e-10 of all there is. Costs are rounded up;
+nine units of grace, less than ``affordable`` allows, let works that fit exactly still fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,8 @@ def solve(
     tell(0.1, "bounding what the money can gain")
     relaxed = _relax(question)
     start = max(start, _rounded(question, relaxed), key=lambda choice: choice.gain)
-    open_ = (relaxed.bound - relaxed.reduced >= start.gain) & (question.gain > 0)
+    payable = question.cost - shared(question) <= question.budgets.sum() * (1 + 1e-9)
+    open_ = (relaxed.bound - relaxed.reduced >= start.gain) & (question.gain > 0) & payable[:, None]
     bound, best = max(relaxed.bound, start.gain), start
     if open_.any() and start.gain < bound * (1 - effort.gap):
         tell(0.3, f"choosing among {int(open_.any(axis=1).sum())} works")
@@ -184,7 +186,7 @@ def _search(question: Question, open_: Any, start: Choice, bound: float, effort:
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    unit, worth = max(float(question.budgets.sum()), 1e-9) / _UNITS, _UNITS / bound
+    unit, worth = max(float(question.budgets.sum()), 1e-9) / _MONEY_UNITS, _WORTH_UNITS / bound
     x = {(int(w), int(y)): model.new_bool_var(f"x{w}_{y}") for w, y in zip(*np.nonzero(open_), strict=True)}
     by_work: dict[int, list[Any]] = {}
     for (work, _), variable in x.items():
@@ -218,7 +220,7 @@ def _search(question: Question, open_: Any, start: Choice, bound: float, effort:
 
 
 def _add_money(model: Any, question: Question, x: dict[tuple[int, int], Any], unit: float) -> None:
-    """Each year's budget, costs rounded up and budgets down; a trench's road is paid where anything of it is done."""
+    """Each year's budget, costs rounded up; a trench's road is paid where anything of it is done."""
     paid = np.ceil((question.cost - shared(question)) / unit).astype(np.int64).tolist()
     spent: list[list[tuple[Any, int]]] = [[] for _ in range(question.years)]
     for (work, year), variable in x.items():
@@ -235,4 +237,4 @@ def _add_money(model: Any, question: Question, x: dict[tuple[int, int], Any], un
     for year in range(question.years):
         years = range(year + 1) if question.carry_over else (year,)
         terms = [term for each in years for term in spent[each]]
-        model.add(sum(variable * money for variable, money in terms) <= int(left[year]))
+        model.add(sum(variable * money for variable, money in terms) <= int(left[year]) + _SLACK)

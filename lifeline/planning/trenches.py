@@ -11,8 +11,8 @@ from lifeline.planning.segments import Floats, Segments
 
 STEP_M = 5.0
 """Distance of the points along a pipe at which it is asked who lies beside it."""
-SHORTEST_M = 15.0
-"""Pipes that only cross share no trench."""
+SHORTEST = 2.5
+"""A trench is so many widths long at least: pipes that only cross are beside each other for two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def find_trenches(
     return [
         Trench(members, metres[members], money[members])
         for members in sorted(metres)
-        if metres[members] >= SHORTEST_M and money[members] > 0
+        if metres[members] >= SHORTEST * width_m and money[members] > 0
     ]
 
 

@@ -18,11 +18,13 @@ _SQL = load("plans")
 
 
 class Pipes(NamedTuple):
-    """Pipes with their standing risk: ``cof`` and ``lof`` (n,) 1..5, NaN where none was computed."""
+    """Pipes with their standing risk: ``lof`` and ``cof`` 1..5, ``rate`` failures per km and year,
+    (n,), NaN where none was computed."""
 
     assets: list[Asset]
-    cof: NDArray[np.float64]
     lof: NDArray[np.float64]
+    cof: NDArray[np.float64]
+    rate: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,8 @@ def pipes(connection: Connection, network: str | None = None, zone: str | None =
         if zone is not None and connection.execute(_SQL["zone_exists"], values).fetchone() is None:
             raise NotFoundError(f"there is no zone {zone!r}")
         rows = connection.execute(_SQL["pipes"], values).fetchall()
-    nan = float("nan")
-    cof = np.array([nan if row[20] is None else row[20] for row in rows], dtype=np.float64)
-    lof = np.array([nan if row[21] is None else row[21] for row in rows], dtype=np.float64)
-    return Pipes([_asset(row[:20]) for row in rows], cof, lof)
+    known = np.array([row[20:] for row in rows], dtype=np.float64).reshape(-1, 3)  # None becomes NaN
+    return Pipes([_asset(row[:20]) for row in rows], *known.T)
 
 
 def _asset(row: Sequence[object]) -> Asset:

@@ -31,6 +31,11 @@ READABLE = (
     "/api/v1/jobs",
     "/api/v1/jobs/1",
     "/api/v1/jobs/kinds",
+    "/api/v1/plans",
+    "/api/v1/plans/1",
+    "/api/v1/plans/1/works.geojson",
+    "/api/v1/plans/1/works.csv",
+    "/api/v1/plans/1/report.pdf",
 )
 STANDARDS = (
     "/ogc",
@@ -46,6 +51,8 @@ ACTS = {
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/plans": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/risk/what-if": set(Role),
 }
 """Who may POST to which route. The tests ask about things that are not there, or ask what makes no sense."""
 OPEN = {"/health", "/field/{}"}

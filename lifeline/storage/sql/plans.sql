@@ -2,9 +2,9 @@
 
 -- name: pipes
 -- Pipes in service with their standing risk, of one network and in one zone where these are named, by external id.
-SELECT a.external_id, a.network, a.kind, a.name, a.geometry, f.external_id, t.external_id, a.material, a.diameter_mm,
+SELECT a.external_id, a.network, a.kind, a.geometry, a.name, f.external_id, t.external_id, a.material, a.diameter_mm,
     a.install_year, a.length_m, a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
-    a.in_service, r.cof, r.lof
+    a.in_service, r.lof, r.cof, r.rate
 FROM asset a
 LEFT JOIN asset f ON f.asset_id = a.from_asset
 LEFT JOIN asset t ON t.asset_id = a.to_asset
