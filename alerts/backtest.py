@@ -8,7 +8,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from alerts.learning import HISTORY_DAYS, WHOLE, learn_part, marks, matrix, part
 from alerts.replay import Episode, Replay
 from alerts.rules import load_rules
 from alerts.timeline import write_timeline
-from lifeline.catalogue import Catalogue, load_catalogue
+from lifeline.catalogue import load_catalogue
 from lifeline.errors import LifelineError
 from lifeline.model import SubjectKind
 from lifeline.settings import Settings, load_settings
@@ -72,7 +72,7 @@ def _stored(given: argparse.Namespace, settings: Settings) -> int:
     with connect(settings.require_database(), application="lifeline backtest") as connection:
         devices = window.devices(connection)
         detection.set_inventory(window.sensors(connection), devices, window.assets(connection))
-        detection.set_knowledge(learned_before(connection, detection, catalogue, given.first))
+        detection.set_knowledge(learned_before(connection, detection, given.first, settings.local_time))
         replay = Replay(
             detection, lambda _now: [window.DeviceRow(d.device_id, d.gateway_id, "unknown", None) for d in devices]
         )
@@ -86,18 +86,21 @@ def _stored(given: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def learned_before(connection: Connection, detection: Detection, catalogue: Catalogue, first: float) -> list[Part]:
+def learned_before(connection: Connection, detection: Detection, first: float, local_time: tzinfo) -> list[Part]:
     """What the days before ``first`` teach, as the scheduled job would have learned it then."""
     low, found = first - HISTORY_DAYS * DAY_S, []
     alarms = baselines.alarms(connection, low, first)
     whole = {rule.id for rule in detection.rules.values() if rule.detector in WHOLE}
+    zones = window.metered_zones(connection)
     for columns in parts_of(detection.inventory, detection.topology).values():
         ids = detection.inventory.sensor_ids[columns]
         values, times = matrix(baselines.history(connection, ids.tolist(), low, first), ids)
         if len(times):
             marked = marks(alarms, ids.tolist(), whole)
             found.append(
-                learn_part(detection.inventory, detection.topology, catalogue, columns, values, times, marked, first)
+                learn_part(
+                    detection.inventory, detection.topology, columns, values, times, marked, first, zones, local_time
+                )
             )
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, threshold
+from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, threshold, zones
 from alerts.inventory import Inventory, build_inventory
 from alerts.knowledge import Knowledge, Part
 from alerts.lateness import Lateness
@@ -19,6 +19,7 @@ from alerts.rules import AnyRule, Rate, Scored, Silence, Threshold
 from alerts.scene import Scene
 from alerts.topology import Topology, build_topology
 from alerts.trend import Trend
+from alerts.voices import levels_of, united
 from alerts.window import Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, AlertKind, Finding, Level, Subject, SubjectKind
@@ -33,7 +34,10 @@ MINUTE_S = 60.0
 
 def _threshold(rule: Threshold, scene: Scene) -> list[Finding]:
     held = scene.held[rule.id]
-    found = threshold.detect(rule, scene.window, scene.inventory, scene.catalogue, held, scene.now)
+    noise = scene.knowledge.noise
+    found = threshold.detect(
+        rule, scene.window, scene.inventory, scene.catalogue, held, scene.now, noise=noise, sick=scene.sick
+    )
     return chambers.with_origin(rule, found, scene) if rule.origin else found
 
 
@@ -53,7 +57,8 @@ DETECTORS: Mapping[str, Detector] = {
     "silence": lambda rule, scene: silence.detect(rule, scene.ears[rule.subject], scene.held[rule.id], scene.now),
     "anomaly": anomaly.detect,
     "burst": mains.detect_burst,
-    "night_flow": mains.detect_night_flow,
+    "night_flow": zones.detect_night_flow,
+    "balance": zones.detect_balance,
     "neighbours": chambers.detect_neighbours,
     "blockage": drains.detect_blockage,
     "rain_response": drains.detect_rain_response,
@@ -80,6 +85,7 @@ class Detection:
         self._found: dict[str, list[Finding]] = {}
         self._minute = -1
         self._memo: dict[tuple[str, int], NDArray[np.float64]] = {}
+        self._nights: dict[int, dict[int, float]] = {}
 
     def set_inventory(
         self, sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], assets: Sequence[AssetRow]
@@ -116,6 +122,7 @@ class Detection:
         quarter: bool,
     ) -> tuple[list[Finding], set[Key]]:
         """Findings of every rule, and the silences that another explains. ``quarter``: one was closed just now."""
+        open_alerts = list(open_alerts)
         self._lateness.note(self.inventory, states)
         scene = self._scene(states, devices, open_alerts, now)
         minute = int(now.timestamp() // MINUTE_S)
@@ -135,7 +142,7 @@ class Detection:
             if isinstance(rule, Silence):
                 kind = SubjectKind.SENSOR if rule.subject == "sensor" else SubjectKind.DEVICE
                 suppressed |= {(Subject(kind, one), rule.id) for one in silence.suppressed(scene.ears[rule.subject])}
-        return findings, suppressed
+        return united(self.rules, findings, open_alerts), suppressed
 
     def _columns(self, sensor_ids: list[int]) -> NDArray[np.bool_]:
         return np.isin(self.inventory.sensor_ids, np.array(sensor_ids, np.int32))
@@ -147,7 +154,8 @@ class Detection:
         sick, alarmed = [], []
         for alert in open_alerts:
             if alert.rule in held and is_active(alert):
-                held[alert.rule][alert.subject.id] = alert.level
+                for rule, level in levels_of(alert).items():
+                    held.get(rule, {})[alert.subject.id] = level
                 if alert.subject.kind is SubjectKind.SENSOR and self.rules[alert.rule].detector == "health":
                     sick.append(alert.subject.id)
                 elif alert.subject.kind is SubjectKind.SENSOR and alert.kind is AlertKind.RISK:
@@ -167,6 +175,7 @@ class Detection:
             jumps=self.jumps,
             lateness=self._lateness.by_device(),
             memo=self._memo,
+            nights=self._nights,
         )
 
 

@@ -34,6 +34,8 @@ class Inventory:
     device_ids: NDArray[np.int32]
     gateway: NDArray[np.int64]
     by_quantity: Mapping[str, NDArray[np.int64]]
+    resolution: NDArray[np.float64]
+    """The step of each sensor's quantity; 0 where the catalogue does not know it."""
     _of_rules: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     _rungs: dict[str, Rungs] = field(default_factory=dict)  # by rule id: they stay as long as the inventory does
 
@@ -51,6 +53,14 @@ class Inventory:
     def own_rule(self, sensor_id: int, rule: str) -> Any:
         """What a sensor says of a rule: its limits, False where it is switched off, None where it says nothing."""
         return self._of_rules.get((sensor_id, rule)) if self._of_rules else None
+
+    def per_sensor(self, known: Mapping[int, float]) -> NDArray[np.float64]:
+        """What is known by sensor id as a column, 0 for the others."""
+        values = np.zeros(len(self.sensor_ids))
+        ids = np.array(list(known), np.int32)
+        there = np.flatnonzero(np.isin(self.sensor_ids, ids))
+        values[there] = [known[int(one)] for one in self.sensor_ids[there]]
+        return values
 
     def _columns_for(self, rule: Ladder) -> NDArray[np.int64]:
         columns = self.by_quantity.get(rule.quantity, np.empty(0, np.int64))
@@ -95,6 +105,7 @@ def build_inventory(sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], 
         rows=sensors,
         in_service=np.array([row.in_service for row in sensors], np.bool_),
         max_silence_s=np.array([_max_silence(row, catalogue) for row in sensors], np.float64),
+        resolution=np.array([_resolution(row, catalogue) for row in sensors], np.float64),
         device=np.array([place[row.device_id] for row in sensors], np.int64),
         device_ids=np.array([row.device_id for row in devices], np.int32),
         gateway=np.array(
@@ -108,6 +119,11 @@ def build_inventory(sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], 
 def _rules_of(row: SensorRow) -> dict[str, Any]:
     rules = row.limits.get("rules")
     return rules if isinstance(rules, dict) else {}
+
+
+def _resolution(row: SensorRow, catalogue: Catalogue) -> float:
+    quantity = catalogue.quantities.get(row.quantity)
+    return quantity.resolution if quantity else 0.0
 
 
 def _max_silence(row: SensorRow, catalogue: Catalogue) -> float:

@@ -20,7 +20,7 @@ from alerts.detectors import blockage, burst, rain, residual
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
-FORMAT = 1
+FORMAT = 2
 
 
 class Mains(NamedTuple):
@@ -43,13 +43,18 @@ class Catchment(NamedTuple):
 
 
 class District(NamedTuple):
-    """Inlets and tanks of a network, the tanks' areas in m2, and its minimum night flow: local day and m3/h."""
+    """A zone or joined network with metered inflow: ``directions`` (inlet,) 1 in, -1 out; the tanks' areas in m2; its
+    minimum night flow by local day, m3/h, and which nights may teach; ``usual``: see balance.usual_day."""
 
+    zone: NDArray[np.str_]
     inlets: Columns
+    directions: Floats
     tanks: Columns
     areas: Floats
     days: Columns
     nights: Floats
+    clean: NDArray[np.bool_]
+    usual: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Part:
 
     baseline: Baseline
     still: Floats
+    brief: Floats
+    """(sensor,): the least range over one hour of its clean days."""
     chart_limit: Floats
     """(sensor,): how far the chart of seasonal z went on clean days, with a margin."""
     mains: tuple[Mains, ...] = ()
@@ -79,6 +86,7 @@ def dump(part: Part) -> bytes:
         "part_format": np.array(FORMAT),
         "baseline": np.frombuffer(baselines.dump(part.baseline), np.uint8),
         "still": part.still,
+        "brief": part.brief,
         "chart_limit": part.chart_limit,
     }
     for name in _MODELS:
@@ -99,6 +107,7 @@ def load(content: bytes) -> Part:
         return Part(
             baseline=baselines.load(parts["baseline"].tobytes()),
             still=parts["still"],
+            brief=parts["brief"],
             chart_limit=parts["chart_limit"],
             mains=tuple(_mains(model) for model in _models(parts, "mains")),
             catchments=tuple(_catchment(model) for model in _models(parts, "catchments")),
@@ -163,9 +172,14 @@ class Knowledge:
     def __init__(self, parts: Iterable[Part], sensor_ids: NDArray[np.int32]) -> None:
         self.parts = [Known(part, _place(sensor_ids, part.baseline.sensor_ids)) for part in parts]
         self.ready = np.zeros(len(sensor_ids), np.bool_)
+        self.noise = np.full(len(sensor_ids), np.nan, np.float32)
+        """Usual noise of each column, NaN where it is not known."""
         for known in self.parts:
             there = known.columns >= 0
             self.ready[known.columns[there]] = known.part.baseline.ready[there]
+            self.noise[known.columns[there]] = np.where(
+                known.part.baseline.ready[there], known.part.baseline.noise[there], np.nan
+            )
         mains = [known.group(mains.pressures) for known in self.parts for mains in known.part.mains]
         self.of_mains = np.concatenate([np.empty(0, np.int64), *(group for group in mains if group is not None)])
         """Columns of pressures whose network's bursts are judged by what was learned."""

@@ -4,8 +4,8 @@ Taught by at most HISTORY_DAYS. Left out are periods with an alert: of the senso
 network as a whole (a burst), of every sensor of the part.
 """
 
-import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 import structlog
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from alerts import baseline
 from alerts.baseline import Marked
-from alerts.detectors import blockage, burst, charts, night_flow, rain, robust, rolling, seasonal
+from alerts.detectors import blockage, burst, charts, rain, robust, rolling, seasonal
+from alerts.districts import is_anchor, learn_districts
 from alerts.inventory import Inventory, build_inventory
-from alerts.knowledge import Catchment, Columns, District, Mains, Part, dump, load
+from alerts.knowledge import Catchment, Columns, Mains, Part, dump, load
 from alerts.rules import Rule
 from alerts.topology import Topology, build_topology
 from alerts.trend import STEP_S
@@ -23,6 +24,7 @@ from lifeline.catalogue import Catalogue
 from lifeline.storage import baselines as storage
 from lifeline.storage import window
 from lifeline.storage.database import Connection
+from lifeline.storage.window import ZoneRow
 
 Floats = NDArray[np.float64]
 _log = structlog.get_logger()
@@ -32,15 +34,15 @@ PART_MOST = 2000
 """Sensors in a part at most: 28 days of them take 43 MB while they are learned."""
 STILL_S = 6 * 3600.0
 """Over so long a healthy sensor that moves at all has moved."""
+BRIEF_S = 3600.0
+"""And over so long one that moves a good deal."""
 CHART_WEIGHT = 0.1
 MARGIN = 1.5
 """How far beyond the clean days' own extremes an alarm begins (default)."""
 SUDDEN_SIGMAS = 6.0
 EXPLAINED = ({"pressure", "flow", "level"}, {"gas_pressure", "gas_flow"})
 """Quantities that one hydraulic network ties together."""
-LOCAL_S = 8 * 3600.0
-"""The day that people keep: China has one time, UTC+8, all year."""
-WHOLE = frozenset({"burst", "night_flow"})
+WHOLE = frozenset({"burst", "night_flow", "balance"})
 """Detectors whose alert on one sensor speaks for its whole network."""
 AGAIN_S, IMPATIENT_S = 86_400.0, 300.0
 
@@ -74,34 +76,41 @@ def matrix(quarters: storage.Quarters, sensor_ids: NDArray[np.int32]) -> tuple[F
 def learn_part(
     inventory: Inventory,
     topology: Topology,
-    catalogue: Catalogue,
     columns: Columns,
     values: Floats,
     times: Floats,
     marked: Collection[Marked],
     now: float,
+    zones: Iterable[ZoneRow] = (),
+    local_time: tzinfo = UTC,
 ) -> Part:
-    """What (time, column) readings teach of ``columns``; ``marked`` periods name positions in ``columns``."""
-    resolution = np.array([_resolution(inventory.rows[column].quantity, catalogue) for column in columns.tolist()])
+    """What (time, column) readings teach of ``columns``; ``marked`` periods name positions in ``columns``.
+
+    Hours are those of ``local_time`` at ``now``: where clocks are changed, the weeks after teach the new hours.
+    """
+    offset_s = offset_of(local_time, now)
+    resolution = inventory.resolution[columns]
     place = {column: position for position, column in enumerate(columns.tolist())}
     groups = [_positions(group, place) for group in _explained(inventory, topology, columns)]
     learned = baseline.learn(
-        inventory.sensor_ids[columns].astype(np.int64), values, times, resolution, groups, marked, now, LOCAL_S
+        inventory.sensor_ids[columns].astype(np.int64), values, times, resolution, groups, marked, now, offset_s
     )
     clean = baseline.without(values, times, marked)
     return Part(
         baseline=learned,
-        still=_still(clean, times),
+        still=_still(clean, times, STILL_S),
+        brief=_still(clean, times, BRIEF_S),
         chart_limit=_chart_limit(learned.seasonal, clean, times),
         mains=tuple(_mains(inventory, topology, columns, clean, times, resolution)),
         catchments=tuple(_catchments(inventory, topology, columns, clean, times)),
-        districts=tuple(_districts(inventory, topology, columns, clean, times)),
+        districts=tuple(learn_districts(inventory, topology, zones, columns, values, clean, times, offset_s)),
     )
 
 
-def _resolution(quantity: str, catalogue: Catalogue) -> float:
-    known = catalogue.quantities.get(quantity)
-    return known.resolution if known else 0.0
+def offset_of(local_time: tzinfo, now: float) -> float:
+    """Seconds by which local time is ahead of UTC at ``now``."""
+    ahead = datetime.fromtimestamp(now, UTC).astimezone(local_time).utcoffset()
+    return ahead.total_seconds() if ahead is not None else 0.0
 
 
 def _positions(columns: Columns, place: dict[int, int]) -> Columns:
@@ -122,12 +131,12 @@ def _explains(inventory: Inventory, column: int, quantities: Collection[str]) ->
     return row.quantity in quantities and row.network != "drainage"
 
 
-def _still(clean: Floats, times: Floats) -> Floats:
-    """The first percentile of the range over STILL_S: NaN before there is a day of them."""
+def _still(clean: Floats, times: Floats, span_s: float) -> Floats:
+    """The first percentile of the range over ``span_s``: NaN before there is a day of them."""
     if len(times) < quarters_in(STILL_S):
         return np.full(clean.shape[1], np.nan)
-    low, high = rolling.extremes(clean, times, STILL_S)
-    full = rolling.total(np.where(np.isnan(clean), np.nan, 1.0), times, STILL_S) >= 0.75 * quarters_in(STILL_S)
+    low, high = rolling.extremes(clean, times, span_s)
+    full = rolling.total(np.where(np.isnan(clean), np.nan, 1.0), times, span_s) >= 0.75 * quarters_in(span_s)
     return robust.quantile(np.where(full, high - low, np.nan), 0.01)
 
 
@@ -159,7 +168,7 @@ def _mains(
     for group in topology.groups(pressures):
         component = topology.component[group[0]]
         anchors = [
-            c for c in columns.tolist() if topology.component[c] == component and _anchors(inventory, topology, c)
+            c for c in columns.tolist() if topology.component[c] == component and is_anchor(inventory, topology, c)
         ]
         here, there = _positions(group, place), np.array([place[c] for c in anchors], np.int64)
         model = burst.learn(clean[:, here], clean[:, there], times, resolution[here])
@@ -168,71 +177,6 @@ def _mains(
             fall = np.fmax.reduce(-residual, axis=0, initial=0.0)
             found.append(Mains(here, there, model, np.maximum(SUDDEN_SIGMAS * model.sigma, MARGIN * fall)))
     return found
-
-
-def _anchors(inventory: Inventory, topology: Topology, column: int) -> bool:
-    """The flow of a pipe that leaves a pump, tank or regulator, or the level of a tank."""
-    row = inventory.rows[column]
-    asset = topology.assets.get(row.asset_id) if row.asset_id is not None else None
-    if asset is None or row.network != "water":
-        return False
-    if row.quantity == "level":
-        return asset.kind == "tank"
-    ends = [end for end in (asset.from_asset, asset.to_asset) if end is not None]
-    sources = {"pump", "tank", "regulator"}
-    beside = [topology.assets.get(pipe) for end in ends for _, _, pipe in topology.pipes_at(end)]
-    beside += [topology.assets.get(end) for end in ends]
-    return row.quantity == "flow" and any(one is not None and one.kind in sources for one in beside)
-
-
-def _districts(
-    inventory: Inventory, topology: Topology, columns: Columns, clean: Floats, times: Floats
-) -> list[District]:
-    """Each joined water network with a metered inlet, and its nights."""
-    found = []
-    flows = [c for c in columns.tolist() if inventory.rows[c].quantity == "flow" and _anchors(inventory, topology, c)]
-    for component in sorted({int(topology.component[c]) for c in flows} - {-1}):
-        mine = [p for p, c in enumerate(columns.tolist()) if topology.component[c] == component]
-        tanks = {p: _tank_area(inventory, topology, int(columns[p])) for p in mine}
-        tanks = {place: area for place, area in tanks.items() if area is not None}
-        filled = {topology.asset_of[int(columns[place])] for place in tanks}
-        inlets = [p for p in mine if columns[p] in flows and not _beside(inventory, topology, int(columns[p])) & filled]
-        areas = np.array([area for area in tanks.values() if area is not None], np.float64)
-        here, there = np.array(inlets, np.int64), np.array(list(tanks), np.int64)
-        if len(here):
-            nights = nights_of(clean[:, here], clean[:, there], areas, times)
-            found.append(District(here, there, areas, nights.day, nights.flow[:, 0]))
-    return found
-
-
-def _tank_area(inventory: Inventory, topology: Topology, column: int) -> float | None:
-    """m2 of the tank whose level a sensor measures, by its attribute ``bore_m`` or ``area_m2``."""
-    row = inventory.rows[column]
-    asset = topology.assets.get(row.asset_id) if row.asset_id is not None and row.quantity == "level" else None
-    if asset is None or asset.kind != "tank":
-        return None
-    bore, area = asset.attributes.get("bore_m"), asset.attributes.get("area_m2")
-    if isinstance(area, int | float):
-        return float(area)
-    return math.pi * float(bore) ** 2 / 4 if isinstance(bore, int | float) else None
-
-
-def _beside(inventory: Inventory, topology: Topology, column: int) -> set[int | None]:
-    """The ends of the pipe that a sensor is at."""
-    asset = topology.assets.get(inventory.rows[column].asset_id or -1)
-    return set() if asset is None else {asset.from_asset, asset.to_asset}
-
-
-def nights_of(flow: Floats, level: Floats, areas: Floats, times: Floats) -> night_flow.Nights:
-    """Minimum night flow of a district, (night, 1): the flows of its inlets (time, inlet), m3/h, less what its tanks
-    (time, tank) took up. A night that is not over yet is left out."""
-    inflow = flow.sum(axis=1, keepdims=True)
-    for tank, area in enumerate(areas):
-        inflow = night_flow.tank_corrected(inflow, level[:, tank : tank + 1], float(area), times)
-    nights = night_flow.minimum_night_flow(inflow, times, LOCAL_S)
-    end = (times[-1] + LOCAL_S if len(times) else 0.0) - night_flow.TO_H * night_flow.HOUR_S
-    over = (nights.day * night_flow.DAY_S <= end) & np.isfinite(nights.flow[:, 0])
-    return night_flow.Nights(nights.day[over], nights.flow[over])
 
 
 def _catchments(
@@ -271,6 +215,7 @@ def learn_city(
     rules: Iterable[Rule],
     now: float,
     go_on: Callable[[], bool] = lambda: True,
+    local_time: tzinfo = UTC,
 ) -> int:
     """Learn every part anew and store it, each in a transaction of its own; how many sensors are ready."""
     sensors, devices = window.sensors(connection), window.devices(connection)
@@ -279,6 +224,7 @@ def learn_city(
     low, parts, ready = now - HISTORY_DAYS * 86_400, parts_of(inventory, topology), 0
     alarms = storage.alarms(connection, low, now)
     whole = {rule.id for rule in rules if rule.detector in WHOLE}
+    zones = window.metered_zones(connection)
     for name, columns in parts.items():
         if not go_on():
             break
@@ -286,7 +232,7 @@ def learn_city(
         values, times = matrix(storage.history(connection, ids.tolist(), low, now), ids)
         if len(times):
             marked = marks(alarms, ids.tolist(), whole)
-            part = learn_part(inventory, topology, catalogue, columns, values, times, marked, now)
+            part = learn_part(inventory, topology, columns, values, times, marked, now, zones, local_time)
             storage.save(connection, _learned(name, part, ids.tolist(), now))
             ready += int(part.baseline.ready.sum())
     storage.keep_parts(connection, list(parts))

@@ -184,7 +184,8 @@ class Process:
 
     def _learn(self, connection: Connection, now: datetime) -> None:
         if learning.due(baselines.standing(connection), now.timestamp()):
-            learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on)
+            local = self._settings.local_time
+            learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on, local)
 
     def retain(self) -> None:
         """Drop what is older than it is kept."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from alerts.rules import Rule, Silence
 from lifeline.lifecycle import Event, step
-from lifeline.model import Alert, AlertState, Finding, Level, Subject
+from lifeline.model import Alert, AlertState, Finding, JsonObject, Level, Subject
 from lifeline.storage.alerts import Change, Opening, is_active
 
 Key = tuple[Subject, str]
@@ -64,7 +64,12 @@ def _change(
     return None
 
 
-_LEVEL_EVENTS = (Event.LEVEL_RISE, Event.LEVEL_FALL)
+_LEVEL_EVENTS = (Event.LEVEL_RISE, Event.LEVEL_FALL, Event.EXPLAIN)
+
+
+def _voices(evidence: JsonObject) -> set[str]:
+    """The rules that hold an alert (voices.py)."""
+    return set(evidence.get("rules") or ())
 
 
 def _events(
@@ -80,6 +85,8 @@ def _events(
         yield Event.RETURN
     elif finding is not None and finding.level is not None:
         yield from _rise_or_fall(alert.level, finding.level, active)
+        if _voices(finding.evidence) - {alert.rule} != _voices(alert.evidence) - {alert.rule}:
+            yield Event.EXPLAIN
     if out_of_service and alert.state is not AlertState.OOSRV:
         yield Event.OUT_OF_SERVICE
     if not out_of_service:

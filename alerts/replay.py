@@ -4,7 +4,7 @@ Nobody shelves or confirms in a replay: an alert that returned is acknowledged a
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from alerts.detection import Detection
 from alerts.reconciliation import Plan, reconcile
 from alerts.trend import ROWS, STEP_S
+from alerts.voices import levels_of
 from lifeline.lifecycle import Event, step
 from lifeline.model import Alert, AlertState, Level
 from lifeline.storage.window import DeviceRow, Readings, States
@@ -30,6 +31,8 @@ class Episode:
     raised_at: float
     worst: Level
     returned_at: float | None = None
+    rules: dict[str, float] = field(default_factory=dict)
+    """Every rule that held it, and from when on."""
 
 
 class Book:
@@ -52,9 +55,13 @@ class Book:
             )  # fmt: skip
             self.open[alert.alert_id] = alert
             begun = finding.first_seen.timestamp()
-            self.episodes[alert.alert_id] = Episode(alert, begun, now.timestamp(), finding.level)
+            episode = Episode(alert, begun, now.timestamp(), finding.level)
+            self.episodes[alert.alert_id] = episode
+            _heard(episode, alert, now)
         for change in plan.changes:
-            self._move(change.alert, change.level, change.step.state, change.step.active, now)
+            evidence = change.alert.evidence if change.evidence is None else change.evidence
+            told = replace(change.alert, evidence=evidence)
+            self._move(told, change.level, change.step.state, change.step.active, now)
 
     def _move(self, alert: Alert, level: Level, state: AlertState, active: bool, now: datetime) -> None:
         moved = replace(
@@ -63,6 +70,7 @@ class Book:
         )  # fmt: skip
         episode = self.episodes[alert.alert_id]
         episode.worst = min(episode.worst, level)
+        _heard(episode, moved, now)
         episode.returned_at = None if active else (episode.returned_at or now.timestamp())
         acknowledged = step(moved.state, active, Event.ACKNOWLEDGE) if state is AlertState.RTNUN else None
         if state is AlertState.NORM or acknowledged is not None:
@@ -71,14 +79,26 @@ class Book:
             self.open[alert.alert_id] = moved
 
 
+def _heard(episode: Episode, alert: Alert, now: datetime) -> None:
+    for rule in levels_of(alert):
+        episode.rules.setdefault(rule, now.timestamp())
+
+
 class Replay:
     """Readings of one inventory, tick by tick. ``detection`` has its inventory, and its knowledge if there is any;
-    ``devices`` gives the devices with their last wills at a time."""
+    ``devices`` gives the devices with their last wills at a time, ``ahead_s`` (sensor,) how far clocks run fast."""
 
-    def __init__(self, detection: Detection, devices: Callable[[float], Sequence[DeviceRow]]) -> None:
+    def __init__(
+        self,
+        detection: Detection,
+        devices: Callable[[float], Sequence[DeviceRow]],
+        ahead_s: Floats | None = None,
+    ) -> None:
         self.detection, self.devices, self.book = detection, devices, Book()
+        self._now = -np.inf
         sensors = len(detection.inventory.sensor_ids)
-        self._newest, self._received = np.full(sensors, -np.inf), np.full(sensors, -np.inf)
+        self._newest = np.full(sensors, -np.inf)
+        self._ahead = np.zeros(sensors) if ahead_s is None else ahead_s
 
     def start(self, readings: Readings, first: float) -> None:
         """Remember the day before ``first``, as a start reads it from the database."""
@@ -91,17 +111,26 @@ class Replay:
         detection.close_quarters(first)
         detection.trend.fill_readings(before.sensor_id, before.ts, before.value)
         self._note(before)
+        self._now = first
 
     def run(self, readings: Readings, first: float, last: float, every_s: float) -> int:
         """Ticks every ``every_s`` seconds over ``(first, last]``; how many."""
-        readings = _in_order(readings)
-        now, begin, ticks = first, int(np.searchsorted(readings.ts, first, side="right")), 0
-        while now < last:
-            now = min(now + every_s, last)
+        times = np.append(np.arange(first + every_s, last, every_s), last) if last > first else np.empty(0)
+        self.run_at(readings, times.tolist())
+        return len(times)
+
+    def run_at(self, readings: Readings, times: Sequence[float], marked: Readings | None = None) -> None:
+        """Ticks at ``times``, ascending, with what came since the tick before. ``marked``: implausible readings."""
+        readings, jumps = _in_order(readings), _in_order(marked) if marked is not None else None
+        begin = 0 if not len(times) else int(np.searchsorted(readings.ts, self._now, side="right"))
+        for now in times:
             end = int(np.searchsorted(readings.ts, now, side="right"))
+            if jumps is not None:
+                recent = slice(*np.searchsorted(jumps.ts, [now - STEP_S, now], side="right"))
+                ids, counts = np.unique(jumps.sensor_id[recent], return_counts=True)
+                self.detection.jumps = dict(zip(ids.tolist(), counts.tolist(), strict=True))
             self._tick(_part(readings, begin, end), now)
-            begin, ticks = end, ticks + 1
-        return ticks
+            begin = end
 
     def _note(self, readings: Readings) -> None:
         ids = self.detection.inventory.sensor_ids
@@ -109,15 +138,22 @@ class Replay:
         known = ids[column] == readings.sensor_id if len(ids) else np.zeros(len(column), np.bool_)
         np.maximum.at(self._newest, column[known], readings.ts[known])
 
+    def _dated(self, readings: Readings) -> Readings:
+        """Readings as their devices date them."""
+        if not self._ahead.any():
+            return readings
+        ahead = self._ahead[self.detection.window.columns_of(readings.sensor_id)]
+        return Readings(readings.sensor_id, readings.ts + ahead, readings.value)
+
     def _tick(self, readings: Readings, now: float) -> None:
-        detection = self.detection
+        detection, self._now = self.detection, now
         ids = detection.inventory.sensor_ids
-        detection.take(readings, now)
         self._note(readings)
+        detection.take(self._dated(readings), now)
         quarter = detection.close_quarters(now)
         spoke = np.isfinite(self._newest)
         newest = self._newest[spoke]
-        states = States(ids[spoke], newest, newest, np.zeros(len(newest), np.int32))
+        states = States(ids[spoke], newest + self._ahead[spoke], newest, np.zeros(len(newest), np.int32))
         at = datetime.fromtimestamp(now, UTC)
         alerts = list(self.book.open.values())
         findings, suppressed = detection.look(states, self.devices(now), alerts, at, quarter)

@@ -36,6 +36,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     advice: Text
     on_delay_s: float = 0
     off_delay_s: float = 0
+    voice: str = ""
+    """Rules of one voice have one open alert on a subject, with the worst level of them (voices.py)."""
 
     @cached_property
     def version(self) -> str:
@@ -102,6 +104,8 @@ class Anomaly(Scored, frozen=True, kw_only=True, tag="anomaly"):
     """Not as on other days at this hour, nor as the neighbours say: detectors/anomaly.py."""
 
     quantities: frozenset[str]
+    unless: frozenset[str] = frozenset()
+    """Rules with an open alert on the same joined network: they explain it, and nothing new is said."""
     slow: ClassVar[bool] = True
 
 
@@ -110,7 +114,14 @@ class Burst(Scored, frozen=True, kw_only=True, tag="burst"):
 
 
 class NightFlow(Scored, frozen=True, kw_only=True, tag="night_flow"):
-    """More water than usual runs at night: detectors/mains.py."""
+    """More water than usual runs at night: detectors/zones.py."""
+
+    slow: ClassVar[bool] = True
+    momentary: ClassVar[bool] = True
+
+
+class Balance(Scored, frozen=True, kw_only=True, tag="balance"):
+    """A district took in more over a day than days do: detectors/zones.py."""
 
     slow: ClassVar[bool] = True
     momentary: ClassVar[bool] = True
@@ -161,6 +172,7 @@ AnyRule = (
     | Anomaly
     | Burst
     | NightFlow
+    | Balance
     | Neighbours
     | Blockage
     | Overflow
@@ -203,6 +215,13 @@ def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = 
             problems.append(f"{name}: there is one of this id already")
         problems += [f"{name}: {problem}" for problem in _problems(rule, catalogue, window_s)]
         rules.append(rule)
+    known = {rule.id for rule in rules}
+    problems += [
+        f"rule {rule.id!r}: unless names {name!r}, and there is no such rule"
+        for rule in rules
+        if isinstance(rule, Anomaly)
+        for name in sorted(rule.unless - known)
+    ]
     if problems:
         raise CatalogueError("\n".join(f"{source}: {problem}" for problem in problems))
     return rules

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.detectors import health
 from alerts.detectors.ladder import Standing, stand
 from alerts.detectors.silence import Ears
 from alerts.inventory import Inventory
@@ -24,6 +26,8 @@ Held = Mapping[int, Level]
 
 JUDGED_S = 1800.0
 """Scores older than this and twice the rule's delays change nothing any more."""
+STEPS = 2.0
+"""A sensor that moved in each clean hour by more steps of its resolution than this cannot read the same for one."""
 CARRIED_S = 900.0
 """A reading stands for its sensor for so long, where sensors are compared."""
 
@@ -51,8 +55,23 @@ class Scene:
     """Median and least lateness of a device's messages, seconds, by device id."""
     memo: dict[tuple[str, int], Floats] = field(default_factory=dict)
     """What a detector worked out from the quarters; it lasts until the next is closed."""
+    nights: dict[int, dict[int, float]] = field(default_factory=dict)
+    """Minimum night flows since what was learned, by first inlet and local day: the trend holds but one night."""
     once: dict[str, Any] = field(default_factory=dict)
     """What several detectors need, worked out once for this moment."""
+
+    @cached_property
+    def stuck(self) -> NDArray[np.bool_]:
+        """Columns that read the very same for an hour, though in each clean hour they moved by STEPS of their
+        resolution and more: no evidence, and soon sick."""
+        low, high = self.window.extremes(np.arange(len(self.inventory.sensor_ids)))
+        still = (low == high) & (self.window.counts() >= health.MIN_FLAT_READINGS)
+        found = np.zeros(len(still), np.bool_)
+        for known in self.knowledge.parts:
+            there = np.flatnonzero(known.columns >= 0)
+            columns = known.columns[there]
+            found[columns] = still[columns] & (known.part.brief[there] > STEPS * self.inventory.resolution[columns])
+        return found
 
     def highest(self, columns: Ints) -> Floats:
         """The highest reading of each column within the window; NaN where there is none."""

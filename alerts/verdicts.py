@@ -32,7 +32,11 @@ SHOWS: dict[str, frozenset[str]] = {
     "blockage": frozenset({"level", "ponding_depth"}),
     "inflow": frozenset({"level", "ponding_depth"}),
     "storm": frozenset({"level", "ponding_depth", "rain"}),
-    "pump_failure": frozenset({"pump_current", "level", "ponding_depth", "pressure"}),
+    "pump_failure": frozenset({"pump_current", "level", "ponding_depth", "pressure", "flow"}),
+    "biogas": frozenset({"methane", "h2s"}),
+    "valve_closed": frozenset({"pressure", "flow", "turbidity", "residual_chlorine"}),
+    "contamination": frozenset({"turbidity", "residual_chlorine", "pressure", "flow"}),
+    "third_party_damage": frozenset({"methane", "gas_pressure", "gas_flow"}),
     "gateway_dead": frozenset({"silence"}),
 }
 """By kind of event what it shows in; a kind that is not here shows in anything."""

@@ -149,6 +149,10 @@ class Window:
             return np.empty(0, np.float32), np.empty(0, np.float32)
         return np.fmin.reduce(self._lowest, axis=0)[columns], np.fmax.reduce(self._highest, axis=0)[columns]
 
+    def counts(self) -> Ints:
+        """In how many slots each column has a reading."""
+        return np.asarray((~np.isnan(self._last)).sum(axis=0), np.int64)
+
     def carried_over(self, sensor_ids: NDArray[np.int32]) -> "Window":
         """A window for another inventory, with what this one knows of the sensors that both have."""
         other = Window(sensor_ids, (self.slots - 1) * SLOT_S)

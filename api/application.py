@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -11,6 +11,7 @@ from api import (
     alerts,
     features,
     fieldlinks,
+    history,
     incidents,
     inventory,
     live,
@@ -18,6 +19,7 @@ from api import (
     plans,
     problems,
     risk,
+    sensorthings,
     system,
     whatif,
 )
@@ -27,8 +29,11 @@ from api.heartbeat import Heartbeat
 from api.keeper import MapKeeper
 from api.live import Broadcaster
 from api.page import page_router, read_page
+from api.past import Archive
+from api.recorder import Recorder
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
+from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
@@ -36,26 +41,47 @@ POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
 
+ROUTES = (
+    inventory,
+    alerts,
+    incidents,
+    risk,
+    planning,
+    plans,
+    whatif,
+    live,
+    system,
+    fieldlinks,
+    features,
+    sensorthings,
+    history,
+)
+
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
     """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
     dsn = settings.require_database()
     catalogue = load_catalogue(settings.catalogue)
+    scheme = load_scheme(settings.risk_cuts, settings.risk_decay_s, settings.coupling)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         pool = open_pool(dsn, application="lifeline api", size=POOL_SIZE, timeout_s=POOL_TIMEOUT_S)
         broadcaster: Broadcaster = app.state.live
         broadcaster.open()
-        keeper = MapKeeper(dsn, pool, catalogue, broadcaster, clock)
+        keyframe_every, keep = timedelta(hours=settings.map_keyframe_h), timedelta(days=settings.map_days)
+        recorder = Recorder(dsn, pool, clock, keyframe_every, keep)
+        keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
         app.state.gate = Gate(pool, clock)
-        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, clock)
+        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)
+        recorder.start()
         keeper.start()
         heartbeat.start()
         yield
         heartbeat.stop()
         keeper.stop()
+        recorder.stop()
         pool.close()
 
     app = FastAPI(
@@ -71,7 +97,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (inventory, alerts, incidents, risk, planning, plans, whatif, live, system, fieldlinks, features):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(page_router(read_page()))
     return Shield(app), app

@@ -9,6 +9,7 @@ from fastapi import Request
 
 from api.keeper import MapKeeper
 from api.live import Broadcaster
+from api.past import Archive
 from lifeline.catalogue import Catalogue
 from lifeline.settings import Settings
 from lifeline.storage.database import Pool
@@ -23,6 +24,7 @@ class City:
     catalogue: Catalogue
     map: MapKeeper
     live: Broadcaster
+    archive: Archive
     clock: Callable[[], datetime]
 
 

@@ -1,4 +1,4 @@
-"""Bytes that are served as they are: hashed and compressed once, then answered with 304 or a copy.
+"""Bytes that are served as they are: hashed once, compressed when first asked for so, then answered with 304 or a copy.
 
 The ETag is made of the content, so that two instances of the API that see the same rows agree on it.
 """
@@ -6,6 +6,7 @@ The ETag is made of the content, so that two instances of the API that see the s
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import orjson
 import zstandard
@@ -17,24 +18,31 @@ SMALLEST_COMPRESSED = 1024
 """Below this a compressed body saves no packet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
-    """A body with its ETag and its compressed forms (None where they would not pay)."""
+    """A body with its ETag and, where they pay, its compressed forms, each made when the first client asks for it."""
 
     body: bytes
     media_type: str
     etag: str
-    zstd: bytes | None
-    gzip: bytes | None
+    compressible: bool
+    level: int
+
+    @cached_property
+    def zstd(self) -> bytes | None:
+        """The body as zstd; None where that would not pay."""
+        return zstandard.ZstdCompressor(level=3).compress(self.body) if self.compressible else None
+
+    @cached_property
+    def gzip(self) -> bytes | None:
+        """The body as gzip; None where that would not pay."""
+        return gzip.compress(self.body, self.level, mtime=0) if self.compressible else None
 
 
 def document(body: bytes, media_type: str, *, compressible: bool = True, level: int = 6) -> Document:
-    """Hash and compress a body. ``level`` is gzip's; zstd is about as small at its own level 3."""
+    """Hash a body. ``level`` is gzip's; zstd is about as small at its own level 3."""
     etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    if not compressible or len(body) < SMALLEST_COMPRESSED:
-        return Document(body, media_type, etag, None, None)
-    packed = zstandard.ZstdCompressor(level=3).compress(body)
-    return Document(body, media_type, etag, packed, gzip.compress(body, level, mtime=0))
+    return Document(body, media_type, etag, compressible and len(body) >= SMALLEST_COMPRESSED, level)
 
 
 def respond(request: Request, found: Document, headers: dict[str, str] | None = None) -> Response:
@@ -44,10 +52,10 @@ def respond(request: Request, found: Document, headers: dict[str, str] | None = 
         return Response(status_code=304, headers=sent)
     accepted = accepted_encodings(request.headers.get("accept-encoding", ""))
     body, encoding = found.body, ""
-    if found.zstd is not None and "zstd" in accepted:
-        body, encoding = found.zstd, "zstd"
-    elif found.gzip is not None and "gzip" in accepted:
-        body, encoding = found.gzip, "gzip"
+    if "zstd" in accepted and (packed := found.zstd) is not None:
+        body, encoding = packed, "zstd"
+    elif "gzip" in accepted and (packed := found.gzip) is not None:
+        body, encoding = packed, "gzip"
     if encoding:
         sent["Content-Encoding"] = encoding
     return Response(body, media_type=found.media_type, headers=sent)

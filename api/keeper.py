@@ -1,4 +1,4 @@
-"""Keeps the risk map drawn: hears changes, draws the map anew, tells the live streams.
+"""Keeps the risk map drawn: hears changes, draws the map anew, tells the live streams and the recorder.
 
 Two threads. The first LISTENs and passes on at once what changed. The second draws the map when alerts, readings or the
 inventory changed, and every ``TIME_LIMIT_S`` seconds in any case: silence makes no notice, and turns cells unknown.
@@ -15,8 +15,10 @@ from api import ground, riskmap
 from api.live import Broadcaster
 from api.metrics import CHANGES, MAP_BUILT, MAP_FAILURES, MAP_SECONDS
 from api.problems import ProblemError
+from api.recorder import Recorder
 from api.riskmap import RiskMap
 from lifeline.catalogue import Catalogue
+from lifeline.risk.scheme import Scheme
 from lifeline.storage import changes
 from lifeline.storage import riskmap as rows
 from lifeline.storage.database import Pool, borrow
@@ -35,12 +37,21 @@ class MapKeeper:
     """Owns the newest drawing of the map; ``current`` is safe from any thread."""
 
     def __init__(
-        self, dsn: str, pool: Pool, catalogue: Catalogue, live: Broadcaster, clock: Callable[[], datetime]
+        self,
+        dsn: str,
+        pool: Pool,
+        catalogue: Catalogue,
+        scheme: Scheme,
+        live: Broadcaster,
+        recorder: Recorder,
+        clock: Callable[[], datetime],
     ) -> None:
         self._dsn = dsn
         self._pool = pool
         self._catalogue = catalogue
+        self._scheme = scheme
         self._live = live
+        self._recorder = recorder
         self._clock = clock
         self._drawn: RiskMap | None = None
         self._drawn_at = 0.0
@@ -85,10 +96,12 @@ class MapKeeper:
         started = time.perf_counter()
         with borrow(self._pool) as connection:
             rows.one_moment(connection)
-            base = ground.load(connection, self._catalogue) if anew or before is None else before.ground
-            alerts, newest = riskmap.read(connection)
+            base = ground.load(connection, self._catalogue, self._scheme) if anew or before is None else before.ground
+            alerts, newest = riskmap.read(connection, base, now)
         drawn = riskmap.build(base, alerts, newest, now, before)
+        drawn.served_from = served_from = self._clock()
         self._drawn = drawn
+        self._recorder.offer(drawn, served_from)
         MAP_SECONDS.labels("new" if anew else "kept").observe(time.perf_counter() - started)
         MAP_BUILT.set(now.timestamp())
         return not drawn.same_colours(before)

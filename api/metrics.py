@@ -19,4 +19,6 @@ MAP_SECONDS = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 MAP_BUILT = Gauge("lifeline_api_map_built_timestamp_seconds", "When the risk map was drawn last.")
+FRAMES = Counter("lifeline_api_map_frames", "Drawings of the risk map that were recorded, by kind.", ["kind"])
+FRAMES_LOST = Counter("lifeline_api_map_frames_lost", "Drawings not recorded: the database was away too long.")
 MAP_FAILURES = Counter("lifeline_api_map_failures", "Drawings of the risk map that failed and are tried again.")

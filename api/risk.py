@@ -2,16 +2,21 @@
 
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
+from api import past, screens
 from api.access import Access
 from api.city import city
 from api.documents import GEOJSON, respond
-from api.parameters import Bbox, Name, StrictRoute, box_of
-from api.riskmap import explain, segments
+from api.explanation import explain, explain_cell, told_chains
+from api.parameters import Bbox, Moment, Name, StrictRoute, box_of
+from api.problems import ProblemError
+from api.riskmap import RiskMap
+from lifeline.geo import Box
 from lifeline.model import JsonObject, Role
 from lifeline.storage import health
 from lifeline.storage.database import borrow
@@ -23,6 +28,9 @@ _GEOJSON_ANSWER: dict[int | str, dict[str, Any]] = {
     200: {"content": {GEOJSON: {}}},
     304: {"description": "As the ETag says"},
 }
+
+
+At = Annotated[Moment | None, Query(description="A past moment, with a time zone; default: now")]
 
 
 class CellSize(IntEnum):
@@ -57,6 +65,63 @@ class Part(BaseModel):
     points: float
 
 
+class Alert(BaseModel):
+    """An alert that bears upon an asset. ``faded``: the share of its strength that it has lost since it returned."""
+
+    alert: int
+    rule: str
+    level: str
+    weight: float
+    open: bool
+    faded: float
+
+
+class Bilingual(BaseModel):
+    en: str
+    zh: str
+
+
+class Link(BaseModel):
+    """A step to an asset of another network; ``likelihood`` that the hazard gets there."""
+
+    coupling: str
+    title: Bilingual
+    asset: str
+    hazard: str
+    distance_m: float
+    likelihood: float
+
+
+class Effect(BaseModel):
+    """What a chain ends in; ``likelihood`` once the hazard before it is there."""
+
+    id: str
+    title: Bilingual
+    likelihood: float
+
+
+class Chain(BaseModel):
+    """From alerts at one asset to an effect. ``product`` of its likelihoods; ``risk``: that times impact (1 to 5)."""
+
+    source: str
+    alerts: list[int]
+    hazard: str
+    likelihood: float
+    links: list[Link]
+    effect: Effect
+    product: float
+    impact: float
+    risk: float
+
+
+class Chains(BaseModel):
+    """The chains of greatest risk; ``risk`` is the sum over all ``count`` of them."""
+
+    count: int
+    risk: float
+    items: list[Chain]
+
+
 class Explanation(BaseModel):
     """Risk of one asset: the points of its parts add up to ``score``. Null where standing risk was not computed yet."""
 
@@ -69,25 +134,96 @@ class Explanation(BaseModel):
     standing_score: float | None
     lof: float | None
     cof: float | None
+    likelihood: float
+    coverage: str
     parts: list[Part]
-    alerts: list[JsonObject]
+    alerts: list[Alert]
+    chains: list[Chain]
+
+
+class CellExplanation(BaseModel):
+    """One hexagon: what the map says of it, its worst assets, and the chains that go through it."""
+
+    cell: str
+    resolution: int
+    level: str
+    score: float
+    mean: float
+    coverage: str
+    reasons: list[JsonObject]
+    assets: int
+    length_m: int
+    sensors: int
+    sensors_silent: int
+    alerts: dict[str, int]
+    worst: list[JsonObject]
+    chains: list[Chain]
 
 
 @router.get("/cells", response_class=Response, responses=_GEOJSON_ANSWER)
 async def get_cells(
-    request: Request, resolution: Annotated[CellSize, Query(description="H3 resolution")] = CellSize.MIDDLE
+    request: Request,
+    resolution: Annotated[CellSize, Query(description="H3 resolution")] = CellSize.MIDDLE,
+    bbox: Bbox = None,
+    at: At = None,
 ) -> Response:
-    """Every hexagon with its level, as GeoJSON with an ETag.
+    """Hexagons with their level, as GeoJSON with an ETag; `bbox`: those of a screen; `at`: as served at that moment.
 
-    A coroutine because the bytes are ready: nothing here waits, and a change of thread would cost more than the answer.
+    A coroutine because the bytes are often ready: a change of thread would then cost more than the answer.
     """
-    return respond(request, city(request).map.current.cells[resolution].document)
+    drawn, box = city(request).map.current, box_of(bbox)
+    if _is_past(at, request, drawn):
+        return await run_in_threadpool(_past_cells, request, at, resolution, box)
+    ready = drawn.cells[resolution].screens.get(box)
+    if ready is None:
+        ready = await run_in_threadpool(screens.cells, drawn, resolution, box)
+    return respond(request, ready)
+
+
+@router.get("/cells/{cell}")
+def explain_one_cell(
+    request: Request, cell: Annotated[str, Path(max_length=16, examples=["8931aa4e27bffff"])]
+) -> CellExplanation:
+    """Why one hexagon has the level that it has on the map now."""
+    return CellExplanation.model_validate(explain_cell(city(request).map.current, cell))
 
 
 @router.get("/segments", response_class=Response, responses=_GEOJSON_ANSWER)
-def get_segments(request: Request, bbox: Bbox = None, limit: Annotated[int, Query(ge=1, le=20_000)] = 5000) -> Response:
-    """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst."""
-    return respond(request, segments(city(request).map.current, box_of(bbox), limit))
+def get_segments(
+    request: Request, bbox: Bbox = None, limit: Annotated[int, Query(ge=1, le=20_000)] = 5000, at: At = None
+) -> Response:
+    """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst;
+    `at`: as served at that moment."""
+    drawn, box, here = city(request).map.current, box_of(bbox), city(request)
+    if not _is_past(at, request, drawn):
+        return respond(request, screens.segments(drawn, box, limit))
+    with borrow(here.pool) as connection:
+        found = past.moment(connection, at)
+        made = here.archive.segments(connection, found, box, limit)
+    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+
+
+def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard[datetime]:
+    """Whether a moment was before the map that is served now. Raises ProblemError 400 for one in the future."""
+    if at is not None and at > city(request).clock():
+        raise ProblemError(400, "`at` is in the future: there is no map of it yet")
+    return at is not None and (drawn.served_from is None or at < drawn.served_from)
+
+
+def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None) -> Response:
+    here = city(request)
+    with borrow(here.pool) as connection:
+        found = past.moment(connection, at)
+        made = here.archive.cells(connection, found, resolution, box)
+    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+
+
+@router.get("/chains")
+def get_chains(request: Request, limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Chains:
+    """What may follow from what is happening, from one network to another: the greatest risk first."""
+    drawn = city(request).map.current
+    told = [Chain.model_validate(each) for each in told_chains(drawn, drawn.chains, limit)]
+    return Chains(count=len(drawn.chains), risk=sum(each.risk for each in drawn.chains), items=told)
 
 
 @router.get("/assets/{id}")

@@ -1,46 +1,44 @@
-"""The risk map: rows -> live risk -> GeoJSON bytes with an ETag.
+"""The risk map: rows -> evidence -> live risk -> what each cell and pipe says.
 
     ground.load   the city as arrays (``Ground``): once per change of the inventory or of standing risk
-    build         open alerts and newest readings on that ground -> levels -> ``RiskMap``: once per change, vectorised
-    segments      the pipes of one screen, from parts that were encoded before
+    build         alerts and newest readings on that ground -> ``RiskMap``: once per change
+    screens       the part that somebody looks at, as GeoJSON bytes with an ETag
+    recorder      what changed, to the database: the map of any past moment
 
 Three rules make the map honest:
 1. A cell is as bad as the worst thing in it: the worst live score of its assets, and the worst open risk alert.
 2. No data is unknown, never safe: where no sensor of a cell was heard in time and the level would be the lowest, the
    level is ``unknown``. A red stays red.
 3. Every colour can be explained: each cell says its three main reasons, each segment its parts.
+
+A drawing follows from the one before by what changed: an alert touches its asset, those that it is joined or coupled
+to, and their cells. The city is drawn at once only on new ground.
 """
 
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
-import orjson
 
-from api.cells import LEVELS, UNKNOWN, Cells, draw_cells
-from api.documents import GEOJSON, Document, collection, document
+from api.cells import LEVELS, UNKNOWN, AssetRisk, Cells, draw_cells, place_alerts, touched
+from api.documents import Document
 from api.ground import Bools, Ground, Ints
 from lifeline import geo, risk
-from lifeline.errors import NotFoundError
 from lifeline.geo import Box
-from lifeline.model import JsonObject, Level
+from lifeline.model import Level
+from lifeline.risk import evidence
+from lifeline.risk.coupling import Chain
+from lifeline.risk.evidence import Kind
 from lifeline.storage import riskmap as rows
 from lifeline.storage.database import Connection
 from lifeline.storage.riskmap import Newest, OpenAlert
 
-_KEPT_SCREENS = 64
 
-
-class AssetRisk(NamedTuple):
-    """Live risk of the n assets: score (n,), level number (n,) with 5 for unknown, the part that alerts add (n,)."""
-
-    score: risk.Floats
-    level: Ints
-    live_points: risk.Floats
-
-
-@dataclass(slots=True)
+@dataclass
 class RiskMap:
     """One drawing of the map. It never changes; the next change makes a new one."""
 
@@ -48,49 +46,73 @@ class RiskMap:
     risk: AssetRisk
     cells: dict[int, Cells]
     alerts: list[OpenAlert]
+    heard: Bools
+    raised: Ints
+    """Assets that there is live evidence on, ascending."""
+    changed: Ints
+    """Assets that stand otherwise than in the drawing before, ascending."""
     built_at: datetime
     data_as_of: float | None
     """The newest reading of any sensor, seconds since 1970."""
+    follows: int | None = None
+    """Number of the drawing that ``changed`` is the difference to; None: to nothing, all of it changed."""
+    number: int = field(default_factory=itertools.count().__next__)
+    served_from: datetime | None = None
     screens: dict[tuple[Box | None, int], Document] = field(default_factory=dict)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many cells (by resolution) and segments there are of each level."""
-        found = {f"cells_{resolution}": count_levels(drawn.level) for resolution, drawn in self.cells.items()}
+        found = {f"cells_{resolution}": count_levels(drawn.levels()) for resolution, drawn in self.cells.items()}
         return found | {"segments": count_levels(self.risk.level[self.ground.pipes])}
 
     def same_colours(self, other: "RiskMap | None") -> bool:
-        """Whether a page that shows ``other`` would show the same with this one."""
-        return (
-            other is not None
-            and other.ground is self.ground
-            and np.array_equal(other.risk.level, self.risk.level)
-            and np.array_equal(other.risk.score, self.risk.score)
-            and all(other.cells[r].document.etag == drawn.document.etag for r, drawn in self.cells.items())
-        )
+        """Whether a page that shows ``other``, the drawing before, would show the same with this one."""
+        if other is None or other.ground is not self.ground:
+            return False
+        return not len(self.changed) and not any(drawn.changed for drawn in self.cells.values())
+
+    @cached_property
+    def chains(self) -> list[Chain]:
+        """What may follow from what is happening, the greatest risk first."""
+        found = [
+            chain
+            for asset, hazards in sources(self.ground, self.alerts, self.built_at).items()
+            for hazard, strength in hazards.items()
+            for chain in self.ground.surroundings.chains(asset, hazard, strength)
+        ]
+        return sorted(found, key=lambda each: (-each.risk, each.source, each.effect.id, each.end))
 
 
-def read(connection: Connection) -> tuple[list[OpenAlert], Newest]:
-    """What changes all the time: open risk alerts, and when each sensor was heard last."""
-    return rows.open_risk_alerts(connection), rows.newest(connection)
+def read(connection: Connection, ground: Ground, now: datetime) -> tuple[list[OpenAlert], Newest]:
+    """What changes all the time: the risk alerts that count, and when each sensor was heard last."""
+    since_s = evidence.forgotten_after_s(ground.scheme.decay_s)
+    return rows.risk_alerts(connection, now, since_s), rows.newest(connection)
 
 
 def build(
     ground: Ground, alerts: list[OpenAlert], newest: Newest, now: datetime, before: RiskMap | None = None
 ) -> RiskMap:
-    """Draw the map. What is the same as ``before`` is not encoded again."""
+    """Draw the map; on the same ground as ``before`` only what changed since."""
+    earlier = before if before is not None and before.ground is ground else None
     heard = sensors_heard(ground, newest, now)
-    scores, live_points = live_scores(ground, alerts)
+    raised = weigh(ground, alerts, now)
+    state, moved = _stand(ground, raised, earlier)
     cells = {}
     for resolution, layer in ground.layers.items():
-        same = before.cells[resolution] if before is not None and before.ground is ground else None
-        cells[resolution] = draw_cells(layer, ground, scores, heard, alerts, same)
-    covered = np.zeros(len(ground.ids), dtype=bool)
-    middle = ground.layers[geo.RESOLUTIONS[1]]
-    np.logical_or.at(covered, middle.share_asset, cells[middle.resolution].covered[middle.share_cell])
-    levels = risk.levels(scores)
-    levels[(levels == Level.BLUE) & ~(covered & ground.known)] = UNKNOWN
+        placed = place_alerts(layer, ground, alerts)
+        if earlier is None:
+            cells[resolution] = draw_cells(layer, ground, state, heard, placed, None, None)
+        else:
+            told = np.flatnonzero(heard != earlier.heard)
+            where = touched(layer, moved, told, placed, earlier.cells[resolution])
+            cells[resolution] = draw_cells(layer, ground, state, heard, placed, earlier.cells[resolution], where)
+    changed = _level(ground, state, cells[geo.RESOLUTIONS[1]], moved, earlier)
     as_of = float(newest.ts.max()) if len(newest.ts) else None
-    return RiskMap(ground, AssetRisk(scores, levels, live_points), cells, alerts, now, as_of)
+    drawn = RiskMap(ground, state, cells, alerts, heard, raised.asset, changed, now, as_of)
+    if earlier is not None:
+        drawn.follows = earlier.number
+        drawn.screens = {} if len(changed) else earlier.screens
+    return drawn
 
 
 def sensors_heard(ground: Ground, newest: Newest, now: datetime) -> Bools:
@@ -103,108 +125,106 @@ def sensors_heard(ground: Ground, newest: Newest, now: datetime) -> Bools:
     return np.asarray(now.timestamp() - ts <= ground.max_silence)
 
 
-def live_scores(ground: Ground, alerts: list[OpenAlert]) -> tuple[risk.Floats, risk.Floats]:
-    """Live score of each asset, and how much of it its alerts add: noisy-OR over its own alerts and its neighbours'."""
-    n = len(ground.ids)
-    on_asset = [(ground.place_of(each.asset_id), int(each.level)) for each in alerts]
-    own = np.array([(at, level) for at, level in on_asset if at is not None], dtype=np.int_).reshape(-1, 2)
-    spread = [own, *(_across(ground.joints, at, level) for at, level in own)]
-    every = np.concatenate(spread)
-    weight = np.full(len(every), risk.NEIGHBOUR_WEIGHT)
-    weight[: len(own)] = 1.0
-    quiet = risk.likelihood_of_quiet(n, every[:, 0], every[:, 1], weight)
-    worst = np.full(n, UNKNOWN, dtype=np.int_)
-    np.minimum.at(worst, own[:, 0], own[:, 1])
-    worst[worst == UNKNOWN] = 0
-    scores = risk.live(ground.lof, ground.cof, quiet, worst).score
-    return scores, scores - risk.score(ground.lof, ground.cof)
+def weigh(ground: Ground, alerts: list[OpenAlert], now: datetime) -> evidence.Raised:
+    """Live risk of the assets that alerts bear upon: their own, joined ones, and those that trouble may spread to."""
+    worst: dict[int, Level] = {}
+    for each in alerts:
+        at = ground.place_of(each.asset_id)
+        if at is not None and each.open:
+            worst[at] = min(each.level, worst.get(at, each.level))
+    found = evidence.gather(_evidence(ground, alerts, now))
+    return evidence.raise_scores(ground.lof, ground.cof, found, worst, ground.scheme.lowest)
 
 
-def _across(joints: Ints, at: int, level: int) -> Ints:
-    """The alert of asset ``at`` as its neighbours have it."""
-    neighbours = np.unique(np.concatenate([joints[joints[:, 0] == at, 1], joints[joints[:, 1] == at, 0]]))
-    return np.stack([neighbours, np.full(len(neighbours), level)], axis=1)
+def strengths(ground: Ground, alerts: list[OpenAlert], now: datetime) -> list[tuple[int, OpenAlert, float]]:
+    """(asset, alert, strength) of every alert that hangs on an asset of this ground."""
+    returned = np.array([np.nan if each.returned_at is None else each.returned_at for each in alerts], dtype=np.float64)
+    left = evidence.decay(now.timestamp(), returned, ground.scheme.decay_s).tolist()
+    placed = ((ground.place_of(each.asset_id), each, share) for each, share in zip(alerts, left, strict=True))
+    return [
+        (at, each, risk.ALERT_LIKELIHOOD[each.level] * share)
+        for at, each, share in placed
+        if at is not None and (share >= evidence.WEAKEST or each.open)
+    ]
 
 
-def segments(drawn: RiskMap, box: Box | None, limit: int) -> Document:
-    """The pipes of a screen as GeoJSON; where there are more than ``limit``, the worst of them (``truncated``)."""
-    kept = drawn.screens.get((box, limit))
-    if kept is not None:
-        return kept
-    ground = drawn.ground
-    inside = ground.pipes.copy()
-    if box is not None:
-        west, south, east, north = ground.boxes.T
-        inside &= (east >= box.west) & (west <= box.east) & (north >= box.south) & (south <= box.north)
-    chosen = np.flatnonzero(inside)
-    matched = len(chosen)
-    if matched > limit:
-        chosen = np.sort(chosen[np.argsort(-drawn.risk.score[chosen], kind="stable")[:limit]])
-    body = collection([_segment(drawn, int(at)) for at in chosen], numberMatched=matched, truncated=matched > limit)
-    made = document(body, GEOJSON, level=1)  # made for one screen: speed counts more than the last tenth of size
-    if len(drawn.screens) >= _KEPT_SCREENS:
-        drawn.screens.clear()
-    drawn.screens[(box, limit)] = made
-    return made
-
-
-def explain(drawn: RiskMap, external_id: str) -> JsonObject:
-    """One asset's live risk by its parts and alerts. Raises NotFoundError."""
-    at = drawn.ground.asset_at.get(external_id)
-    if at is None:
-        raise NotFoundError(f"there is no asset {external_id!r} on the map")
-    asset = drawn.ground.assets[at]
-    known = bool(drawn.ground.known[at])
-    live = float(drawn.risk.live_points[at])
-    near = _nearby_alerts(drawn, at)
-    parts = [*(asset.parts or []), *([{"part": "live", "value": len(near), "points": live}] if live else [])]
+def sources(ground: Ground, alerts: list[OpenAlert], now: datetime) -> dict[int, dict[str, float]]:
+    """By asset the hazards that its own alerts mean, each with how likely they make it."""
+    found: dict[int, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for at, each, strength in strengths(ground, alerts, now):
+        for hazard in ground.surroundings.hazards(at, each.quantity):
+            found[at][hazard].append(strength)
     return {
-        "id": asset.external_id,
-        "name": asset.name,
-        "network": asset.network,
-        "kind": asset.kind,
-        "level": LEVELS[drawn.risk.level[at]],
-        "score": float(drawn.risk.score[at]) if known or live else None,
-        "standing_score": asset.score,
-        "lof": asset.lof,
-        "cof": asset.cof,
-        "parts": parts,
-        "alerts": near,
+        at: {hazard: evidence.chance(np.array(each)) for hazard, each in hazards.items()}
+        for at, hazards in found.items()
     }
 
 
-def _nearby_alerts(drawn: RiskMap, at: int) -> list[JsonObject]:
-    """Open risk alerts on an asset and on those that it is joined to, each with the weight that it counts with."""
-    ids, joints = drawn.ground.ids, drawn.ground.joints
-    joined = {*joints[joints[:, 0] == at, 1], *joints[joints[:, 1] == at, 0]}
-    weights = {int(ids[each]): risk.NEIGHBOUR_WEIGHT for each in joined} | {int(ids[at]): 1.0}
-    return [
-        {"alert": each.alert_id, "rule": each.rule, "level": each.level.slug, "weight": weights[each.asset_id]}
-        for each in drawn.alerts
-        if each.asset_id in weights
-    ]
+def _evidence(ground: Ground, alerts: list[OpenAlert], now: datetime) -> Iterator[tuple[int, Kind, float]]:
+    incidents: dict[int, list[tuple[int, float]]] = defaultdict(list)
+    for at, each, strength in strengths(ground, alerts, now):
+        yield at, Kind.OWN, strength
+        for neighbour in ground.joints.of(at).tolist():
+            yield neighbour, Kind.JOINED, risk.NEIGHBOUR_WEIGHT * strength
+        if each.incident_id:
+            incidents[each.incident_id].append((at, strength))
+    for members in incidents.values():
+        strength = evidence.corroboration(np.array([each for _, each in members]))
+        if strength > 0:
+            yield from ((at, Kind.INCIDENT, strength) for at in {at for at, _ in members})
+    for source, hazards in sources(ground, alerts, now).items():
+        likeliest: dict[int, float] = defaultdict(float)
+        for hazard, strength in hazards.items():
+            for reach in ground.surroundings.reached(source, hazard):
+                if reach.links:
+                    likeliest[reach.asset] = max(likeliest[reach.asset], strength * reach.product)
+        yield from ((at, Kind.COUPLED, strength) for at, strength in likeliest.items())
+
+
+def _stand(ground: Ground, raised: evidence.Raised, before: RiskMap | None) -> tuple[AssetRisk, Ints]:
+    """Live risk of every asset, levels still to come, and which assets have another score or parts than before."""
+    if before is None:
+        n = len(ground.ids)
+        score, likelihood = ground.standing.copy(), (ground.lof - 1.0) / 4.0
+        state = AssetRisk(score, np.zeros(n, dtype=np.int_), likelihood, np.zeros((n, len(Kind))))
+        looked = np.arange(n)
+    else:
+        old = before.risk
+        state = AssetRisk(old.score.copy(), old.level.copy(), old.likelihood.copy(), old.points.copy())
+        looked = np.union1d(before.raised, raised.asset)
+        state.score[before.raised] = ground.standing[before.raised]
+        state.likelihood[before.raised] = (ground.lof[before.raised] - 1.0) / 4.0
+        state.points[before.raised] = 0.0
+    state.score[raised.asset] = raised.score
+    state.likelihood[raised.asset] = raised.likelihood
+    state.points[raised.asset] = raised.points
+    if before is None:
+        return state, looked
+    other = (state.score[looked] != before.risk.score[looked]) | (
+        state.points[looked] != before.risk.points[looked]
+    ).any(axis=1)
+    return state, looked[other]
+
+
+def _level(ground: Ground, state: AssetRisk, middle: Cells, moved: Ints, before: RiskMap | None) -> Ints:
+    """Set the levels of assets; the lowest is unknown where nobody watches. Gives the assets that changed."""
+    layer = middle.layer
+    if before is None:
+        looked = moved
+    else:
+        watched = np.flatnonzero(middle.covered != before.cells[layer.resolution].covered)
+        looked = np.union1d(moved, layer.assets.to[layer.assets.among(watched)[0]])
+    position, owner = layer.of_asset.among(looked)
+    covered = np.zeros(len(looked), dtype=bool)
+    np.logical_or.at(covered, owner, middle.covered[layer.of_asset.to[position]])
+    level = ground.scheme.levels(state.score[looked])
+    level[(level == Level.BLUE) & ~(covered & ground.known[looked])] = UNKNOWN
+    other = level != state.level[looked]
+    state.level[looked] = level
+    return np.union1d(moved, looked[other])
 
 
 def count_levels(level: Ints) -> dict[str, int]:
     """How many there are of each level, by its name."""
     found = np.bincount(level, minlength=len(LEVELS))
     return {name: int(found[number]) for number, name in enumerate(LEVELS) if name}
-
-
-def _segment(drawn: RiskMap, at: int) -> bytes:
-    live = round(float(drawn.risk.live_points[at]), 1)
-    parts = [*(drawn.ground.assets[at].parts or [])]
-    if live:
-        parts.append({"part": "live", "value": None, "points": live})
-    known = drawn.ground.known[at] or live
-    return (
-        drawn.ground.heads[at]
-        + orjson.dumps(
-            {
-                "level": LEVELS[drawn.risk.level[at]],
-                "score": round(float(drawn.risk.score[at]), 1) if known else None,
-                "parts": parts,
-            }
-        )[1:]
-        + b"}"
-    )

@@ -14,12 +14,14 @@ from lifeline.model import AlertState
 
 
 class Event(StrEnum):
-    """What can happen to an alert. The process causes the first four and (un)suppress, people the others."""
+    """What can happen to an alert. The process causes the first five and (un)suppress, people the others."""
 
     CONDITION = "condition"
     RETURN = "return"
     LEVEL_RISE = "level_rise"
     LEVEL_FALL = "level_fall"
+    EXPLAIN = "explain"
+    """Other rules hold it than before, at the same level: its evidence is another, and nobody is told."""
     ACKNOWLEDGE = "acknowledge"
     SHELVE = "shelve"
     UNSHELVE = "unshelve"
@@ -64,6 +66,8 @@ _TABLE: dict[tuple[AlertState, Event], _Row] = {
 }
 for _state in (B, C, D, F, G):
     _TABLE[_state, Event.SHELVE] = _Row(E, "shelved", "alert.shelved")
+for _state in (B, C, E, F, G):
+    _TABLE[_state, Event.EXPLAIN] = _Row(_state, "explained")
 for _state in (B, C, D):
     _TABLE[_state, Event.SUPPRESS] = _Row(F, "suppressed")
 for _state in (B, C, D, E, F):
@@ -89,6 +93,6 @@ def step(state: AlertState, active: bool, event: Event) -> Step | None:
     row = _TABLE.get((state, event))
     if row is None or (event in (Event.CONDITION, Event.RETURN) and row.active is active):
         return None
-    if event in (Event.LEVEL_RISE, Event.LEVEL_FALL) and not active:
+    if event in (Event.LEVEL_RISE, Event.LEVEL_FALL, Event.EXPLAIN) and not active:
         return None
     return Step(row.state, active if row.active is None else row.active, row.action, row.message)

@@ -145,6 +145,19 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="Port of the API and the page.")
     api_sse_clients: int = Field(500, ge=1, description="Live streams at most.")
     public_url: str = Field("", description="How people reach the page, for links in messages.")
+    risk_cuts: list[float] = Field(
+        default=[75.0, 50.0, 25.0], description="Lowest score of red, orange and yellow on the map (JSON list)."
+    )
+    risk_decay_s: float = Field(
+        3600, gt=0, description="tau: so long after an alert returned to normal it counts for a third of what it did."
+    )
+    coupling: Path | None = Field(
+        None, description="TOML file that replaces the shipped couplings between networks (chains of the risk map)."
+    )
+    map_days: int = Field(90, ge=1, le=36_500, description="The map of any moment of so many days can be asked for.")
+    map_keyframe_h: float = Field(
+        24, gt=0, le=720, description="Hours between whole pictures of the map; between them only changes are stored."
+    )
     page_title: str = Field("Lifeline 城市生命线", description="Title on the page.")
 
     @field_validator("log_level")
@@ -159,6 +172,13 @@ class Settings(BaseSettings):
     def _known_format(cls, value: str) -> str:
         if value not in ("json", "console", "auto"):
             raise ValueError("must be json, console or auto")
+        return value
+
+    @field_validator("risk_cuts")
+    @classmethod
+    def _falling_cuts(cls, value: list[float]) -> list[float]:
+        if len(value) != 3 or not 100 >= value[0] > value[1] > value[2] > 0:
+            raise ValueError("must be three falling scores of 100 at most: of red, orange and yellow")
         return value
 
     @field_validator("timezone")

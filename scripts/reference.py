@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that the code itself can tell: settings, commands, metrics.
+"""Writes the pages of docs/reference that the code itself can tell: settings, commands, metrics, scenarios.
 
 `make reference` runs it; a test in tests/architecture compares, so that a page cannot fall behind.
 """
@@ -150,10 +150,18 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+def scenarios_page() -> str:
+    """Every kind of event and every shipped scenario, from their own files."""
+    from simulators.handbook import scenarios_page as written
+
+    return written(NOTE)
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "cli.md": cli_page,
     "metrics.md": metrics_page,
+    "scenarios.md": scenarios_page,
 }
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 
 from simulators.engine import Floats
-from simulators.weather import DAY_S, LOCAL_S
+from simulators.weather import DAY_S, LOCAL_S, YEAR_S
 
 STEP_S = 900
 WEEK_STEPS = 7 * 96
@@ -40,6 +40,11 @@ def week_step(time: float) -> int:
     """Index into ``week`` of the step that holds ``time`` (epoch seconds)."""
     # 1 January 1970 was a Thursday, three days into its week.
     return int((time + LOCAL_S + 3 * DAY_S) // STEP_S) % WEEK_STEPS
+
+
+def season(time: float) -> float:
+    """How much more water the warm season uses: 1 over the year, 12 % more in late July, 12 % less in late January."""
+    return float(1 + 0.12 * np.cos(2 * np.pi * ((time + LOCAL_S) / YEAR_S - 205 / 365.25)))
 
 
 def at(factors: Floats, time: float) -> float:

@@ -14,9 +14,10 @@ from simulators.town import Instrument
 NOISE = {
     "methane": 0.004, "gas_pressure": 0.0015, "gas_flow": 0.6, "pressure": 0.06, "flow": 0.25, "level": 0.0015,
     "residual_chlorine": 0.008, "rain": 0.0, "ponding_depth": 0.0, "h2s": 0.08, "battery": 0.004,
+    "turbidity": 0.01, "pump_current": 0.0,
 }  # fmt: skip
 """Standard deviation of one sample, in the quantity's unit; plus ``NOISE_SHARE`` of the value."""
-NOISE_SHARE = {"gas_flow": 0.004, "flow": 0.006, "methane": 0.02, "h2s": 0.03}
+NOISE_SHARE = {"gas_flow": 0.004, "flow": 0.006, "methane": 0.02, "h2s": 0.03, "turbidity": 0.03, "pump_current": 0.01}
 BREACH = {"methane": 0.25, "h2s": 10.0, "ponding_depth": 0.03, "rain": 16.0}
 """At or above this a device reports at its fast rate."""
 NORMAL_S, FAST_S, BATTERY_S = 10.0, 3.0, 600.0

@@ -54,7 +54,41 @@ def lay_drainage(streets: Streets, customers: list[int], facility: dict[int, str
         outfall, pipe = _outfall(number, streets, nodes[manhole_id(crossing)], reached, sum(customers) // len(lowest))
         nodes[outfall.id] = outfall
         pipes[pipe.id] = pipe
+    for node in underpass(nodes, pipes):
+        nodes[node.id] = node
     return Network("drainage", nodes, pipes)
+
+
+UNDERPASS_SPOT = (60.0, -180.0)
+ROAD_M = 4.0
+"""The road of an underpass lies so far above the bottom of its wet well."""
+
+
+def underpass(nodes: dict[str, Node], pipes: dict[str, Pipe]) -> tuple[Node, Node]:
+    """A road below the railway, its wet well ``D-W-1`` and the pump ``D-U-1`` that lifts into the next large sewer.
+
+    The well takes the rain of the cutting and what seeps in, about 30 m3/h. Above ``road_m`` it stands on the road.
+    """
+    large = [pipe for pipe in pipes.values() if pipe.attributes["area_ha"] > 8.0 and pipe.a in nodes]
+    to = nodes[min(large, key=lambda pipe: math.dist(nodes[pipe.a].at, UNDERPASS_SPOT)).a]
+    at = (to.at[0] + 34.0, to.at[1] - 22.0)
+    cover = to.ground_m - 4.5
+    well = Node(
+        "D-W-1", "drainage", AssetKind.CHAMBER, "铁路下穿集水池 Underpass wet well", at, cover, -1, ROAD_M, 2006,
+        attributes={
+            "invert_m": round(cover - ROAD_M, 3), "cover_m": round(cover, 3), "area_ha": 0.6, "sewage_m3h": 30.0,
+            "road_m": ROAD_M, "well_m2": 6.0, "road_m2": 600.0,
+        },
+    )  # fmt: skip
+    pump = Node(
+        "D-U-1", "drainage", AssetKind.PUMP, "铁路下穿泵站 Underpass pumps", (at[0] + 3.0, at[1]), cover, -1, 0.0, 2006,
+        between=(well.id, to.id),
+        attributes={
+            "start_level_m": 1.6, "stop_level_m": 0.6, "rated_flow_m3h": 110.0,
+            "rated_head_m": round(to.attributes["invert_m"] - well.attributes["invert_m"] + 1.0, 2),
+        },
+    )  # fmt: skip
+    return well, pump
 
 
 def manhole_id(crossing: int) -> str:

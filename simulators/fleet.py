@@ -1,10 +1,13 @@
 """All gateways and devices of a town at the broker: who samples when, what is buffered, and what comes as backlog."""
 
+import math
 import threading
 from collections import defaultdict
+from typing import Protocol
 
 import structlog
 
+from lifeline import wire
 from lifeline.catalogue import Catalogue
 from lifeline.model import JsonObject
 from lifeline.settings import Settings
@@ -18,6 +21,23 @@ BACKLOG_FRAMES = 288
 STORED_FRAMES = 2_000
 """What a device keeps at most while its gateway is away."""
 log = structlog.get_logger()
+
+
+class Ills(Protocol):
+    """What is wrong with sensors and devices now: the director tells."""
+
+    @property
+    def garbling_devices(self) -> set[str]: ...
+
+    def told(self, read: list[float], now: float) -> list[float]: ...
+
+    def clock_offset(self, device: str, now: float) -> float: ...
+
+
+def rubbish(now: float) -> bytes:
+    """What broken firmware sends: another piece of nonsense each second, none of them a reading."""
+    pieces = (b"\xff\xfe\x00\x1b", b'{"ts": "now", "v": {', b"NaN,NaN,NaN", b'{"v": {"methane": "high"}}', b"\x00" * 64)
+    return pieces[int(now) % len(pieces)] + str(int(now)).encode()
 
 
 class Fleet:
@@ -77,27 +97,36 @@ class Fleet:
         for number, device in enumerate(self.devices.values()):
             device.due = now + number * NORMAL_S / len(self.devices)
 
-    def sample(self, now: float, truth: Floats) -> int:
-        """Devices that are due sample and report, or store while their gateway is dead. Returns the readings sent."""
+    def sample(self, now: float, truth: Floats, ill: Ills | None = None) -> int:
+        """Devices that are due sample and report, or store while their gateway is dead. Returns the readings sent.
+
+        ``ill`` says which sensors tell something else than they read, which clocks are wrong and who sends rubbish.
+        """
         # A rhythm that lies further ahead than an interval is one of before the clock was set back.
         due = [device for device in self.devices.values() if not now < device.due <= now + NORMAL_S]
         if not due:
             return 0
         shown = self._meters.read(truth)
+        told = shown if ill is None else ill.told(shown, now)
+        garbling = set[str]() if ill is None else ill.garbling_devices
         sent = 0
         for device in due:
-            values = self._due_values(device, shown, now)
+            values = self._due_values(device, told, now)
             interval = self._interval(device, shown)
             device.due += interval
             if not now < device.due <= now + interval:  # held up: it does not make up for lost samples
                 device.due = now + interval
+            if device.name in garbling:
+                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), rubbish(now))
+                continue
             if not values:
                 continue
+            stamp = now if ill is None else now + ill.clock_offset(device.name, now)
             if self.gateway_of(device).alive:
-                self._publish(device, [device.frame(now, values)])
+                self._publish(device, [device.frame(stamp, values)])
                 sent += len(values)
             elif len(self._stored[device.name]) < STORED_FRAMES:
-                self._stored[device.name].append(device.frame(now, values, backlog=True))
+                self._stored[device.name].append(device.frame(stamp, values, backlog=True))
         return sent
 
     def silence(self, dead: set[str]) -> None:
@@ -121,9 +150,14 @@ class Fleet:
     def _due_values(self, device: Device, shown: list[float], time: float) -> dict[str, float]:
         """Channel -> value; the battery only now and then."""
         values = {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] != "battery"}
+        values = {channel: value for channel, value in values.items() if not math.isnan(value)}
         if not time < device.battery_due <= time + BATTERY_S:
             device.battery_due = time + BATTERY_S
-            values |= {self._channels[i]: shown[i] for i in device.sensors if self._quantities[i] == "battery"}
+            values |= {
+                self._channels[i]: shown[i]
+                for i in device.sensors
+                if self._quantities[i] == "battery" and not math.isnan(shown[i])
+            }
         return values
 
     def _interval(self, device: Device, shown: list[float]) -> float:

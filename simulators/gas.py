@@ -28,7 +28,8 @@ def use(factor: float, air_c: float) -> float:
 
 
 class GasEngine:
-    """pandapipes, solved at each step. Effects: ``leak`` at a pipe, the amount in normal m3/h.
+    """pandapipes, solved at each step. Effects: ``leak`` at a pipe, the amount in normal m3/h; ``shut`` at a regulator
+    (1), whose district then gets nothing.
 
     Quantities: gas_pressure (bar, gauge) at nodes; gas_flow (normal m3/h) in pipes and out of regulators.
     """
@@ -61,12 +62,13 @@ class GasEngine:
         pandapipes.create_sinks(self._net, list(range(count)), mdot_kg_per_s=0.0)
         self._wanted = list(wanted)
         self._leak_at: dict[str, float] = {}
+        self._open = np.ones(count)
 
     def step(self, to: float) -> Floats:
         share = use(demand.at(self._factors, to), self._weather.air_c(to))
         self._net.ext_grid["p_bar"] = self._gate_bar - GATE_DROOP_BAR * share
         fed = 1.0
-        while not self._solved(self._peak * share + fed * self._leaks):
+        while not self._solved(self._open * self._peak * share + fed * self._leaks):
             if fed == 0.0:
                 raise LifelineError("the gas network has no steady state")
             fed = fed * LESS_LEAK if fed > LEAST_LEAK else 0.0
@@ -96,6 +98,9 @@ class GasEngine:
         return (self.value(ends.a, "gas_pressure") + self.value(ends.b, "gas_pressure")) / 2
 
     def disturb(self, effect: str, asset: str, amount: float) -> None:
+        if effect == "shut" and asset in self._junctions:
+            self._open[self._junctions[asset]] = 0.0 if amount else 1.0
+            return
         if effect != "leak" or asset not in self._network.pipes:
             raise KeyError(f"gas has no {effect!r} at {asset!r}")
         self._leak_at[asset] = amount

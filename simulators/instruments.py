@@ -24,6 +24,8 @@ QUANTITY_NAMES = {
     "ponding_depth": "积水 ponding",
     "h2s": "硫化氢 H2S",
     "battery": "电池 battery",
+    "turbidity": "浊度 turbidity",
+    "pump_current": "水泵电流 pump current",
 }
 
 
@@ -78,6 +80,8 @@ def _water(water: Network, seen: set[int]) -> Iterator[Plan]:
     yield "water-works", water, works, "pressure", works.id
     yield "water-works", water, works, "flow", "W-P-901"
     yield "water-works", water, works, "residual_chlorine", works.id
+    yield "water-works", water, works, "turbidity", works.id
+    yield "water-works", water, works, "pump_current", "W-U-1"
     tower = water.nodes["W-T-1"]
     yield "water-tower", water, tower, "level", tower.id
     yield "water-tower", water, tower, "residual_chlorine", tower.id
@@ -91,12 +95,13 @@ def _water(water: Network, seen: set[int]) -> Iterator[Plan]:
             yield device, water, node, "flow", widest.id
         elif number <= 8:
             yield device, water, node, "residual_chlorine", node.id
+            yield device, water, node, "turbidity", node.id
         else:
             yield device, water, node, "battery", node.id
 
 
 def _drainage(drainage: Network, seen: set[int], streets: Streets) -> Iterator[Plan]:
-    manholes = [n for n in drainage.nodes.values() if n.kind is AssetKind.CHAMBER]
+    manholes = [n for n in drainage.nodes.values() if n.kind is AssetKind.CHAMBER and n.crossing >= 0]
     # A level says most where much drains through: only manholes with something upstream are watched.
     busy = {pipe.a for pipe in drainage.pipes.values() if pipe.attributes["area_ha"] > 3.0}
     for number, node in enumerate(_chosen([n for n in manholes if n.id in busy], seen, 10), 1):
@@ -115,6 +120,9 @@ def _drainage(drainage: Network, seen: set[int], streets: Streets) -> Iterator[P
     )
     for number, node in enumerate(_apart(lowest, 3), 1):
         yield f"drain-pond-{number:02d}", drainage, node, "ponding_depth", node.id
+    pump = drainage.nodes["D-U-1"]
+    for channel, asset in (("level", "D-W-1"), ("pump_current", pump.id), ("ponding_depth", "D-W-1")):
+        yield "drain-pump-01", drainage, pump, channel, asset
     for number, spot in enumerate(((-300.0, 300.0), (250.0, -250.0)), 1):
         node = drainage.nodes[f"D-M-{streets.nearest(spot, sorted(seen)):03d}"]
         yield f"drain-rain-{number:02d}", drainage, node, "rain", node.id

@@ -49,3 +49,9 @@ def gas_flow(diameter_mm: float, gauge_bar: float, kelvin: float = 285.0) -> flo
         2 * g / (g - 1) / (METHANE_R * kelvin) * max(ratio ** (2 / g) - ratio ** ((g + 1) / g), 0.0)
     )
     return GAS_DISCHARGE * hole_area(diameter_mm) * flux / METHANE_NORMAL_KG_M3 * 3600
+
+
+def hole_for(flow_m3h: float, head_m: float) -> float:
+    """Diameter in mm of the hole from which so much water comes at this head: ``water_flow`` turned round."""
+    area = flow_m3h / 3600 / (WATER_DISCHARGE * math.sqrt(2 * GRAVITY * max(head_m, 0.1)))
+    return 2000 * math.sqrt(area / math.pi)

@@ -104,7 +104,7 @@ class Service:
         self._fleet.silence(director.dead_gateways)
         values = world.at(now)
         director.observe(values, now)
-        self._fleet.sample(now, values)
+        self._fleet.sample(now, values, director)
 
 
 def _check_writable(truth: Path | None) -> None:

@@ -37,6 +37,13 @@ class Storm:
         return float(a * ((1 - self.n) * s + self.b_min) / (s + self.b_min) ** (self.n + 1))
 
 
+def design_depth(return_years: float, lasts_s: float) -> float:
+    """mm of the storm of this return period and duration, by a formula of the form that is used in China,
+    q = 3600 (1 + 0.76 lg P) / (t + 14)^0.84 in L/(s ha), t in minutes (default: from no standard)."""
+    rate_mm_h = 0.36 * 3600 * (1 + 0.76 * math.log10(max(return_years, 0.1))) / (lasts_s / 60 + 14) ** 0.84
+    return float(rate_mm_h * lasts_s / 3600)
+
+
 class Weather:
     """Temperature and rain of one town. Showers come by themselves, about one in three days; storms are added."""
 
@@ -45,6 +52,7 @@ class Weather:
         self._phases = np.random.default_rng([seed, 10]).uniform(0, 2 * math.pi, 3)
         self._storms: dict[str, Storm] = {}
         self._showers: dict[int, Storm | None] = {}
+        self._warmer: dict[str, float] = {}
 
     def air_c(self, time: float) -> float:
         """Air temperature in Celsius: mean 16.5, 12.5 by season, 4 by the hour, a few degrees of weather."""
@@ -53,12 +61,13 @@ class Weather:
         hour = 4.0 * math.cos(2 * math.pi * (local / DAY_S - 15 / 24))
         days = local / DAY_S
         spell = 2.4 * math.sin(days / 1.1 + self._phases[0]) + 1.6 * math.sin(days / 0.47 + self._phases[1])
-        return 16.5 + season + hour + spell
+        return 16.5 + season + hour + spell + self._extra_k
 
     def sewer_c(self, time: float) -> float:
         """Temperature in sewers and chambers: it follows the season at half its swing, and hardly the hour."""
         local = time + LOCAL_S
-        return 18.0 + 6.0 * math.cos(2 * math.pi * (local / YEAR_S - 215 / 365.25)) + 0.05 * (self.air_c(time) - 16.5)
+        usual = 18.0 + 6.0 * math.cos(2 * math.pi * (local / YEAR_S - 215 / 365.25))
+        return usual + 0.05 * (self.air_c(time) - 16.5) + 0.95 * self._extra_k
 
     def wind(self, time: float) -> float:
         """A factor around 1 by which wind changes the ventilation of chambers."""
@@ -80,6 +89,14 @@ class Weather:
     def remove(self, name: str) -> None:
         """Take a storm away again; a name that is not there is no error."""
         self._storms.pop(name, None)
+
+    def warm(self, name: str, kelvin: float) -> None:
+        """A hot spell from a scenario: warmer by so much than usual, in the air and in sewers; 0 ends it."""
+        self._warmer[name] = kelvin
+
+    @property
+    def _extra_k(self) -> float:
+        return sum(self._warmer.values())
 
     def _shower(self, day: int) -> Storm | None:
         if day not in self._showers:

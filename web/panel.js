@@ -6,7 +6,7 @@ import { clock, named, number, place, span, t } from "./i18n.js";
 import { badge, colourOf } from "./levels.js";
 import { element, placeOf, stateName, titleOf } from "./list.js";
 
-const PARTS = ["mean", "material", "age", "diameter", "soil", "condition", "breaks", "length", "supply", "customers", "facility", "road", "size", "live"];
+const PARTS = ["mean", "material", "age", "diameter", "soil", "condition", "breaks", "length", "supply", "customers", "facility", "road", "size", "live", "incident", "joined", "coupling"];
 const ACTIONS = { acknowledged: "acknowledged_action", returned: "returned_action", closed: "closed_action" };
 
 export class Panel {

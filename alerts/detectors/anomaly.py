@@ -6,9 +6,13 @@
     residual = what a sensor reads against its group, in limits of its own (detectors/residual).
 
 Both must agree, as a holiday moves all sensors against the hour and none against the others, and a relation between two
-sensors can shift by a valve while each reads as ever. Judged over a day of quarters; a sensor that is not ready is not
-judged.
+sensors can shift by a valve while each reads as ever. Of a group two sensors must be off, the second by SECOND of the
+limit: what happens in a pipe shows on both sides of it, and one that is off alone is sick (detectors/sickness tells).
+The one that is furthest off speaks for its group; where a rule that explains it has an alert on the same joined network
+nothing new is said. Judged over a day of quarters; a sensor that is not ready is not judged.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,54 +21,118 @@ from alerts.detectors import residual
 from alerts.knowledge import Known
 from alerts.learning import chart
 from alerts.rules import Anomaly
-from alerts.scene import Scene, Scores, judge, number, of_sensors
+from alerts.scene import Scene, Scores, judge, number, of_sensors, one_of
+from alerts.window import Ints
 from lifeline.model import Finding, JsonObject
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+SECOND = 0.75
+"""How far the second sensor of a group must be off, in its limit (default)."""
+
+
+class Judged(NamedTuple):
+    """A part's sensors (quarter, sensor): the chart's score and the whole one; expected readings, and the readings."""
+
+    chart: Floats
+    score: Floats
+    expected: Floats
+    readings: Floats
+    times: Floats
+    explained: Bools
+    """(sensor,): whether its group explains it."""
 
 
 def detect(rule: Anomaly, scene: Scene) -> list[Finding]:
     """Findings of every part of the city."""
-    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known)]
+    told = explained_networks(rule, scene)
+    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known, told)]
 
 
-def _part(rule: Anomaly, scene: Scene, known: Known) -> list[Finding]:
-    there = np.flatnonzero((known.columns >= 0) & known.part.baseline.ready)
-    rows, serves = scene.inventory.rows, scene.inventory.in_service
-    places = [
-        place
-        for place in there.tolist()
-        if rows[c := known.columns[place]].quantity in rule.quantities and rule.covers(rows[c].network) and serves[c]
-    ]
-    wanted = np.array(places, np.int64)
-    if not len(wanted):
+def explained_networks(rule: Anomaly, scene: Scene) -> Ints:
+    """Numbers of the joined networks on which a rule of ``unless`` has an open alert."""
+    ids = [sensor for other in rule.unless for sensor in scene.held.get(other, {})]
+    columns = scene.window.columns_of(np.array(ids, np.int32))
+    found = np.unique(scene.topology.component[columns[columns >= 0]])
+    return found[found >= 0]
+
+
+def _part(rule: Anomaly, scene: Scene, known: Known, told: Ints) -> list[Finding]:
+    fits = _fitting(rule, scene, known)
+    if not fits.any():
         return []
+    judged = _judged(scene, known)
+    findings = []
+    for positions, _ in known.residual_groups():
+        mine = positions[judged.explained[positions] & fits[positions]]
+        if len(mine):
+            held = np.isin(scene.inventory.sensor_ids[known.columns[mine]], list(scene.held[rule.id]))
+            score = _of_two(judged.score[:, mine])
+            if scene.topology.component[known.columns[mine[0]]] in told and not held.any():
+                score[:] = 0.0
+            findings += _told(rule, scene, known, judged, mine, one_of(score, held))
+    alone = np.flatnonzero(fits & ~judged.explained)
+    return findings + _told(rule, scene, known, judged, alone, judged.score[:, alone])
+
+
+def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:
+    """The part's sensors that the rule is for, that serve, and of which enough is known, (sensor,)."""
+    rows, serves = scene.inventory.rows, scene.inventory.in_service
+    fits = (known.columns >= 0) & known.part.baseline.ready
+    for place in np.flatnonzero(fits).tolist():
+        row = rows[column := known.columns[place]]
+        fits[place] = row.quantity in rule.quantities and rule.covers(row.network) and serves[column]
+    return np.asarray(fits, np.bool_)
+
+
+def _judged(scene: Scene, known: Known) -> Judged:
     everything = np.where(known.columns >= 0, known.columns, 0)
     readings, times = scene.trend.values(everything)
-    readings[:, (known.columns < 0) | scene.sick[everything]] = np.nan
-    season = known.part.baseline.seasonal
-    _, smooth = chart(season, readings, times)
+    readings[:, (known.columns < 0) | scene.sick[everything] | scene.stuck[everything]] = np.nan
+    _, smooth = chart(known.part.baseline.seasonal, readings, times)
     charted = np.abs(smooth) / known.part.chart_limit
     explained = np.full(readings.shape[1], False)
     for positions, model in known.residual_groups():
         explained[positions] = model.explained > 0
     told = residual.judge_groups(known.residual_groups(), readings, times)
-    score = np.where(explained, np.fmin(charted, told.score), charted)[:, wanted]
+    score = np.where(explained, np.fmin(charted, told.score), charted)
+    return Judged(charted, score, told.expected, readings, times, explained)
+
+
+def _of_two(score: Floats) -> Floats:
+    """Scores (quarter, sensor) of a group, zero while fewer than two sensors are off."""
+    if score.shape[1] < 2:
+        return np.where(np.isnan(score), np.nan, 0.0)
+    second = np.sort(np.nan_to_num(score), axis=1)[:, -2:-1]
+    return np.where(np.isnan(score), np.nan, np.where(second >= SECOND, score, 0.0))
+
+
+def _told(rule: Anomaly, scene: Scene, known: Known, judged: Judged, wanted: Ints, score: Floats) -> list[Finding]:
     columns = known.columns[wanted]
+    order = np.argsort(-np.nan_to_num(judged.score[-1, wanted])) if len(wanted) else wanted
 
     def evidence(place: int) -> JsonObject:
         position = int(wanted[place])
-        row = rows[int(columns[place])]
-        alone = not explained[position]
+        row, grouped = scene.inventory.rows[int(columns[place])], bool(judged.explained[position])
+        others = [
+            wanted[other] for other in order.tolist() if other != place and judged.score[-1, wanted[other]] > SECOND
+        ]
         return {
             "quantity": row.quantity,
             "unit": scene.catalogue.quantities[row.quantity].unit,
-            "value": number(readings[-1, position]),
-            "expected": None if alone else number(told.expected[-1, position]),
-            "expected_by": "hour and weekday" if alone else "neighbours, hour and weekday",
-            "chart": number(charted[-1, position]),
+            "value": number(judged.readings[-1, position]),
+            "expected": number(judged.expected[-1, position]) if grouped else None,
+            "expected_by": "neighbours, hour and weekday" if grouped else "hour and weekday",
+            "chart": number(judged.chart[-1, position]),
+            "also_off": [scene.inventory.rows[int(known.columns[other])].name for other in others[:SHOWN] if grouped],
             "baseline": known.part.baseline.version,
             "baseline_days": number(known.part.baseline.days[position]),
         }
 
-    return judge(rule, Scores(of_sensors(scene, columns), score, times, evidence), scene)
+    return judge(rule, Scores(of_sensors(scene, columns), score, judged.times, evidence), scene)
+
+
+SHOWN = 3
+"""How many of the others are named."""

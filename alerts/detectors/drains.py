@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import blockage, overflow, pump, rain
+from alerts.detectors import blockage, health, overflow, pump, rain, rolling
 from alerts.knowledge import Catchment, Columns, Known
 from alerts.rules import Blockage, Overflow, Pump, RainResponse
 from alerts.scene import Scene, Scores, judge, number, of_sensors
@@ -24,6 +24,8 @@ BEYOND = 1.2
 MIN_LEARNED = 200
 LOW_SHARE = 0.3
 """A level under this share of the manhole's depth is far from an overflow, however fast it rises (default)."""
+FULL_SHARE = 0.8
+"""So is one whose sewer is not nearly full: there is room in the pipe before there is any rise in the shaft."""
 
 
 def detect_blockage(rule: Blockage, scene: Scene) -> list[Finding]:
@@ -155,10 +157,13 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     columns, cover = columns[near], cover[near]
     if not len(columns):
         return []
+    least = np.maximum(LOW_SHARE * cover, FULL_SHARE * np.array([_bore(scene, column) for column in columns.tolist()]))
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
-    minutes = np.where(level < LOW_SHARE * cover, np.inf, told.seconds / 60.0)
-    minutes = np.where(np.isnan(told.seconds), np.nan, np.minimum(minutes, 1e6))
+    minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
+    usual = np.maximum(scene.knowledge.noise, scene.inventory.resolution)[columns]
+    lonely = health.spikes(level, np.nan_to_num(usual, nan=np.inf)) >= health.LONELY
+    minutes = np.where(np.isnan(told.seconds) | lonely, np.nan, np.minimum(minutes, 1e6))
 
     def evidence(place: int) -> JsonObject:
         return {
@@ -166,6 +171,7 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
             "unit": "m",
             "value": number(level[-1, place]),
             "cover": number(cover[place]),
+            "full_from": number(least[place]),
             "rise_per_hour": number(told.rise[-1, place] * 3600.0),
             "minutes_to_overflow": number(minutes[-1, place]) if minutes[-1, place] < 1e6 else None,
         }
@@ -173,13 +179,26 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     return judge(rule, Scores(of_sensors(scene, columns), minutes, times, evidence), scene)
 
 
+LATEST_SHARE = 0.75
+"""Whatever the sewer's bore is said to be, from this share of the manhole's depth on a rise is told (default)."""
+
+
+def _bore(scene: Scene, column: int) -> float:
+    """Metres of the widest sewer at a level's manhole; 0 where it is not known."""
+    asset = scene.topology.asset_of[column]
+    pipes = [scene.topology.assets.get(pipe) for _, _, pipe in scene.topology.pipes_at(asset)] if asset else []
+    return max((pipe.diameter_mm or 0.0 for pipe in pipes if pipe is not None), default=0.0) / 1000
+
+
 def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
-    """A finding for each pump whose well stands above its start level without falling.
+    """A finding for each pump whose well stands above its start level without falling, and for each that stands still
+    though it always ran.
 
     A station is a pump's current and the level at its asset or at the one that it draws from, whose attribute
-    ``start_level_m`` says when it must run.
+    ``start_level_m`` says when it must run. One without such a level is judged by what was learned of its current.
     """
     found = []
+    always = _always_run(scene)
     for column in scene.columns(rule, "pump_current").tolist():
         asset = scene.topology.assets.get(scene.topology.asset_of[column] or -1)
         start = asset.attributes.get("start_level_m") if asset else None
@@ -187,7 +206,33 @@ def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
         level = next((c for c in scene.columns(rule, "level").tolist() if scene.topology.asset_of[c] in wells), None)
         if level is not None and isinstance(start, int | float):
             found += _station(rule, scene, column, level, float(start))
+        elif column in always:
+            found += _steady(rule, scene, column)
     return found
+
+
+def _always_run(scene: Scene) -> set[int]:
+    """Columns of currents that ran in every hour of the clean days, by a wide margin of their spread."""
+    found: set[int] = set()
+    for known in scene.knowledge.parts:
+        season = known.part.baseline.seasonal
+        with np.errstate(invalid="ignore"):
+            least = np.fmin.reduce(season.median - SURELY * season.sigma, axis=0)
+        runs = (least > RUNNING_A) & known.part.baseline.ready & (known.columns >= 0)
+        found |= set(known.columns[runs].tolist())
+    return found
+
+
+def _steady(rule: Pump, scene: Scene, column: int) -> list[Finding]:
+    current, times = scene.recent(np.array([column]))
+    idle = rolling.held(current <= RUNNING_A, times, pump.IDLE_HELD_S / 2)
+    score = np.where(np.isnan(current), np.nan, np.where(idle, 2.0, 0.0))
+
+    def evidence(_place: int) -> JsonObject:
+        name = "pump_current"
+        return {"quantity": name, "unit": "A", "value": number(current[-1, 0]), "fault": "stands still, and always ran"}
+
+    return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
 
 
 def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -> list[Finding]:
@@ -212,5 +257,6 @@ def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -
     return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
 
 
+SURELY = 6.0
 RUNNING_A = 0.5
 """A pump that draws more than this runs: above the ripple of a transformer, below any motor (default)."""

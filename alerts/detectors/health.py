@@ -4,6 +4,7 @@ flatline    every reading of the window equals the others within the resolution,
 noise       sd of successive differences beyond a multiple of the usual one (von Neumann 1941: immune to slow change)
 drift       EWMA of the residual against the neighbours, one-sided for long, without any of them taking part
 rate        change per second between two readings beyond what the quantity can do
+spikes      single readings far off from the reading before and the one after, while these two agree
 clock skew  the device's own time against the time of arrival
 drop-out    share of the expected readings that came
 """
@@ -20,6 +21,10 @@ Bools = NDArray[np.bool_]
 
 MIN_FLAT_READINGS = 10
 NOISE_RATIO = 4.0
+LONELY = 1
+"""So many readings that stand alone within an hour make a sensor doubtful (default)."""
+SPIKE = 20.0
+"""A single reading so many times the usual noise off is no reading of the process (default)."""
 
 
 class Noise(NamedTuple):
@@ -99,6 +104,30 @@ def impossible_rate(values: Floats, times: Floats, max_rate: Floats) -> Bools:
         present = ~np.isnan(reading)
         newest, at = np.where(present, reading, newest), np.where(present, now, at)
     return impossible
+
+
+def spikes(values: Floats, noise: Floats, least: float = SPIKE) -> NDArray[np.int64]:
+    """How many readings of (time, sensor) stand alone, (sensor,): off from both neighbours by ``least`` times the usual
+    ``noise`` (sensor,), on the same side, while these lie within half of that of each other. Gaps are passed over.
+    """
+    order = np.argsort(np.isnan(values), axis=0, kind="stable")
+    dense = np.take_along_axis(values, order, axis=0)
+    before, here, after = dense[:-2], dense[1:-1], dense[2:]
+    with np.errstate(invalid="ignore"):
+        off = np.where((here > before) == (here > after), np.minimum(np.abs(here - before), np.abs(here - after)), 0.0)
+        alone = (off > least * noise) & (np.abs(before - after) < off / 2)
+    return np.asarray(alone.sum(axis=0), np.int64)
+
+
+def newest_two(values: Floats) -> tuple[Floats, Floats]:
+    """The reading before the newest one of (time, sensor), and the newest, (sensor,); NaN where there is none."""
+    rows = np.arange(1, len(values) + 1)[:, None]
+    there = np.where(np.isnan(values), 0, rows)
+    newest = there.max(axis=0, initial=0)
+    before = np.where(there < newest, there, 0).max(axis=0, initial=0)
+    padded = np.concatenate([np.full((1, values.shape[1]), np.nan), values])
+    sensors = np.arange(values.shape[1])
+    return padded[before, sensors], padded[newest, sensors]
 
 
 def clock_skew(lateness_s: Floats) -> Skew:

@@ -37,37 +37,37 @@ def stand(
     series: Series,
     limits: Floats,
     deadband: Floats,
-    on_delay_s: float,
+    on_delay_s: float | Seconds,
     off_delay_s: float,
     held: Levels,
     *,
     holds: bool = True,
 ) -> Standing:
-    """Where each sensor stands. ``limits`` is levels (red first) x sensors, NaN where a level has none."""
-    level = np.zeros(len(held), np.int8)
-    since = np.full(len(held), np.nan)
-    for row in range(len(limits), 0, -1):  # the mildest first
-        limit = limits[row - 1]
-        if np.isnan(limit).all():
-            continue
-        was = (held > 0) & (held <= row) & ~np.isnan(limit)
-        active, began = _walk(series, limit, limit - deadband, on_delay_s, off_delay_s, was, holds)
-        since = np.where(active & (level == 0), began, since)
-        level = np.where(active, np.int8(row), level)
+    """Where each sensor stands. ``limits`` is levels (red first) x sensors, NaN where a level has none; ``on_delay_s``
+    may be each sensor's own, above zero."""
+    used = np.flatnonzero(~np.isnan(limits).all(axis=1))
+    rows = limits[used].astype(np.float64)
+    was = (held > 0) & (held <= used[:, None] + 1) & ~np.isnan(rows)
+    active, began = _walk(series, rows, rows - deadband, on_delay_s, off_delay_s, was, holds)
+    level, since = np.zeros(len(held), np.int8), np.full(len(held), np.nan)
+    for place in range(len(used) - 1, -1, -1):  # the mildest first
+        since = np.where(active[place] & (level == 0), began[place], since)
+        level = np.where(active[place], np.int8(used[place] + 1), level)
     return Standing(level, since)
 
 
 def _walk(
     series: Series,
-    limit: Floats,
-    calm_limit: Floats,
-    on: float,
+    limit: Seconds,
+    calm_limit: Seconds,
+    on: float | Seconds,
     off: float,
     active: NDArray[np.bool_],
     holds: bool,
 ) -> tuple[NDArray[np.bool_], Seconds]:
-    """Walk the slots from the oldest. ``run`` and ``calm`` are when the present breach and the present calm began."""
-    run = np.full(len(limit), np.nan)
+    """Walk the slots from the oldest, all levels (level, sensor) at once. ``run`` and ``calm`` are when the present
+    breach and the present calm began."""
+    run = np.full(limit.shape, np.nan)
     calm, since = run.copy(), run.copy()
 
     def let_pass(until: Seconds | float) -> None:
@@ -76,21 +76,18 @@ def _walk(
         since = np.where(ripe, run, since)
         active = (active | ripe) & ~(until - calm >= off)
 
-    for lowest, highest, last, first_at, last_at in zip(
-        series.lowest, series.highest, series.last, series.first_at, series.last_at, strict=True
-    ):
+    for slot in _telling(series, limit, active):
+        lowest, highest, last = series.lowest[slot], series.highest[slot], series.last[slot]
+        first_at, last_at = series.first_at[slot], series.last_at[slot]
         some = ~np.isnan(last)
-        if not some.any():
-            continue
         if holds:
             let_pass(first_at)
-        calm_start = np.where(highest < calm_limit, first_at, np.where(last < calm_limit, last_at, np.nan))
-        run_start = np.where(lowest >= limit, first_at, np.where(last >= limit, last_at, np.nan))
-        goes_on = (highest < calm_limit) & ~np.isnan(calm)
-        calm = np.where(some & ~goes_on, calm_start, calm)
-        goes_on = (lowest >= limit) & ~np.isnan(run)
-        run = np.where(some & ~goes_on, run_start, run)
-        if on == 0:
+        below, above = highest < calm_limit, lowest >= limit
+        calm_start = np.where(below, first_at, np.where(last < calm_limit, last_at, np.nan))
+        run_start = np.where(above, first_at, np.where(last >= limit, last_at, np.nan))
+        calm = np.where(some & ~(below & ~np.isnan(calm)), calm_start, calm)
+        run = np.where(some & ~(above & ~np.isnan(run)), run_start, run)
+        if isinstance(on, int | float) and on == 0:
             hit = (highest >= limit) & ~active
             since = np.where(hit, np.where(np.isnan(run_start), first_at, run_start), since)
             active = active | hit
@@ -98,3 +95,12 @@ def _walk(
     if holds:
         let_pass(0.0)
     return active, since
+
+
+def _telling(series: Series, limit: Seconds, active: NDArray[np.bool_]) -> list[int]:
+    """Slots that have a reading; those before the first breach change nothing where no alert is held."""
+    some = ~np.isnan(series.last)
+    if not active.any() and len(limit):
+        reached = (series.highest >= np.fmin.reduce(limit)).any(axis=1)
+        some[: int(np.argmax(reached)) if reached.any() else len(some)] = False
+    return np.flatnonzero(some.any(axis=1)).tolist()

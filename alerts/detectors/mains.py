@@ -1,25 +1,20 @@
-"""Bursts and slow leaks of water mains, from what was learned of each network (detectors/burst, detectors/night_flow).
+"""Bursts of water mains, from what was learned of each network (detectors/burst).
 
-Burst. r is the pressure's residual against inlets, tanks, hour and the network's median. Per network and minute
+r is the pressure's residual against inlets, tanks, hour and the network's median. Per network and minute
 
     score = max( -r / the deepest fall that clean days showed with a margin,      sudden: within minutes
                  CUSUM of -r over the quarters of a day / its limit )             small and lasting
 
-while at least two sensors fall by SEEN_SIGMAS. The one with the largest fall speaks for its network: one alert a burst.
-
-Night flow. CUSUM of the nights' minimum inflow, less what the tanks took up, against the first nights of the history,
-so that a leak that grows over weeks does not teach that it is normal.
+while a second sensor reaches SECOND of its own limit, on the mean of two minutes: several see a burst, and one that
+falls alone is more likely sick. The one with the largest fall speaks for its network: one alert a burst.
 """
-
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import burst, night_flow, robust
-from alerts.knowledge import Columns, District, Known, Mains
-from alerts.learning import nights_of
-from alerts.rules import Burst, NightFlow
+from alerts.detectors import burst
+from alerts.knowledge import Columns, Known, Mains
+from alerts.rules import Burst
 from alerts.scene import Scene, Scores, judge, number, of_sensors, one_of
 from alerts.window import Ints
 from lifeline.model import Finding, JsonObject
@@ -30,8 +25,8 @@ SEARCH_M = 1500.0
 """Pipes no further along the network than this from the largest fall are ranked."""
 NAMED = 3
 FALL_ROWS = 3
-SEEN_SIGMAS = 3.0
-"""Of the mean of two minutes (default)."""
+SECOND = 0.5
+"""How far the second sensor must have fallen, in its own limit (default): three sigma, more where falls are usual."""
 
 
 def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
@@ -55,7 +50,7 @@ def _network(
     before = np.searchsorted(ends, times, side="right") - 1
     lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
     score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
-    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(quick / mains.model.sigma), score, 0.0))
+    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
     held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
 
     def evidence(place: int) -> JsonObject:
@@ -75,11 +70,13 @@ def _network(
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
 
 
-def _seen_by_two(residual: Floats) -> NDArray[np.bool_]:
-    """(row, 1): whether a second sensor fell with the first: several see a burst, one alone is more likely sick."""
-    falls = np.sort(np.nan_to_num(-residual, nan=-np.inf), axis=1)[:, -2:-1]
+def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
+    """(row, 1): whether a second sensor fell with the first."""
+    falls = np.sort(np.nan_to_num(score, nan=-np.inf), axis=1)[:, -2:-1]
+    if not falls.shape[1]:
+        return np.zeros((len(score), 1), np.bool_)
     before = np.concatenate([falls[:1], falls[:-1]])
-    return np.asarray((falls + before) / 2 >= SEEN_SIGMAS)
+    return np.asarray((falls + before) / 2 >= SECOND)
 
 
 def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:
@@ -87,7 +84,7 @@ def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> 
     key = ("burst", int(columns[0]))
     quarters, ends = scene.trend.values(columns)
     if key not in scene.memo:
-        quarters[:, scene.sick[columns]] = np.nan
+        quarters[:, scene.sick[columns] | scene.stuck[columns]] = np.nan
         scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
     return scene.memo[key], ends
 
@@ -128,43 +125,3 @@ def _distances(scene: Scene, column: int) -> dict[int, float]:
 def _is_pipe(scene: Scene, asset: int) -> bool:
     row = scene.topology.assets.get(asset)
     return row is not None and row.kind == "pipe"
-
-
-def detect_night_flow(rule: NightFlow, scene: Scene) -> list[Finding]:
-    """A finding for the first inlet of each district whose nights rise."""
-    found = []
-    for known in scene.knowledge.parts:
-        for district in known.part.districts:
-            inlets, tanks = known.group(district.inlets), known.group(district.tanks)
-            if inlets is None or tanks is None or not rule.covers(scene.inventory.rows[inlets[0]].network):
-                continue
-            nights = _nights(scene, district, inlets, tanks)
-            clean = nights[: night_flow.MIN_CLEAN_NIGHTS]
-            told = night_flow.detect(nights[:, None], clean[:, None])
-            unjudged = len(nights) <= len(clean)
-            score = np.full((1, 1), np.nan if unjudged else told.score[-1, 0])
-            times = np.array([scene.now.timestamp()])
-            scores = Scores(of_sensors(scene, inlets[:1]), score, times, partial(_nights_told, nights, told))
-            found += judge(rule, scores, scene)
-    return found
-
-
-def _nights(scene: Scene, district: District, inlets: Columns, tanks: Columns) -> Floats:
-    """The nights that taught, and those since."""
-    flow, times = scene.trend.values(inlets)
-    flow[:, scene.sick[inlets]] = np.nan
-    since = nights_of(flow, scene.trend.values(tanks)[0], district.areas, times)
-    new = since.day > district.days.max(initial=-1)
-    return np.append(district.nights, since.flow[new, 0])
-
-
-def _nights_told(nights: Floats, told: night_flow.NightFlow, _place: int) -> JsonObject:
-    usual = nights[: night_flow.MIN_CLEAN_NIGHTS]
-    return {
-        "quantity": "flow",
-        "unit": "m3/h",
-        "value": number(nights[-1]) if len(nights) else None,
-        "expected": number(robust.median(usual[:, None])[0]),
-        "leak_estimate": number(told.leak[-1, 0]) if len(nights) else None,
-        "nights": [number(night) for night in nights[-7:]],
-    }

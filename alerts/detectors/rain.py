@@ -3,7 +3,8 @@
 Expected depth = b0 + daily cycle + sum b_i w_i, with w_i the rain filtered by exponential stores of 15 min, 1 h, 4 h
 and 12 h (a cascade of linear reservoirs' recession, Nash 1957), b_i >= 0 by active set: rain never lowers a level.
 Fitted by ridge on a clean period that had rain. Alarm only outside: residual above max(5 robust sigma, 99.9 % quantile)
-of the clean period, wet and dry apart, as a wet prediction is less sure.
+of the clean period, wet and dry apart, as a wet prediction is less sure; and in rain by ERROR_SHARE of what the rain
+itself explains at least: no two showers are alike, and linear stores are a sketch of a sewer that fills.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ WET_MM = 0.5
 """Water in the 4 h store from which weather is wet (default)."""
 SIGMAS, QUANTILE = 5.0, 0.999
 FLOOR_M = 0.03
+ERROR_SHARE = 0.5
+"""Share of the rain's own part by which an expectation may be wrong (default)."""
 RIDGE = 1e-3
 MIN_ROWS = 200
 _DAY_S = 86400.0
@@ -80,7 +83,9 @@ def learn(level: Floats, rain_mm: Floats, times: Floats) -> Response:
 def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Judgement:
     """Judge (time, sensor) levels by the rain in the stores (time, store), begun a day before what is to be judged."""
     expected = _terms(held, times) @ response.coefficients
-    limit = np.where(_wet(held)[:, None], response.limit_wet, response.limit_dry)
+    fallen = held @ response.coefficients[_DRY_TERMS:]
+    wet = np.maximum(response.limit_wet, ERROR_SHARE * fallen)
+    limit = np.where(_wet(held)[:, None], wet, response.limit_dry)
     return Judgement(expected, (level - expected) / limit)
 
 

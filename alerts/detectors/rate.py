@@ -10,14 +10,16 @@ detectors/ladder.py.
 """
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alerts.detectors.ladder import stand
 from alerts.detectors.threshold import Held, findings, held_levels
 from alerts.inventory import Inventory
 from alerts.rules import Rate
-from alerts.window import SLOT_S, Floats, Ints, Seconds, Series, Window
+from alerts.window import SLOT_S, Ints, Series, Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Finding
 
@@ -55,23 +57,24 @@ def rate_series(values: Series, span_s: float) -> Series:
 
     A slot's rate covers the time from ``first_at`` (the earlier reading) to ``last_at``.
     """
-    rates: Floats = np.full_like(values.last, np.nan)
-    begins: Seconds = np.full_like(values.last_at, np.nan)
     before = _slots_before(values)
-    sensors = np.arange(values.last.shape[1])
-    reach = int(np.ceil(span_s / SLOT_S)) + 1
-    for slot in range(len(rates)):
-        earlier = before[slot]
-        for _ in range(reach):
-            too_near = (earlier >= 0) & (values.last_at[earlier, sensors] > values.last_at[slot] - span_s)
-            earlier = np.where(too_near, before[earlier, sensors], earlier)
-        began = np.where(earlier >= 0, values.last_at[earlier, sensors], np.nan)
-        minutes = (values.last_at[slot] - began) / 60
-        change = values.last[slot] - values.last[earlier, sensors]
-        rate = np.divide(change, minutes, out=np.full_like(minutes, np.nan), where=minutes > 0)
-        rates[slot], begins[slot] = rate, np.where(np.isnan(rate), np.nan, began)
+    earlier = before
+    for _ in range(int(np.ceil(span_s / SLOT_S)) + 1):
+        too_near = (earlier >= 0) & (_at(values.last_at, earlier) > values.last_at - span_s)
+        earlier = np.where(too_near, _at(before, earlier), earlier)
+    began = np.where(earlier >= 0, _at(values.last_at, earlier), np.nan)
+    minutes = (values.last_at - began) / 60
+    change = values.last - _at(values.last, earlier)
+    with np.errstate(invalid="ignore"):
+        rates = np.divide(change, minutes, out=np.full_like(minutes, np.nan), where=minutes > 0).astype(np.float32)
+    begins = np.where(np.isnan(rates), np.nan, began)
     ends = np.where(np.isnan(rates), np.nan, values.last_at)
     return Series(rates, rates, rates, begins, ends)
+
+
+def _at(values: NDArray[Any], slots: Ints) -> NDArray[Any]:
+    """``values`` of each sensor at its own slot; whatever it is where the slot is -1."""
+    return np.take_along_axis(values, np.maximum(slots, 0), axis=0)
 
 
 def _slots_before(values: Series) -> Ints:

@@ -1,10 +1,13 @@
 """Sensors that cannot be trusted (detectors/health): maintenance alerts, and their word is no evidence until they heal.
 
-flatline   stands still within its resolution for six hours, though its clean days never knew six such hours
+flatline   stands still within its resolution for six hours, though its clean days never knew six such hours; or reads
+           the very same for an hour, though in each clean hour it moved by more than STEPS of its resolution
 noise      scatters by more than a multiple of its usual noise, in both halves of an hour
            (of four, where it speaks too seldom)
-drift      on one side of what its neighbours say for a day, while they are not
-jumps      three readings or more within a quarter of an hour that changed faster than the quantity can
+drift      on one side of what its neighbours say for a day, while they are not; a meter of a district's balance is not
+           judged: what it shows beyond usual is a leak before it is a fault (detectors/zones)
+jumps      three readings or more that changed faster than the quantity can, within a quarter of an hour, or that stood
+           alone, far off from the one before and the one after, within an hour (not where it comes in gusts: GUSTY)
 clock      the device's messages are dated more than a minute wrong
 """
 
@@ -15,7 +18,7 @@ from numpy.typing import NDArray
 
 from alerts.detectors import health, residual
 from alerts.knowledge import Known
-from alerts.learning import STILL_S, quarters_in
+from alerts.learning import BRIEF_S, STILL_S, quarters_in
 from alerts.rules import Health
 from alerts.scene import Scene, Scores, judge, number, of_sensors
 from alerts.window import Ints
@@ -28,6 +31,8 @@ CLEARLY = 4.0
 SCATTER_S = 4 * 3600.0
 """A sensor that speaks every few minutes is judged for noise over so long, else over an hour."""
 JUMPS = 3
+GUSTY = frozenset({"methane", "h2s", "rain", "pump_current", "flow", "velocity", "noise", "signal"})
+"""Quantities that truly come and go within a minute: a reading that stands alone says nothing of the sensor."""
 SHARED = 0.25
 """Where more than this share of a quantity's sensors scatter, it is the water and not the sensors (default)."""
 SKEW_S = 60.0
@@ -40,12 +45,6 @@ def detect(rule: Health, scene: Scene) -> list[Finding]:
 
 def _now(scene: Scene) -> Floats:
     return np.array([scene.now.timestamp()])
-
-
-def _resolution(scene: Scene, columns: Ints) -> Floats:
-    known = scene.catalogue.quantities
-    quantities = [scene.inventory.rows[column].quantity for column in columns.tolist()]
-    return np.array([known[quantity].resolution if quantity in known else 0.0 for quantity in quantities])
 
 
 def _parts(
@@ -70,14 +69,15 @@ def _parts(
 def _flatline(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
         values = scene.trend.values(columns)[0][-quarters_in(STILL_S) :]
-        step = _resolution(scene, columns)
+        step = scene.inventory.resolution[columns]
         stuck = health.flatline(values, step, known.part.still[places] / CLEARLY)
         full = np.sum(~np.isnan(values), axis=0) >= 0.75 * quarters_in(STILL_S)
-        score = np.where(full, stuck.astype(float), np.nan)
+        quick: Callable[[int], bool] = lambda p: bool(scene.stuck[columns[p]] and not (full[p] and stuck[p]))  # noqa: E731
+        score = np.where(full | scene.stuck[columns], (stuck | scene.stuck[columns]).astype(float), np.nan)
         return score, lambda p: {
             "value": number(values[-1, p]),
-            "least_range_on_clean_days": number(known.part.still[places[p]]),
-            "hours": STILL_S / 3600,
+            "least_range_on_clean_days": number((known.part.brief if quick(p) else known.part.still)[places[p]]),
+            "hours": BRIEF_S / 3600 if quick(p) else STILL_S / 3600,
         }
 
     return _parts(rule, scene, judged)
@@ -85,7 +85,7 @@ def _flatline(rule: Health, scene: Scene) -> list[Finding]:
 
 def _noise(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
-        usual, step = known.part.baseline.noise[places], _resolution(scene, columns)
+        usual, step = known.part.baseline.noise[places], scene.inventory.resolution[columns]
         minutes = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
         quarters = scene.trend.values(columns)[0][-quarters_in(SCATTER_S) :]
         often = _noise_of(minutes, usual, step)
@@ -133,6 +133,8 @@ def _drift(rule: Health, scene: Scene) -> list[Finding]:
             limit = model.limit_ewma * model.scale
             drifted = health.drift(told.smoothed[-quarters_in(12 * 3600.0) :, positions], limit, mates)
             score[positions] = np.where(model.explained > 0, drifted, np.nan)
+        for district in known.part.districts:
+            score[district.inlets] = np.nan
         return score[places], lambda p: {
             "value": number(readings[-1, places[p]]),
             "expected": number(told.expected[-1, places[p]]),
@@ -144,14 +146,30 @@ def _drift(rule: Health, scene: Scene) -> list[Finding]:
 
 
 def _jumps(rule: Health, scene: Scene) -> list[Finding]:
-    ids = sorted(set(scene.jumps) | set(scene.held[rule.id]))
-    columns = scene.window.columns_of(np.array(ids, np.int32))
-    columns = columns[columns >= 0]
-    counts = np.array([scene.jumps.get(int(i), 0) for i in scene.inventory.sensor_ids[columns]], np.float64)
+    marked = scene.inventory.per_sensor(scene.jumps)
+    counts = marked + _spikes(scene)
+    columns = np.flatnonzero((counts > 0) | np.isin(scene.inventory.sensor_ids, list(scene.held[rule.id])))
     scores = Scores(
-        of_sensors(scene, columns), counts[None, :] / JUMPS, _now(scene), lambda p: {"jumps": int(counts[p])}
-    )
+        of_sensors(scene, columns), counts[None, columns] / JUMPS, _now(scene),
+        lambda p: {"jumps": int(counts[columns[p]]), "too_fast": int(marked[columns[p]])},
+    )  # fmt: skip
     return judge(rule, scores, scene)
+
+
+def _spikes(scene: Scene) -> Floats:
+    """Readings within the window that stood alone, (column,), of the sensors whose usual noise is known."""
+    found = np.zeros(len(scene.inventory.sensor_ids))
+    for known in scene.knowledge.parts:
+        places = np.flatnonzero((known.columns >= 0) & known.part.baseline.ready)
+        columns = known.columns[places]
+        usual = np.maximum(known.part.baseline.noise[places], scene.inventory.resolution[columns])
+        low, high = scene.window.extremes(columns)
+        with np.errstate(invalid="ignore"):
+            wide = (high - low > health.SPIKE * usual) & scene.inventory.in_service[columns] & ~scene.alarmed[columns]
+        wide &= np.array([scene.inventory.rows[c].quantity not in GUSTY for c in columns.tolist()], np.bool_)
+        minutes = scene.window.series(columns[wide], scene.now.timestamp()).last.astype(np.float64)
+        found[columns[wide]] = health.spikes(minutes, usual[wide])
+    return found
 
 
 def _clock(rule: Health, scene: Scene) -> list[Finding]:

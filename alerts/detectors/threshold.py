@@ -2,6 +2,11 @@
 
 Condition of each level (``when = "above"``; "below" is the same of -value): value >= limit, with deadband and delays
 as in detectors/ladder.py. Every reading counts, also those between two ticks.
+
+Where a rule has an on-delay, a sensor must be in breach for DOUBTED_S when it is known to be sick, when readings of it
+stood alone lately (detectors/health: spikes), or while its newest reading alone is in breach and came by a jump: a
+loose contact does not keep a limit for ten minutes, nor for two readings, and water does. Rules without an on-delay
+believe every reading: what explodes does not wait.
 """
 
 from collections.abc import Mapping
@@ -10,21 +15,33 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.detectors import health
 from alerts.detectors.ladder import Standing, stand
 from alerts.inventory import Inventory
 from alerts.rules import Ladder, Threshold
-from alerts.window import Floats, Ints, Series, Window
+from alerts.window import Floats, Ints, Seconds, Series, Window
 from lifeline.catalogue import Catalogue
-from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
+from lifeline.model import AlertKind, Finding, JsonObject, Level, Subject, SubjectKind
+
+DOUBTED_S = 600.0
 
 Held = Mapping[int, Level]
 """Level of the open and active alert of the rule, by sensor id."""
 
 
 def detect(
-    rule: Threshold, window: Window, inventory: Inventory, catalogue: Catalogue, held: Held, now: datetime
+    rule: Threshold,
+    window: Window,
+    inventory: Inventory,
+    catalogue: Catalogue,
+    held: Held,
+    now: datetime,
+    noise: Floats | None = None,
+    sick: NDArray[np.bool_] | None = None,
 ) -> list[Finding]:
-    """A finding for each sensor in breach, and one without a level for each of ``held`` that is not any more."""
+    """A finding for each sensor in breach, and one without a level for each of ``held`` that is not any more.
+
+    ``noise`` (column,): usual noise, NaN where not known; ``sick`` (column,)."""
     columns, limits, deadband = inventory.ladder(rule)
     levels = held_levels(held, window, columns)
     lowest, highest = window.extremes(columns)
@@ -39,12 +56,33 @@ def detect(
         series if rule.when == "above" else series.negated(),
         sign * limits[:, places],
         deadband[places],
-        rule.on_delay_s,
+        _on_delay(rule, series, limits[:, places], columns[places], inventory.resolution, noise, sick),
         rule.off_delay_s,
         levels[places],
     )
     unit = catalogue.quantities[rule.quantity].unit
     return findings(rule, window, columns[places], limits[:, places], series, standing, levels[places], unit, now)
+
+
+def _on_delay(
+    rule: Threshold,
+    series: Series,
+    limits: Floats,
+    columns: Ints,
+    resolution: Seconds,
+    noise: Floats | None,
+    sick: NDArray[np.bool_] | None,
+) -> float | Seconds:
+    if rule.on_delay_s == 0 or rule.kind is not AlertKind.RISK or noise is None or sick is None:
+        return rule.on_delay_s
+    usual = np.nan_to_num(np.maximum(noise, resolution)[columns], nan=np.inf)
+    readings = series.last.astype(np.float64)
+    before, newest = health.newest_two(readings)
+    with np.errstate(invalid="ignore"):
+        calm = before < np.fmin.reduce(limits) if rule.when == "above" else before > np.fmax.reduce(limits)
+        jumped = calm & (np.abs(newest - before) > health.SPIKE * usual)
+    doubted = sick[columns] | jumped | (health.spikes(readings, usual) >= health.LONELY)
+    return np.where(doubted, max(DOUBTED_S, rule.on_delay_s), rule.on_delay_s)
 
 
 def held_levels(held: Held, window: Window, columns: Ints) -> NDArray[np.int8]:

@@ -1,12 +1,14 @@
 """The rows that the risk map is made of, in bulk."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lifeline.model import JsonObject, Level
+from lifeline.storage.columns import array_columns
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -32,6 +34,7 @@ class AssetRow(NamedTuple):
     cof: float | None
     score: float | None
     parts: list[JsonObject] | None
+    road_class: str = ""
 
 
 class CellShare(NamedTuple):
@@ -53,7 +56,11 @@ class SensorPlace(NamedTuple):
 
 
 class OpenAlert(NamedTuple):
-    """An open risk alert; ``asset_id`` is 0 where it hangs on none."""
+    """A risk alert that counts on the map; ``asset_id`` and ``incident_id`` are 0 where it hangs on none.
+
+    ``returned_at`` is when it went back to normal, seconds since 1970, None while it has not; one that is not ``open``
+    any more closed a while ago.
+    """
 
     alert_id: int
     rule: str
@@ -61,6 +68,10 @@ class OpenAlert(NamedTuple):
     asset_id: int
     longitude: float | None
     latitude: float | None
+    returned_at: float | None = None
+    open: bool = True
+    quantity: str = ""
+    incident_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +109,12 @@ def sensors(connection: Connection) -> list[SensorPlace]:
 
 def newest(connection: Connection) -> Newest:
     """When each sensor was heard last."""
-    with storage_errors(), connection.cursor(binary=True) as cursor:
-        rows = cursor.execute(_SQL["newest"]).fetchall()
-    ids, ts = zip(*rows, strict=True) if rows else ((), ())
-    return Newest(np.array(ids, dtype=np.int64), np.array(ts, dtype=np.float64))
+    ids, ts = array_columns(connection, _SQL["newest"], {}, ("i8", "f8"))
+    return Newest(ids.astype(np.int64), ts.astype(np.float64))
 
 
-def open_risk_alerts(connection: Connection) -> list[OpenAlert]:
-    """Open risk alerts that colour the map, worst first."""
+def risk_alerts(connection: Connection, now: datetime, since_s: float) -> list[OpenAlert]:
+    """The risk alerts that colour the map, worst first: open ones, and those that closed ``since_s`` ago at most."""
     with storage_errors():
-        rows = connection.execute(_SQL["open_risk_alerts"]).fetchall()
-    return [OpenAlert(i, rule, Level(level), asset, lon, lat) for i, rule, level, asset, lon, lat in rows]
+        rows = connection.execute(_SQL["risk_alerts"], {"since": now - timedelta(seconds=since_s)}).fetchall()
+    return [OpenAlert(row[0], row[1], Level(row[2]), *row[3:]) for row in rows]

@@ -53,6 +53,14 @@ class AssetRow(NamedTuple):
     attributes: JsonObject
 
 
+class ZoneRow(NamedTuple):
+    """A zone with meters: 1 into it or -1 out of it by sensor id, and the ids of the sensors that lie in it."""
+
+    name: str
+    meters: dict[int, int]
+    sensors: Sequence[int]
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
     """A device; ``status`` is online, offline or unknown, and ``status_at`` the time of it (epoch seconds) or None."""
@@ -99,6 +107,15 @@ def assets(connection: Connection) -> list[AssetRow]:
     """Every asset that joins others or carries a sensor, in the order of its id."""
     with storage_errors():
         return [AssetRow(*row) for row in connection.execute(_SQL["assets"])]
+
+
+def metered_zones(connection: Connection) -> list[ZoneRow]:
+    """Every active zone with a meter, in the order of its id."""
+    with storage_errors():
+        return [
+            ZoneRow(name, dict(zip(ids, ways, strict=True)), within)
+            for name, ids, ways, within in connection.execute(_SQL["metered_zones"])
+        ]
 
 
 def devices(connection: Connection) -> list[DeviceRow]:

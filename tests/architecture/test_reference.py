@@ -42,7 +42,7 @@ def commands(command: Any, path: str) -> Iterator[str]:
         yield path
 
 
-@pytest.mark.parametrize("name", ["settings.md", "cli.md", "metrics.md"])
+@pytest.mark.parametrize("name", ["settings.md", "cli.md", "metrics.md", "scenarios.md"])
 def test_the_generated_page_is_what_the_code_tells(name: str) -> None:
     assert page(name) == generator().PAGES[name](), "run `make reference`"
 

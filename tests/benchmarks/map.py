@@ -1,27 +1,21 @@
-"""The risk map: serving it against a static file of the same size, and drawing it at 100,000 pipes."""
+"""The risk map: serving it against a static file of the same size. How it grows with the city: map_at_scale.py."""
 
 import asyncio
-import json
 import statistics
 import tempfile
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import numpy as np
 
-from api import riskmap
-from api.ground import Ground, make_ground
-from lifeline import geo, risk
-from lifeline.catalogue import shipped_catalogue
 from lifeline.embedded import Database
 from lifeline.inventory import Entry
-from lifeline.model import Asset, AssetKind, Level, Role
+from lifeline.model import Asset, AssetKind, Role
 from lifeline.storage import inventory
 from lifeline.storage.database import connect
 from lifeline.storage.migrations import migrate
-from lifeline.storage.riskmap import AssetRow, CellShare, Newest, OpenAlert, SensorPlace
 from tests.api_process import Api, running_api
 from tests.benchmarks.report import Row, print_rows
 from tests.integration.town import build
@@ -29,14 +23,12 @@ from tests.integration.town import build
 REQUESTS = 3000
 CONNECTIONS = 4
 STREAMS = 500
-PIPES = 100_000
-SENSORS = 100_000
 NOW = datetime.now(UTC)
 
 
 def main() -> bool:
     """Print the rows; False when a limit was missed."""
-    return print_rows("The risk map", [*serving(), *drawing()])
+    return print_rows("The risk map", serving())
 
 
 def serving() -> list[Row]:
@@ -180,66 +172,6 @@ async def _streams(api: Api) -> float:
         connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "inventory"}')""")
     await asyncio.gather(*clients)
     return (max(told) - began) * 1000
-
-
-def drawing() -> list[Row]:
-    """A city of 100,000 pipes and as many sensors, from rows in memory."""
-    began = time.perf_counter()
-    assets, shares, sensors = _city()
-    made = time.perf_counter()
-    ground = make_ground(assets, shares, sensors, shipped_catalogue())
-    loaded = time.perf_counter() - made
-    newest = Newest(np.arange(1, SENSORS + 1), np.full(SENSORS, NOW.timestamp() - 10))
-    alerts = [OpenAlert(n, "rule", Level(1 + n % 4), 1 + n * 97, None, None) for n in range(200)]
-    first, drawn = _timed(ground, alerts, newest, None)
-    again, second = _timed(ground, [*alerts, OpenAlert(999, "rule", Level.RED, 5000, None, None)], newest, drawn)
-    same, _ = _timed(ground, [*alerts, OpenAlert(999, "rule", Level.RED, 5000, None, None)], newest, second)
-    began = time.perf_counter()
-    riskmap.segments(second, geo.Box(117.0, 31.0, 117.2, 31.2), 5000)
-    screen = time.perf_counter() - began
-    cells = ", ".join(f"{len(layer.cells):,} at {r}" for r, layer in ground.layers.items())
-    return [
-        Row(f"ground of {PIPES:,} pipes and {SENSORS:,} sensors from rows ({cells})", loaded, "s"),
-        Row("first drawing, 200 alerts", first, "s", "", None, "< 10 s", first < 10),
-        Row("drawing after one new alert", again, "s", "", None, "< 2 s", again < 2),
-        Row("drawing where nothing changed", same, "s"),
-        Row("segments of a screen, not kept", screen * 1000, "ms"),
-    ]
-
-
-def _timed(
-    ground: Ground, alerts: list[OpenAlert], newest: Newest, before: riskmap.RiskMap | None
-) -> tuple[float, riskmap.RiskMap]:
-    began = time.perf_counter()
-    drawn = riskmap.build(ground, alerts, newest, NOW + timedelta(seconds=1), before)
-    return time.perf_counter() - began, drawn
-
-
-def _city() -> tuple[list[AssetRow], dict[int, list[CellShare]], list[SensorPlace]]:
-    """Streets of 50 m pipes, 400 in a row, rows 60 m apart."""
-    chance = np.random.default_rng(1)
-    lof, cof = 1 + 4 * chance.random(PIPES) ** 3, 1 + 4 * chance.random(PIPES) ** 3
-    score = risk.score(lof, cof)
-    assets, shares = [], {resolution: list[CellShare]() for resolution in geo.RESOLUTIONS}
-    sensors = []
-    for n in range(PIPES):
-        west, south = 117.0 + (n % 400) * 0.00055, 31.0 + (n // 400) * 0.0006
-        geometry = {"type": "LineString", "coordinates": [[west, south], [west + 0.0005, south]]}
-        parts = [
-            {"part": "mean", "value": 0.07, "points": 7.3},
-            {"part": "customers", "value": 2, "points": float(score[n]) - 7.3},
-        ]
-        box = (west, south, west + 0.0005, south)
-        figures = float(lof[n]), float(cof[n]), float(score[n])
-        assets.append(
-            AssetRow(n + 1, f"P-{n}", "water", "pipe", "Street", json.dumps(geometry), *box, n, 0, *figures, parts)
-        )
-        for resolution in geo.RESOLUTIONS:
-            shares[resolution].append(CellShare(n + 1, geo.cell_at(west, south, resolution), 50.0))
-        sensors.append(SensorPlace(n + 1, "pressure", None, west, south))
-    for each in shares.values():
-        each.sort(key=lambda share: (share.cell, share.asset_id))
-    return assets, shares, sensors
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ import psycopg
 import pytest
 import zstandard
 
+from lifeline import geo
 from lifeline.model import AlertKind, Level, Role
 from lifeline.storage import keys
 from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api, until
 from tests.integration.city import add_reading
-from tests.integration.town import assets, build, empty, open_alert
+from tests.integration.town import assets, build, empty, open_alert, position
 
 READ_ROUTES = [
     "/api/v1/assets",
@@ -30,6 +31,9 @@ READ_ROUTES = [
     "/api/v1/alerts/{alert}",
     "/api/v1/incidents",
     "/api/v1/risk/cells",
+    "/api/v1/risk/cells/{cell}",
+    "/api/v1/risk/chains",
+    "/api/v1/risk/span",
     "/api/v1/risk/segments",
     "/api/v1/risk/assets/G-P0",
     "/api/v1/risk/summary",
@@ -38,6 +42,9 @@ READ_ROUTES = [
     "/api/v1/openapi.json",
     "/metrics",
 ]
+
+CELL = geo.cell_at(*position(0, 0), 9)
+"""Where the gas sensor stands."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +80,7 @@ def cells(api: Api, resolution: int = 9) -> list[dict[str, Any]]:
 
 
 def filled(path: str, town: dict[str, int], alert: int = 1) -> str:
-    return path.format(sensor=town["gas"], alert=alert)
+    return path.format(sensor=town["gas"], alert=alert, cell=CELL)
 
 
 def assert_problem(response: httpx.Response, status: int) -> None:
@@ -451,7 +458,8 @@ BAD_QUERIES = [
     "sensors/1/readings?limit=1000000",
     "risk/cells?resolution=7",
     "risk/cells?resolution=nine",
-    "risk/cells?bbox=0,0,1,1",
+    "risk/cells?bbox=0,0,1",
+    "risk/chains?limit=0",
     "risk/segments?limit=-1",
     "catalogue?x=1",
     "live?x=1",

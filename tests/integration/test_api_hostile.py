@@ -20,7 +20,7 @@ from lifeline.model import Role
 from lifeline.storage import keys
 from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api, until
-from tests.integration.test_api import READ_ROUTES, assert_problem
+from tests.integration.test_api import CELL, READ_ROUTES, assert_problem
 from tests.integration.town import build, empty, open_alert
 
 ACKNOWLEDGE = "/api/v1/alerts/1/acknowledge"
@@ -28,6 +28,8 @@ READABLE = (
     "/api/v1/incidents",
     "/api/v1/incidents/1",
     "/api/v1/live",
+    "/api/v1/risk/compare",
+    "/api/v1/risk/frames",
     "/api/v1/jobs",
     "/api/v1/jobs/1",
     "/api/v1/jobs/kinds",
@@ -44,6 +46,8 @@ STANDARDS = (
     "/ogc/collections/{collection}",
     "/ogc/collections/{collection}/items",
     "/ogc/collections/{collection}/items/G-P0",
+    "/sensorthings/v1.1",
+    "/sensorthings/v1.1/{things}",
 )
 ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)}
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
@@ -79,7 +83,7 @@ def db(api: Api) -> Iterator[Connection]:
 
 
 def filled(path: str) -> str:
-    return path.format(sensor=1, alert=1, collection="assets")
+    return path.format(sensor=1, alert=1, cell=CELL, collection="assets", things="Things")
 
 
 def with_key(api: Api, text: str, path: str = "/api/v1/catalogue", **more: str) -> httpx.Response:

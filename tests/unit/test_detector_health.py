@@ -112,3 +112,28 @@ def test_gaps_one_reading_and_constants_are_no_error(missing, rows, sensors, con
     assert (health.drift(values, np.ones(sensors), np.zeros((sensors, sensors), bool)) >= 0).all()
     share = health.coverage(values, TIMES[:rows], np.full(sensors, 60.0))
     assert ((share >= 0) & (share <= 1)).all()
+
+
+def test_readings_that_stand_alone_are_counted_and_steps_ramps_and_gaps_are_not():
+    rng = np.random.default_rng(1)
+    calm = 10 + rng.normal(0, 0.1, 60)
+    lonely = calm.copy()
+    lonely[[5, 20, 40]] += [30, -30, 50]
+    step, ramp = np.where(np.arange(60) < 30, calm, calm + 30), calm + 5 * np.arange(60)
+    gaps = np.where(np.arange(60) % 3 == 0, lonely, np.nan)
+    values = np.column_stack([calm, lonely, step, ramp, gaps])
+    assert health.spikes(values, np.full(5, 0.1)).tolist() == [0, 3, 0, 0, int(sum(i % 3 == 0 for i in (5, 20, 40)))]
+
+
+@given(st.floats(-1e4, 1e4), st.floats(0.01, 100), st.integers(0, 1000))
+def test_spikes_are_indifferent_to_zero_and_unit(zero, unit, seed):
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=(50, 2)) + 40 * (rng.random((50, 2)) < 0.1)
+    plain = health.spikes(values, np.ones(2))
+    assert health.spikes(zero + unit * values, np.full(2, unit)).tolist() == plain.tolist()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 3])
+def test_a_few_readings_or_none_are_no_spike(rows):
+    assert health.spikes(np.full((rows, 2), np.nan), np.ones(2)).tolist() == [0, 0]
+    assert health.spikes(np.arange(rows * 2.0).reshape(rows, 2), np.zeros(2)).tolist() == [0, 0]

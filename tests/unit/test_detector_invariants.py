@@ -80,8 +80,8 @@ JUDGES: dict[str, Judge] = {
     "pump starts": lambda v, t: pump.starts_per_hour((v > 1).astype(float), t).astype(float),
     "impossible": lambda v, t: health.impossible_rate(v, t, np.full(v.shape[1], 1e-4)).astype(float),
     "rate of rise": lambda v, t: biogas.rate_of_rise(v, t, 1800),
-    "balance": lambda v, t: (
-        balance.detect(balance.Usual(np.full(v.shape[1], 0.15), np.full(v.shape[1], 0.01)), v + 5, v + 4, None, t).score
+    "balance of a day": lambda v, t: np.column_stack(
+        [balance.day_of(column[:, None], column[:, None], t * 24)[0][:, 0] for column in v.T]
     ),
     "dry": lambda v, t: blockage.dry(np.maximum(v - 1, 0), t).astype(float),
 }
@@ -297,25 +297,6 @@ def test_a_night_that_is_missing_is_left_out_and_not_taken_for_zero() -> None:
     nights = np.array([[10.0], [np.nan], [10.0], [np.nan], [10.0], [10.0]])
     assert np.isnan(night_flow.trailing_percentile(nights)[:4]).all()
     assert night_flow.trailing_percentile(nights)[4:].tolist() == [[10.0], [10.0]]
-
-
-@given(st.floats(0.01, 1000))
-def test_the_share_that_is_lost_does_not_depend_on_the_unit(unit: float) -> None:
-    supply, drawn, stored = FLOW, 0.85 * FLOW, 3 * FLOW
-    usual = balance.Usual(np.array([0.1]), np.array([0.002]))
-    plain = balance.detect(usual, supply, drawn, stored, TIMES)
-    other = balance.detect(usual, supply * unit, drawn * unit, stored * unit, TIMES)
-    np.testing.assert_allclose(other.share, plain.share, atol=1e-9)
-    np.testing.assert_allclose(other.loss, plain.loss * unit, rtol=1e-6, atol=1e-9 * unit)
-
-
-@pytest.mark.parametrize(
-    ("lost", "sigma", "score"), [(0.12, 0.0, 1.0), (0.14, 0.0, 2.0), (0.12, 0.02, 0.2), (0.1, 0.0, 0.0)]
-)
-def test_the_limit_is_the_share_of_the_meters_or_five_sigma(lost: float, sigma: float, score: float) -> None:
-    usual = balance.Usual(np.array([0.1]), np.array([sigma]))
-    found = balance.detect(usual, FLOW, (1 - lost) * FLOW, None, TIMES)
-    np.testing.assert_allclose(found.score, score, atol=1e-9)
 
 
 @given(st.floats(0.1, 20), st.integers(1, 6), st.integers(0, 5))

@@ -79,34 +79,58 @@ def test_night_flow_scales_with_the_unit_and_bears_gaps(unit, missing):
     np.testing.assert_allclose(scaled.score, plain.score, rtol=1e-5, atol=1e-7)
 
 
-def metered(days: int, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def district(days: int, leak: float = 0.0, seed: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Net inflow and supply of a district whose tank fills and empties, with a leak over its last five days; times."""
     supply, times = inflow(days, seed)
+    supply = supply + np.where(times > times[-1] - 5 * DAY, leak, 0.0)[:, None]
     stored = 50 + 20 * np.sin(2 * np.pi * times / DAY)[:, None]
-    change = np.gradient(stored, times / 3600, axis=0)
-    drawn = 0.9 * (supply - change) + np.random.default_rng(seed).normal(0, 0.5, supply.shape)
-    return supply, drawn, stored, times
+    return supply - np.gradient(stored, times / 3600, axis=0), supply, times
 
 
-def test_a_loss_of_supply_is_found_and_measured_and_storage_is_no_loss():
-    supply, drawn, stored, times = metered(20)
-    cut = 14 * 288
-    usual = balance.learn(supply[:cut], drawn[:cut], stored[:cut], times[:cut])
-    assert usual.share[0] == pytest.approx(0.1, abs=0.02)
-    quiet = balance.detect(usual, supply[cut:], drawn[cut:], stored[cut:], times[cut:])
-    assert np.nanmax(quiet.score) < 1
-    lossy = supply.copy()
-    lossy[cut + 288 :] += 8.0
-    found = balance.detect(usual, lossy[cut:], drawn[cut:], stored[cut:], times[cut:])
-    assert np.nanmax(found.score[:288]) < 1
-    assert np.nanmedian(found.score[288 + 72 :]) > 1
-    gained = np.nanmedian(found.loss[288 + 72 :] - quiet.loss[288 + 72 :])
-    assert gained == pytest.approx(8, rel=0.05)
+def test_what_a_district_takes_in_beyond_usual_days_is_found_and_measured():
+    net, supply, times = district(20)
+    clean = times <= times[-1] - 5 * DAY
+    usual = balance.usual_day(net[clean], supply[clean], times[clean])
+    quiet = balance.judge_day(usual, net, supply, times, metered_out=False)
+    assert abs(quiet.score) < 1
+    lossy, fed, _ = district(20, leak=8.0)
+    found = balance.judge_day(usual, lossy, fed, times, metered_out=False)
+    assert found.score > 1
+    assert found.excess - quiet.excess == pytest.approx(8, rel=0.01)
 
 
-def test_no_supply_and_missing_meters_claim_nothing():
-    usual = balance.Usual(np.array([0.1]), np.array([0.01]))
-    times = MIDNIGHT + 300.0 * np.arange(10)
-    nothing = balance.detect(usual, np.zeros((10, 1)), np.zeros((10, 1)), None, times)
-    assert np.isnan(nothing.score).all()
-    absent = balance.detect(usual, np.ones((10, 1)), np.full((10, 1), np.nan), None, times)
-    assert np.isnan(absent.score).all()
+def test_where_what_leaves_is_metered_a_cold_week_is_no_loss_and_a_leak_is():
+    net, supply, times = district(20)
+    clean = times <= times[-1] - 5 * DAY
+    usual = balance.usual_day(0.2 * net[clean], supply[clean], times[clean])
+    cold = 1.6
+    used = balance.judge_day(usual, cold * 0.2 * net, cold * supply, times, metered_out=True)
+    assert abs(used.score) < 1
+    assert balance.judge_day(usual, cold * 0.2 * net, cold * supply, times, metered_out=False).score > 1
+    lost = balance.judge_day(usual, cold * 0.2 * net + 8, cold * supply + 8, times, metered_out=True)
+    assert lost.score > 1
+
+
+def test_too_few_days_no_supply_and_missing_meters_claim_nothing():
+    net, supply, times = district(4)
+    assert np.isnan(balance.usual_day(net, supply, times)).all()
+    usual = balance.Day(10.0, 1.0, 0.5, 0.01)
+    for gaps in (np.full(net.shape, np.nan), np.where(np.arange(len(net))[:, None] % 2, np.nan, net)):
+        assert np.isnan(balance.judge_day(usual, gaps, supply, times, metered_out=False).score)
+    assert np.isnan(balance.judge_day(usual, np.zeros((0, 1)), np.zeros((0, 1)), times[:0], metered_out=False).score)
+
+
+@given(st.floats(0.01, 1000))
+@settings(deadline=None, max_examples=20)
+def test_the_balance_does_not_depend_on_the_unit(unit):
+    net, supply, times = district(8)
+    for out in (True, False):
+        plain, other = (
+            balance.judge_day(
+                balance.usual_day(scale * net[:1800], scale * supply[:1800], times[:1800]),
+                scale * net, scale * supply, times, metered_out=out,
+            )
+            for scale in (1.0, unit)
+        )  # fmt: skip
+        assert other.score == pytest.approx(plain.score, rel=1e-6, abs=1e-9)
+        assert other.excess == pytest.approx(unit * plain.excess, rel=1e-6, abs=1e-9 * unit)

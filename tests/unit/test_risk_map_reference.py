@@ -1,6 +1,7 @@
 """The vectorised risk map against a plain loop over rows that follows the rules of ``api.riskmap`` by the letter."""
 
 import json
+import math
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,13 +12,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from api.cells import draw_cells, place_alerts
+from api.cells import place_alerts
+from api.explanation import explain
 from api.ground import Ground, make_ground
-from api.riskmap import RiskMap, build, count_levels, explain, live_scores, segments, sensors_heard
+from api.riskmap import RiskMap, build, count_levels, sensors_heard, weigh
+from api.screens import cells, segments
 from lifeline import geo, risk
 from lifeline.catalogue import shipped_catalogue
 from lifeline.geo import Box
 from lifeline.model import Level
+from lifeline.risk.coupling import shipped
 from lifeline.storage.riskmap import AssetRow, CellShare, Newest, OpenAlert, SensorPlace
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,13 +35,21 @@ for _resolution in geo.RESOLUTIONS:
 FINE = 10
 
 
-def asset(number: int, lof: float | None, cof: float | None, *, joined: int = 0, kind: str = "pipe") -> AssetRow:
+PLACE = ("gas", "pipe")
+COUPLED = [PLACE, ("water", "pipe"), ("drainage", "chamber"), ("drainage", "pipe"), ("gas", "regulator")]
+"""Networks and kinds that couplings look at; all assets of a drawn city lie on the same line, at no distance."""
+QUANTITIES = ["", "methane", "pressure", "level"]
+
+
+def asset(
+    number: int, lof: float | None, cof: float | None, *, joined: int = 0, place: tuple[str, str] = PLACE
+) -> AssetRow:
     score = None if lof is None or cof is None else (lof * cof - 1) / 24 * 100
     parts = None if score is None else [{"part": "mean", "value": 0.07, "points": score}]
     longitude = 117.0 + number * 0.01
     box = (longitude, 31.8, longitude + 0.005, 31.81)
     line = '{"type":"LineString","coordinates":[[117.0,31.8],[117.01,31.81]]}'
-    return AssetRow(number, f"A-{number}", "gas", kind, "", line, *box, joined, 0, lof, cof, score, parts)
+    return AssetRow(number, f"A-{number}", *place, "", line, *box, joined, 0, lof, cof, score, parts)
 
 
 class City:
@@ -73,7 +85,7 @@ class City:
 
 
 def features(drawn: RiskMap, resolution: int = FINE) -> dict[str, dict[str, Any]]:
-    body = json.loads(drawn.cells[resolution].document.body)
+    body = json.loads(cells(drawn, resolution).body)
     return {each["properties"]["cell"]: each["properties"] for each in body["features"]}
 
 
@@ -84,7 +96,8 @@ def cities(draw: st.DrawFn) -> City:
     assets = []
     for number in range(1, n + 1):
         lof, cof = draw(risks) or (None, None)
-        assets.append(asset(number * 10, lof, cof, joined=draw(st.integers(0, number - 1)) * 10))
+        place = draw(st.sampled_from(COUPLED))
+        assets.append(asset(number * 10, lof, cof, joined=draw(st.integers(0, number - 1)) * 10, place=place))
     metres = st.sampled_from([0.0, 1.0, 10.0, 250.0])
     pairs = draw(st.lists(st.tuples(st.integers(0, 5), st.integers(1, max(n, 1))), unique=True, max_size=12))
     shares = [CellShare(at * 10, PLACES[FINE][cell][0], draw(metres)) for cell, at in sorted(pairs) if n]
@@ -100,29 +113,76 @@ def cities(draw: st.DrawFn) -> City:
         place = draw(places)
         where = (None, None) if place is None else PLACES[FINE][place][1:]
         on = draw(st.integers(0, n)) * 10
-        alerts.append(OpenAlert(number, "rule", draw(st.sampled_from(list(Level))), on, *where))
+        returned = draw(st.sampled_from([None, None, NOW.timestamp() - 60, NOW.timestamp() - 7200]))
+        still = returned is None or draw(st.booleans())
+        more = returned, still, draw(st.sampled_from(QUANTITIES)), draw(st.integers(0, 2))
+        alerts.append(OpenAlert(number, "rule", draw(st.sampled_from(list(Level))), on, *where, *more))
     return City(assets, shares, sensors, ages, sorted(alerts, key=lambda each: (each.level, each.alert_id)))
 
 
+def naive_strength(alert: OpenAlert) -> float:
+    """p of the alert's level, decayed since it returned to normal; tau is an hour."""
+    age = 0.0 if alert.returned_at is None else NOW.timestamp() - alert.returned_at
+    return risk.ALERT_LIKELIHOOD[alert.level] * math.exp(-age / 3600)
+
+
+def naive_spread(source: AssetRow, first: str, assets: list[AssetRow]) -> dict[int, float]:
+    """How likely a hazard gets from an asset to others that lie on it, by two couplings at most: every way."""
+    couplings = shipped()
+    reached: dict[int, float] = {}
+    edge = [(source.asset_id, first, 1.0)]
+    for _ in range(2):
+        further = []
+        for here, hazard, product in edge:
+            for way in couplings.coupling:
+                for other in assets:
+                    fits = other.network in way.networks and other.kind in way.kinds and way.source == hazard
+                    if fits and other.asset_id not in (here, source.asset_id) and product * way.likelihood >= 0.01:
+                        further.append((other.asset_id, way.result, product * way.likelihood))
+        for at, _, product in further:
+            reached[at] = max(reached.get(at, 0.0), product)
+        edge = further
+    return reached
+
+
 def naive_scores(city: City) -> dict[int, float]:
-    """Noisy-OR one alert at a time, never below the cut of an alert on the asset itself."""
-    joined = defaultdict(set)
+    """Noisy-OR one piece of evidence at a time, never below the cut of an alert that is open on the asset itself."""
+    joined, rows = defaultdict(set), {each.asset_id: each for each in city.assets}
     for each in city.assets:
         for end in (each.from_asset, each.to_asset):
             if end:
                 joined[each.asset_id].add(end)
                 joined[end].add(each.asset_id)
+    on = [alert for alert in city.alerts if alert.asset_id in rows]
+    incidents = {alert.incident_id: [a for a in on if a.incident_id == alert.incident_id] for alert in on}
+    hazards: dict[tuple[int, str], float] = {}
+    for alert in on:
+        source = rows[alert.asset_id]
+        for onset in shipped().onset:
+            if onset.meant_by(source.network, source.kind, alert.quantity):
+                key = (alert.asset_id, onset.hazard)
+                hazards[key] = 1 - (1 - hazards.get(key, 0.0)) * (1 - naive_strength(alert))
     scores = {}
-    for each in city.assets:
+    for at, each in rows.items():
         quiet, floor = 1.0, 0.0
-        for alert in city.alerts:
-            if alert.asset_id == each.asset_id:
-                quiet *= 1 - risk.ALERT_LIKELIHOOD[alert.level]
-                floor = max(floor, risk.CUTS[alert.level])
-            elif alert.asset_id in joined[each.asset_id]:
-                quiet *= 1 - risk.NEIGHBOUR_WEIGHT * risk.ALERT_LIKELIHOOD[alert.level]
+        for alert in on:
+            if alert.asset_id == at:
+                quiet *= 1 - naive_strength(alert)
+                floor = max(floor, risk.CUTS[alert.level] if alert.open else 0.0)
+            elif alert.asset_id in joined[at]:
+                quiet *= 1 - risk.NEIGHBOUR_WEIGHT * naive_strength(alert)
+        for number, members in incidents.items():
+            if number and at in {alert.asset_id for alert in members}:
+                quiet *= 1 - 0.5 * (1 - 1 / len(members)) * max(map(naive_strength, members))
+        for source_id in {source for source, _ in hazards}:
+            ways = [
+                hazards[source_id, hazard] * naive_spread(rows[source_id], hazard, city.assets).get(at, 0.0)
+                for source, hazard in hazards
+                if source == source_id
+            ]
+            quiet *= 1 - max(ways)
         likelihood = 1 - (1 - ((each.lof or 1.0) - 1) / 4) * quiet
-        scores[each.asset_id] = max(((1 + 4 * likelihood) * (each.cof or 1.0) - 1) / 24 * 100, floor)
+        scores[at] = max(((1 + 4 * likelihood) * (each.cof or 1.0) - 1) / 24 * 100, floor)
     return scores
 
 
@@ -146,10 +206,10 @@ def naive_cells(city: City) -> dict[str, dict[str, Any]]:
             inside[geo.cell_at(sensor.longitude, sensor.latitude, FINE)].append(sensor)
     told = {}
     names = {share.cell for share in city.shares} | set(inside)
-    names = names.union(*(cells_of_alert(city, alert) for alert in city.alerts))
+    names = names.union(*(cells_of_alert(city, alert) for alert in city.alerts if alert.open))
     for cell in names:
         shares = [share for share in city.shares if share.cell == cell]
-        here = [alert for alert in city.alerts if cell in cells_of_alert(city, alert)]
+        here = [alert for alert in city.alerts if alert.open and cell in cells_of_alert(city, alert)]
         live = [sensor for sensor in inside[cell] if sensor.sensor_id in heard]
         worst = max([0.0, *(scores[s.asset_id] for s in shares), *(risk.CUTS[alert.level] for alert in here)])
         level = naive_level(worst).slug
@@ -190,7 +250,8 @@ def test_every_cell_is_what_a_loop_over_the_rows_makes_of_it(city: City) -> None
 @settings(max_examples=50, deadline=None)
 @given(cities())
 def test_live_scores_are_what_a_loop_over_alerts_and_neighbours_makes_of_them(city: City) -> None:
-    scores, points = live_scores(city.ground(), city.alerts)
+    drawn = city.draw()
+    scores, points = drawn.risk.score, drawn.risk.points.sum(axis=1)
     wanted = naive_scores(city)
     assert scores.tolist() == pytest.approx([wanted[each.asset_id] for each in city.assets])
     standing = [((each.lof or 1.0) * (each.cof or 1.0) - 1) / 24 * 100 for each in city.assets]
@@ -227,7 +288,8 @@ def test_no_pipe_is_of_the_lowest_level_without_data_and_none_is_better_than_its
     heard = city.heard()
     for at, row in enumerate(city.assets):
         level = int(drawn.risk.level[at])
-        worst = min((each.level for each in city.alerts if each.asset_id == row.asset_id), default=None)
+        own = [each.level for each in city.alerts if each.asset_id == row.asset_id and each.open]
+        worst = min(own, default=None)
         if worst is not None and worst < Level.BLUE:
             assert level <= worst
         if level == Level.BLUE:
@@ -247,8 +309,9 @@ def test_a_map_that_was_drawn_from_the_one_before_has_the_bytes_of_one_drawn_ane
     reused = build(ground, city.alerts, newest, later, before)
     anew = build(ground, city.alerts, newest, later)
     for resolution in geo.RESOLUTIONS:
-        assert reused.cells[resolution].document.body == anew.cells[resolution].document.body
+        assert cells(reused, resolution).body == cells(anew, resolution).body
         assert reused.cells[resolution].level.tolist() == anew.cells[resolution].level.tolist()
+        assert reused.cells[resolution].score.tolist() == anew.cells[resolution].score.tolist()
     assert reused.counts() == anew.counts()
     assert build(ground, city.alerts, newest, later, reused).same_colours(reused)
 
@@ -271,7 +334,7 @@ def test_counts_are_those_of_the_features(city: City) -> None:
 def test_the_reasons_of_a_cell_are_its_alerts_and_then_its_worst_asset(city: City) -> None:
     scores = naive_scores(city)
     for name, cell in features(city.draw()).items():
-        here = [each.alert_id for each in city.alerts if name in cells_of_alert(city, each)]
+        here = [each.alert_id for each in city.alerts if each.open and name in cells_of_alert(city, each)]
         told = [each["alert"] for each in cell["reasons"] if each["reason"] == "alert"]
         assert told == here[:3]
         assert len(cell["reasons"]) <= 3
@@ -295,7 +358,7 @@ def test_an_explanation_adds_up_to_its_score_and_weighs_each_alert_once(city: Ci
         assert {each["alert"] for each in told["alerts"] if each["weight"] == 1.0} == own
         if row.score is not None:
             assert sum(part["points"] for part in told["parts"]) == pytest.approx(told["score"])
-        elif not told["alerts"]:
+        elif not told["parts"]:
             assert told["score"] is None
 
 
@@ -323,7 +386,7 @@ def test_a_screen_has_the_worst_of_the_pipes_whose_boxes_touch_it(city: City, on
     drawn = city.draw()
     found = json.loads(segments(drawn, Box(west, 31.0, east, 32.0), limit).body)
     scores = naive_scores(city)
-    touching = [row for row in city.assets if row.east >= west and row.west <= east]
+    touching = [row for row in city.assets if row.kind == "pipe" and row.east >= west and row.west <= east]
     shown = [int(each["properties"]["id"].removeprefix("A-")) for each in found["features"]]
     assert found["numberMatched"] == len(touching)
     assert found["truncated"] == (len(touching) > limit)
@@ -334,8 +397,7 @@ def test_a_screen_has_the_worst_of_the_pipes_whose_boxes_touch_it(city: City, on
 
 def test_an_alert_on_an_asset_that_the_ground_does_not_have_colours_no_other_asset() -> None:
     ground = City([asset(10, 2.0, 2.0), asset(30, 2.0, 2.0)], [], [], [], []).ground()
-    _, points = live_scores(ground, [OpenAlert(1, "rule", Level.RED, 20, None, None)])
-    assert points.tolist() == [0.0, 0.0]
+    assert len(weigh(ground, [OpenAlert(1, "rule", Level.RED, 20, None, None)], NOW).asset) == 0
 
 
 def test_an_alert_on_an_asset_that_the_ground_does_not_have_stands_in_no_other_assets_cell() -> None:
@@ -375,17 +437,18 @@ def test_an_asset_with_two_joints_to_the_same_neighbour_feels_its_alert_once() -
     once, twice = asset(20, 2.0, 3.0, joined=10), asset(20, 2.0, 3.0, joined=10)._replace(to_asset=10)
     alerts = [OpenAlert(1, "rule", Level.ORANGE, 10, None, None)]
     scores = [
-        live_scores(City([asset(10, 1.0, 1.0), each], [], [], [], []).ground(), alerts)[0][1] for each in (once, twice)
+        weigh(City([asset(10, 1.0, 1.0), each], [], [], [], []).ground(), alerts, NOW).score[1]
+        for each in (once, twice)
     ]
     assert scores[0] == scores[1]
 
 
-def test_a_layer_that_is_drawn_again_unchanged_is_the_same_document() -> None:
+def test_a_map_that_is_drawn_again_unchanged_is_the_same_document() -> None:
     city = City([asset(10, 2.0, 2.0)], [CellShare(10, PLACES[FINE][0][0], 5.0)], [], [], [])
-    ground = city.ground()
-    layer, scores = ground.layers[FINE], live_scores(ground, [])[0]
-    heard = np.zeros(0, dtype=bool)
-    first = draw_cells(layer, ground, scores, heard, [], None)
-    assert draw_cells(layer, ground, scores, heard, [], first).document is first.document
-    raised = draw_cells(layer, ground, scores + 50, heard, [], first)
-    assert raised.document.etag != first.document.etag
+    first = city.draw()
+    again = build(first.ground, [], city.newest(), NOW, first)
+    assert cells(again, FINE) is cells(first, FINE)
+    assert segments(again, None, 5) is segments(first, None, 5)
+    raised = build(first.ground, [OpenAlert(1, "rule", Level.RED, 10, None, None)], city.newest(), NOW, again)
+    assert cells(raised, FINE).etag != cells(first, FINE).etag
+    assert segments(raised, None, 5).etag != segments(first, None, 5).etag

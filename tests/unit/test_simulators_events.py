@@ -12,26 +12,19 @@ from hypothesis import strategies as st
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 from simulators.director import Director
-from simulators.events import (
-    BLOWING_S,
-    STEP_OF_STRENGTH,
-    VISIBLE,
-    Event,
-    allowed,
-    leaking_pipe,
-    likely,
-    place_of,
-    watched,
-)
+from simulators.events import BLOWING_S, STEP_OF_STRENGTH, Event
+from simulators.kinds import KINDS, Nature
 from simulators.orifice import gas_flow
+from simulators.places import allowed, asset_of, leaking_pipe, likely, watched
 from simulators.planning import make_town
-from simulators.scenario import KINDS, EventSpec, Scenario, load_scenario
-from simulators.town import Node, Town
+from simulators.scenario import EventSpec, Scenario, load_scenario
+from simulators.town import Node, Pipe, Town
 from simulators.weather import Storm, Weather
 from simulators.world import Seep
 
 START = 1_795_000_200.0
 PLACED = [kind for kind, entry in KINDS.items() if entry.place]
+PHYSICAL = [kind for kind in PLACED if KINDS[kind].nature is Nature.PHYSICAL]
 
 
 @dataclass
@@ -47,6 +40,14 @@ class Engine:
 
     def pressure_in(self, _pipe: str) -> float:
         return 3.5
+
+    def joint(self, pipe: str) -> str:
+        return pipe
+
+    def head(self, _joint: str) -> float:
+        return 45.0
+
+    mean_use_m3h = 140.0
 
 
 class Dry(Weather):
@@ -66,6 +67,21 @@ class Ledger:
 
     def leak_gas(self, pipe: str, m3h: float, time: float) -> None:
         self.gas.disturb("leak", pipe, m3h)
+
+    def shut_gas(self, regulator: str, shut: float, time: float) -> None:
+        self.gas.disturb("shut", regulator, shut)
+
+    def foul(self, cause: str, chamber: str, sludge: float, calm: float) -> None:
+        self.drainage.disturb("foul", chamber, sludge - 1)
+
+    def clog(self, place: str, area_ha: float, clogged: float) -> None:
+        self.drainage.disturb("clog", place, clogged)
+
+    def unplug(self, pump: str, since: float | None) -> None:
+        self.drainage.disturb("unplugged", pump, since or 0.0)
+
+    def engine_of(self, asset: str) -> Engine:
+        return self.water if asset.startswith("W") else self.drainage
 
     def seep(self, cause: str, chamber: str, seep: Seep | None) -> None:
         self.seeps.pop(cause, None)
@@ -122,9 +138,9 @@ def test_an_event_at_zero_begins_with_the_first_tick(town: Town) -> None:
     assert Play(town, event("inflow", 0, 5, "D-M-016")).at(0) == {("inflow", "D-M-016"): 200.0}
 
 
-@pytest.mark.parametrize("kind", [kind for kind in PLACED if kind != "gateway_dead"])
+@pytest.mark.parametrize("kind", PHYSICAL)
 def test_every_kind_acts_and_then_leaves_nothing_behind(town: Town, kind: str) -> None:
-    play = Play(town, event(kind, 0, 60))
+    play = Play(town, event(kind, 0, 60, **({"grow_s": 0.0} if "grow_s" in KINDS[kind].parameters else {})))
     assert play.at(0, 30)
     play.at(60, 60 + BLOWING_S)
     assert play.world.effects() == {}
@@ -303,19 +319,22 @@ def test_two_gateways_may_be_dead_at_once_and_one_twice(town: Town) -> None:
 
 
 def observed(kind: str, before: list[float], after: list[float], watching: list[int]) -> Event:
-    one = Event("e", event(kind, 0, 60), "x", 0.0, 60.0, watched=watching)
+    change = KINDS[kind].sights[0]
+    one = Event("e", event(kind, 0, 60), "x", 0.0, 60.0, watched=[(n, change.change, change.share) for n in watching])
     keys = [f"d{n}/c" for n in range(len(before))]
     assert not one.observe(np.array(before), keys, 0.0)
     one.observe(np.array(after), keys, 7.0)
     return one
 
 
-@pytest.mark.parametrize("kind", list(VISIBLE))
+@pytest.mark.parametrize("kind", [kind for kind, entry in KINDS.items() if entry.sights])
 def test_an_event_is_visible_from_the_change_that_is_told_and_only_in_its_direction(kind: str) -> None:
-    change = VISIBLE[kind][1]
+    sight = KINDS[kind].sights[0]
+    change = sight.change * (5.0 if sight.share else 1.0)
     assert observed(kind, [5.0], [5.0 + 1.01 * change], [0]).visible_from == 7.0
     assert observed(kind, [5.0], [5.0 + 0.99 * change], [0]).visible_from is None
-    assert observed(kind, [5.0], [5.0 - 3 * change], [0]).visible_from is None
+    away = 5.0 - 1.9 * change
+    assert observed(kind, [5.0], [away], [0]).visible_from is None
 
 
 def test_only_watched_sensors_can_show_it_and_the_first_of_them_is_named() -> None:
@@ -332,7 +351,7 @@ def test_what_is_visible_is_told_once() -> None:
 
 def test_a_burst_shows_on_pressures_a_storm_on_gauges_and_a_leak_in_its_chamber_alone(town: Town) -> None:
     def seen(kind: str, place: str) -> list[tuple[str, str]]:
-        return [(town.instruments[i].quantity, town.instruments[i].asset) for i in watched(town, kind, place)]
+        return [(town.instruments[i].quantity, town.instruments[i].asset) for i, _, _ in watched(town, kind, place)]
 
     assert {quantity for quantity, _ in seen("burst", "W-P-049")} == {"pressure"}
     assert len(seen("burst", "W-P-049")) == sum(i.quantity == "pressure" for i in town.instruments)
@@ -358,7 +377,7 @@ def test_a_blockage_shows_only_where_the_water_would_have_come_through(town: Tow
     sewers = [(index, asset) for index, asset in levels if asset in town.drainage.nodes]
     for conduit in list(pipes)[::4]:
         expected = [index for index, asset in sewers if drains_through(asset, conduit)]
-        assert watched(town, "blockage", conduit) == expected
+        assert [index for index, _, _ in watched(town, "blockage", conduit)] == expected
 
 
 # ---------------------------------------------------------------------------------------------------------- places
@@ -457,11 +476,11 @@ def test_the_truth_of_every_shipped_scenario_tells_each_event_in_order_and_whole
 @pytest.mark.parametrize("kind", PLACED)
 def test_the_truth_names_the_asset_at_the_place_where_it_stands(town: Town, kind: str) -> None:
     one = Event("e", event(kind, 0, 60), likely(town, kind)[0], 0.0, 60.0)
-    asset_id, asset = place_of(town, one)
+    asset_id, asset = asset_of(town, kind, one.place)
     assert asset is not None
     assert asset.id == asset_id
-    if kind == "gateway_dead":
-        assert isinstance(asset, Node)
-        assert any(i.asset == asset_id for i in town.at_device(one.place))
-    elif kind != "gas_leak":
+    if KINDS[kind].nature is not Nature.PHYSICAL:
+        assert isinstance(asset, Node | Pipe)
+        assert any(i.asset == asset_id for i in town.at_device(one.place.partition("/")[0]))
+    elif kind not in ("gas_leak", "third_party_damage"):
         assert asset_id == one.place

@@ -237,7 +237,7 @@ def test_pressure_and_chlorine_are_those_of_a_town(water: WaterEngine, town: Tow
 
 
 def test_water_has_no_burst_where_it_has_no_pipe(water: WaterEngine) -> None:
-    for effect, asset in (("burst", "W-P-999"), ("leak", "W-P-001")):
+    for effect, asset in (("burst", "W-P-999"), ("leek", "W-P-001"), ("stopped", "W-P-001")):
         with pytest.raises(KeyError, match="water has no"):
             water.disturb(effect, asset, 1.0)
 

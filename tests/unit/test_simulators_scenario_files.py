@@ -135,7 +135,7 @@ def test_one_table_instead_of_a_list_of_tables_is_told_how_to_write_it() -> None
 
 def test_a_misspelt_key_is_told_together_with_those_that_there_are() -> None:
     message = refused(BURST.format(at=1, lasts=1) + "holl_mm = 5\nplaces = 'any'\n")
-    assert "unknown key 'holl_mm'; burst takes kind, at_s, lasts_s, place, hole_mm, grow_s" in message
+    assert "unknown key 'holl_mm'; burst takes kind, at_s, lasts_s, place, near, hole_mm, grow_s" in message
     assert "unknown key 'places'" in message
 
 

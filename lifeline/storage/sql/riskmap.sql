@@ -5,12 +5,13 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 -- name: assets
 -- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry::text, a.west, a.south, a.east, a.north,
-    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts
+    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts, coalesce(a.road_class, '')
 FROM asset a LEFT JOIN asset_risk r USING (asset_id) WHERE a.in_service ORDER BY a.asset_id;
 
 -- name: asset_cells
 -- Which hexagons of one resolution each asset lies in, with its metres there.
-SELECT asset_id, cell, length_m FROM asset_cell WHERE resolution = %(resolution)s ORDER BY cell, asset_id;
+SELECT c.asset_id, c.cell, c.length_m FROM asset_cell c JOIN asset a USING (asset_id)
+WHERE c.resolution = %(resolution)s AND a.in_service ORDER BY c.cell, c.asset_id;
 
 -- name: sensors
 -- Where each sensor in service stands, and how long it may be silent where that is set for it alone.
@@ -20,11 +21,20 @@ FROM sensor s JOIN device d USING (device_id) LEFT JOIN asset a ON a.asset_id = 
 WHERE s.in_service ORDER BY s.sensor_id;
 
 -- name: newest
--- When each sensor was heard last.
-SELECT sensor_id, extract(epoch FROM ts)::float8 FROM sensor_state ORDER BY sensor_id;
+-- When each sensor was heard last, as two arrays.
+SELECT array_agg(sensor_id::bigint ORDER BY sensor_id), array_agg(extract(epoch FROM ts)::float8 ORDER BY sensor_id) FROM sensor_state;
 
--- name: open_risk_alerts
--- What colours the map: open risk alerts, but for those that are muted by design (suppressed, out of service). One that
--- has returned to normal colours it until somebody has acknowledged it: map and list must not disagree.
-SELECT alert_id, rule, level, coalesce(asset_id, 0), longitude, latitude FROM alert
-WHERE closed_at IS NULL AND kind = 'risk' AND state NOT IN ('DSUPR', 'OOSRV') ORDER BY level, alert_id;
+-- name: risk_alerts
+-- What colours the map, worst first: open risk alerts, but for those that are muted by design (suppressed, out of service);
+-- and those that closed a while ago, unless people said that there was nothing: what was wrong may be so again.
+SELECT a.alert_id, a.rule, a.level, coalesce(a.asset_id, 0), a.longitude, a.latitude,
+    extract(epoch FROM coalesce(a.returned_at, a.closed_at))::float8, a.closed_at IS NULL,
+    coalesce(s.quantity, a.evidence ->> 'quantity', ''), coalesce(a.incident_id, 0)
+FROM (
+    SELECT * FROM alert WHERE closed_at IS NULL AND kind = 'risk' AND state NOT IN ('DSUPR', 'OOSRV')
+    UNION ALL
+    SELECT * FROM alert c WHERE closed_at > %(since)s AND kind = 'risk' AND NOT EXISTS (
+        SELECT FROM (SELECT genuine FROM feedback f WHERE f.alert_id = c.alert_id ORDER BY feedback_id DESC LIMIT 1) newest
+        WHERE NOT genuine)
+) a LEFT JOIN sensor s ON s.sensor_id = a.sensor_id
+ORDER BY a.level, a.alert_id;

@@ -20,6 +20,17 @@ SELECT asset_id, external_id, network, kind, from_asset, to_asset, length_m, dia
 WHERE from_asset IS NOT NULL OR to_asset IS NOT NULL OR asset_id IN (SELECT asset_id FROM sensor)
 ORDER BY asset_id;
 
+-- name: metered_zones
+-- Active zones with the meters of their balance, and the sensors that lie in them.
+SELECT z.external_id, f.ids, f.ways,
+    coalesce((SELECT array_agg(sensor_id ORDER BY sensor_id) FROM zone_sensor s WHERE s.zone_id = z.zone_id), ARRAY[]::integer[])
+FROM zone z
+JOIN (
+    SELECT zone_id, array_agg(sensor_id ORDER BY sensor_id) AS ids, array_agg(direction::integer ORDER BY sensor_id) AS ways
+    FROM zone_flow GROUP BY zone_id
+) f USING (zone_id)
+WHERE z.status = 'active' ORDER BY z.zone_id;
+
 -- name: devices
 -- Every device with its gateway and the last word on whether it is connected, in the order of its id.
 SELECT d.device_id, d.gateway_id, coalesce(s.status, 'unknown'), extract(epoch FROM s.status_at)::float8
