@@ -9,6 +9,7 @@ from starlette.types import ASGIApp
 
 from api import (
     alerts,
+    effect,
     features,
     fieldlinks,
     history,
@@ -49,6 +50,7 @@ ROUTES = (
     planning,
     plans,
     whatif,
+    effect,
     live,
     system,
     fieldlinks,

@@ -12,6 +12,7 @@ from lifeline.cli import (
     backtest,
     checks,
     demo,
+    effect,
     endpoints,
     inventory,
     keys,
@@ -44,6 +45,7 @@ state.register(app)
 performance.register(app)
 backtest.register(app)
 plan.register(app)
+effect.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")

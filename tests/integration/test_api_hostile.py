@@ -38,6 +38,7 @@ READABLE = (
     "/api/v1/plans/1/works.geojson",
     "/api/v1/plans/1/works.csv",
     "/api/v1/plans/1/report.pdf",
+    "/api/v1/effect?before=2021&after=2025",
 )
 STANDARDS = (
     "/ogc",
