@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    administration,
     alerts,
     effect,
     features,
@@ -16,13 +17,16 @@ from api import (
     incidents,
     inventory,
     live,
+    photos,
     planning,
     plans,
     problems,
     risk,
     sensorthings,
     system,
+    usual,
     whatif,
+    zones,
 )
 from api.access import Gate
 from api.city import City
@@ -99,7 +103,25 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in ROUTES:
+    for routes in (
+        inventory,
+        usual,
+        alerts,
+        incidents,
+        photos,
+        risk,
+        history,
+        planning,
+        live,
+        system,
+        administration,
+        fieldlinks,
+        features,
+        sensorthings,
+        zones,
+    ):
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app
