@@ -193,7 +193,7 @@ def _search(question: Question, open_: Any, start: Choice, bound: float, effort:
         by_work.setdefault(work, []).append(variable)
     for variables in by_work.values():
         model.add_at_most_one(variables)
-    _add_money(model, question, x, unit)
+    _add_money(model, question, x, unit, start)
     for first, then in question.before:
         for year in range(question.years):
             done = [[x[w, y] for y in range(year + 1) if (w, y) in x] for w in (first, then)]
@@ -210,16 +210,17 @@ def _search(question: Question, open_: Any, start: Choice, bound: float, effort:
     solver.parameters.linearization_level = 2  # three quarters of the gap are the relaxation's
     solver.parameters.num_workers = 1  # several race each other: another run, another answer
     status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return start, float("inf")  # the time was too short to find or to prove anything
     chosen = np.full(len(question.cost), NEVER, dtype=np.int64)
-    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
-        for (work, when), variable in x.items():
-            if solver.value(variable):
-                chosen[work] = when
+    for (work, when), variable in x.items():
+        if solver.value(variable):
+            chosen[work] = when
     proven = (solver.best_objective_bound + len(x)) / worth  # each gain was rounded down by less than a unit
     return choice_of(question, chosen), proven
 
 
-def _add_money(model: Any, question: Question, x: dict[tuple[int, int], Any], unit: float) -> None:
+def _add_money(model: Any, question: Question, x: dict[tuple[int, int], Any], unit: float, start: Choice) -> None:
     """Each year's budget, costs rounded up; a trench's road is paid where anything of it is done."""
     paid = np.ceil((question.cost - shared(question)) / unit).astype(np.int64).tolist()
     spent: list[list[tuple[Any, int]]] = [[] for _ in range(question.years)]
@@ -230,6 +231,7 @@ def _add_money(model: Any, question: Question, x: dict[tuple[int, int], Any], un
             members = [x[work, year] for work in trench.works if (work, year) in x]
             if members:
                 used = model.new_bool_var(f"u{number}_{year}")
+                model.add_hint(used, any(start.year[work] == year for work in trench.works))
                 for member in members:
                     model.add_implication(member, used)
                 spent[year].append((used, int(np.ceil(trench.surface / unit))))

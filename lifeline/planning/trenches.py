@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def _stretches(segments: Segments, width_m: float) -> Iterator[tuple[int, float,
     order = np.argsort(asked, kind="stable")
     asked, hit = asked[order], hit[order]
     starts = np.flatnonzero(np.diff(asked, prepend=-1))
-    for begin, end in zip(starts.tolist(), [*starts[1:].tolist(), len(asked)], strict=True):
+    for begin, end in pairwise([*starts.tolist(), len(asked)]):
         mine = int(pipe[asked[begin]])
         yield mine, float(segments.length_m[mine] / counts[mine]), hit[begin:end].tolist()
 
