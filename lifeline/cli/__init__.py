@@ -10,7 +10,9 @@ import typer
 from lifeline import __version__
 from lifeline.cli import (
     backtest,
+    calibrate,
     checks,
+    criticality,
     demo,
     effect,
     endpoints,
@@ -22,6 +24,7 @@ from lifeline.cli import (
     schema,
     sensors,
     state,
+    suggestions,
     up,
 )
 from lifeline.cli.console import fail
@@ -46,10 +49,13 @@ performance.register(app)
 backtest.register(app)
 plan.register(app)
 effect.register(app)
+criticality.register(app)
+calibrate.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(suggestions.app, name="zones")
 
 
 def _version(wanted: bool) -> None:

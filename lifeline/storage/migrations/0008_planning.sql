@@ -69,7 +69,7 @@ GRANT USAGE ON SCHEMA public TO lifeline_planning;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO lifeline_planning;
 REVOKE ALL ON api_key, endpoint, endpoint_secret, outbox, delivery, delivery_attempt, field_link_use FROM lifeline_planning;
 GRANT INSERT, UPDATE ON heartbeat, asset_risk TO lifeline_planning;
-GRANT INSERT, UPDATE ON job TO lifeline_planning;
+GRANT INSERT, UPDATE ON job, asset_criticality, deterioration, stress_test TO lifeline_planning;
 
 GRANT SELECT ON job TO lifeline_api, lifeline_alerts;
 GRANT INSERT (kind, parameters, requested_by, requested_at) ON job TO lifeline_api;
