@@ -26,6 +26,8 @@ from lifeline.planning.budget import NEVER, Choice, Ints, Question, choice_of, f
 from lifeline.planning.segments import Floats
 
 ENOUGH_GAP = 1e-4
+_TOO_DEAR = 1e3
+"""What costs so many times all the money is as impossible as what costs more."""
 _WORK_PER_S = 0.25
 """CP-SAT's deterministic time in a second of one processor, as measured here."""
 _WORTH_UNITS, _MONEY_UNITS, _SLACK = 10**8, 10**10, 9
@@ -162,6 +164,7 @@ def _constraints(question: Question) -> tuple[Any, Floats]:
 def _money_rows(question: Question, money: float) -> tuple[Ints, Ints, Floats, Floats]:
     years = question.years
     own = np.concatenate([question.cost - shared(question), [each.surface for each in question.trenches]]) / money
+    own = np.minimum(own, _TOO_DEAR)  # a relaxation all the same, and one that HiGHS can scale
     rows, columns, values = [], [], []
     for year in range(years):
         spent_in = np.arange(year + 1) if question.carry_over else np.array([year])
