@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
     effect,
     features,
     fieldlinks,
@@ -44,8 +45,8 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, plans, whatif, effect,
-    live, system, administration, fieldlinks, features, sensorthings,
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, plans,
+    whatif, effect, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

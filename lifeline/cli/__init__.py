@@ -18,10 +18,12 @@ from lifeline.cli import (
     endpoints,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
     plan,
     schema,
+    score,
     sensors,
     state,
     suggestions,
@@ -49,6 +51,8 @@ performance.register(app)
 backtest.register(app)
 plan.register(app)
 effect.register(app)
+score.register(app)
+load.register(app)
 criticality.register(app)
 calibrate.register(app)
 app.add_typer(sensors.app, name="sensors")

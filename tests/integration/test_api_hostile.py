@@ -45,6 +45,7 @@ READABLE = (
     "/api/v1/photos/1",
     "/api/v1/sensors/1/usual",
     "/api/v1/me",
+    "/api/v1/caseload",
     "/api/v1/silent",
     "/api/v1/quarantine",
     "/api/v1/quarantine/reasons",
