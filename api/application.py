@@ -12,17 +12,22 @@ from api import (
     alerts,
     caseload,
     effect,
+    endpoints,
     features,
     fieldlinks,
+    handling,
     history,
     incidents,
     inventory,
     live,
+    maintenance,
+    performance,
     photos,
     planning,
     plans,
     problems,
     risk,
+    rules,
     sensorthings,
     suggestions,
     system,
@@ -45,8 +50,9 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, plans,
-    whatif, effect, live, system, administration, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

@@ -1,4 +1,4 @@
-"""Renewal plans in the database: kept whole, listed, replaced by their own job alone, and closed to who may not write."""
+"""Renewal plans in the database: kept whole, listed, replaced by their own job alone, closed to others."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -75,11 +75,12 @@ def test_the_works_of_a_plan_go_with_it(db: Connection) -> None:
 
 @pytest.mark.parametrize("role", ["lifeline_api", "lifeline_alerts", "lifeline_ingest"])
 def test_only_planning_writes_plans(role: str, db: Connection) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), db.transaction():
-        db.execute("SET LOCAL ROLE " + role)  # type: ignore[arg-type]
+    db.execute("SET ROLE " + role)  # type: ignore[arg-type]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
         db.execute(
             "INSERT INTO renewal_plan (parameters, summary, created_by, created_at) VALUES ('{}', '{}', 'x', now())"
         )
+    db.execute("RESET ROLE")
 
 
 def test_pipes_carry_what_a_plan_asks_of_them(db: Connection) -> None:
