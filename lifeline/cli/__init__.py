@@ -22,6 +22,7 @@ from lifeline.cli import (
     schema,
     sensors,
     state,
+    stress,
     up,
 )
 from lifeline.cli.console import fail
@@ -50,6 +51,7 @@ app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(stress.app, name="stress")
 
 
 def _version(wanted: bool) -> None:

@@ -40,6 +40,7 @@ class JobKind:
 KINDS: dict[str, JobKind] = {
     "criticality": JobKind("lifeline.planning.criticality", "what is lost with each asset", nightly=time(1, 30)),
     "calibrate": JobKind("lifeline.planning.recalibration", "rates of failure fitted to the break records"),
+    "stress": JobKind("lifeline.planning.stress", "a storm, a loss or an earthquake tried on the network"),
 }
 
 
