@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
     features,
     fieldlinks,
     history,
@@ -21,6 +22,7 @@ from api import (
     problems,
     risk,
     sensorthings,
+    suggestions,
     system,
     usual,
     zones,
@@ -39,23 +41,14 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
-
-ROUTES = (
-    inventory,
-    alerts,
-    incidents,
-    risk,
-    planning,
-    live,
-    system,
-    fieldlinks,
-    features,
-    sensorthings,
-    history,
-)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
@@ -97,23 +90,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (
-        inventory,
-        usual,
-        alerts,
-        incidents,
-        photos,
-        risk,
-        history,
-        planning,
-        live,
-        system,
-        administration,
-        fieldlinks,
-        features,
-        sensorthings,
-        zones,
-    ):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(photos.field_router)
     app.state.page = read_page()

@@ -23,6 +23,7 @@ from lifeline.cli import (
     sensors,
     state,
     stress,
+    suggestions,
     up,
 )
 from lifeline.cli.console import fail
@@ -52,6 +53,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(stress.app, name="stress")
+app.add_typer(suggestions.app, name="zones")
 
 
 def _version(wanted: bool) -> None:

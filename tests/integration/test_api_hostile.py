@@ -28,6 +28,7 @@ READABLE = (
     "/api/v1/incidents",
     "/api/v1/incidents/1",
     "/api/v1/live",
+    "/api/v1/zones/suggestions",
     "/api/v1/risk/compare",
     "/api/v1/risk/frames",
     "/api/v1/jobs",
@@ -38,6 +39,7 @@ READABLE = (
     "/api/v1/photos/1",
     "/api/v1/sensors/1/usual",
     "/api/v1/me",
+    "/api/v1/caseload",
     "/api/v1/silent",
     "/api/v1/quarantine",
     "/api/v1/quarantine/reasons",
@@ -59,6 +61,9 @@ ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *STANDARDS)} | 
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
 ACTS = {
     ACKNOWLEDGE: {Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions/1/accept": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/zones/suggestions/1/reject": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/zones": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
