@@ -157,3 +157,36 @@ def test_the_commands_print_the_figures_and_the_weakest(
         assert "薄弱环节" in told.output
     listed = CliRunner().invoke(app, ["stress", "list"])
     assert all(kind in listed.output for kind in ("loss", "earthquake", "storm"))
+
+
+def test_tests_that_were_kept_are_listed_newest_first_and_by_kind(connection: Connection) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    for asked in ({"kind": "loss", "asset": "1"}, {"kind": "earthquake", "runs": 3}, {"kind": "loss", "asset": "2"}):
+        outcome_of(connection, **asked)
+    assert [each.kind for each in kept_tests(connection)] == ["loss", "earthquake", "loss"]
+    losses = kept_tests(connection, kind="loss")
+    assert [each.parameters["asset"] for each in losses] == ["2", "1"]
+    assert kept_tests(connection, number=losses[1].stress_test_id)[0].parameters["asset"] == "1"
+    assert kept_tests(connection, network="gas") == []
+    assert len(kept_tests(connection, limit=1)) == 1
+    assert {each.requested_by for each in losses} == {"test"}
+
+
+def test_more_crews_bring_the_city_back_sooner(connection: Connection) -> None:
+    long = [pipe(f"{at}", "R", "A", length_m=4000.0) for at in range(12)]
+    inventory.store_assets(connection, [*town()[:4], *long], NOW)
+    few, many = (
+        outcome_of(connection, kind="earthquake", pgv_cm_s=150, runs=40, crews=crews, graph=True) for crews in (1, 6)
+    )
+    assert many["recovery_hours"] < few["recovery_hours"]
+    assert many["share_served"] == few["share_served"]
+    assert many["broken"] == few["broken"]
+
+
+def test_a_storm_of_longer_return_period_leaves_fewer_dry(connection: Connection) -> None:
+    inventory.store_assets(connection, drains(), NOW)
+    usual, rare = (outcome_of(connection, kind="storm", years=years, graph=True) for years in (2, 200))
+    assert rare["ponding_m3"] > usual["ponding_m3"]
+    assert rare["longest_ponding_hours"] >= usual["longest_ponding_hours"]
+    assert rare["share_served"] <= usual["share_served"]
+    assert rare["peak_mm_h"] > usual["peak_mm_h"]
