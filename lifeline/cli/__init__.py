@@ -26,6 +26,7 @@ from lifeline.cli import (
     score,
     sensors,
     state,
+    stress,
     suggestions,
     up,
 )
@@ -59,6 +60,7 @@ app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(stress.app, name="stress")
 app.add_typer(suggestions.app, name="zones")
 
 
