@@ -10,21 +10,31 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
     editing,
+    effect,
+    endpoints,
     exchange,
     features,
     fieldlinks,
+    handling,
     history,
     incidents,
     inventory,
     live,
+    maintenance,
+    performance,
     photos,
     planning,
+    plans,
     problems,
     risk,
+    rules,
     sensorthings,
+    suggestions,
     system,
     usual,
+    whatif,
     zones,
 )
 from api.access import Gate
@@ -41,23 +51,15 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
+    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
+    planning, live, system, administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
-
-ROUTES = (
-    inventory,
-    alerts,
-    incidents,
-    risk,
-    planning,
-    live,
-    system,
-    fieldlinks,
-    features,
-    sensorthings,
-    history,
-)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
@@ -99,25 +101,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
     problems.install(app)
-    for routes in (
-        exchange,
-        inventory,
-        editing,
-        usual,
-        alerts,
-        incidents,
-        photos,
-        risk,
-        history,
-        planning,
-        live,
-        system,
-        administration,
-        fieldlinks,
-        features,
-        sensorthings,
-        zones,
-    ):
+    for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(photos.field_router)
     app.state.page = read_page()

@@ -11,17 +11,24 @@ from lifeline import __version__
 from lifeline.cli import (
     assets,
     backtest,
+    calibrate,
     checks,
+    criticality,
     demo,
+    effect,
     endpoints,
     export,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
+    plan,
     schema,
+    score,
     sensors,
     state,
+    stress,
     up,
     zones,
 )
@@ -46,12 +53,19 @@ export.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+plan.register(app)
+effect.register(app)
+score.register(app)
+load.register(app)
+criticality.register(app)
+calibrate.register(app)
 app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(stress.app, name="stress")
 
 
 def _version(wanted: bool) -> None:

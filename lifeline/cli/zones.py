@@ -4,13 +4,15 @@ from typing import Annotated
 
 import typer
 
+from lifeline.cli import suggestions
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import out, say, table
 from lifeline.cli.edits import DryRun, Fields, edit, remove
 from lifeline.model import ZoneKind, ZoneStatus
 from lifeline.storage import zones
 
-app = typer.Typer(help="List, show, change and remove zones.", no_args_is_help=True)
+app = typer.Typer(help="List, show, change, remove and suggest zones.", no_args_is_help=True)
+suggestions.register(app)
 
 Id = Annotated[str, typer.Argument(help="The city's own name for it.")]
 
