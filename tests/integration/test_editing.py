@@ -125,9 +125,11 @@ def test_a_part_of_a_chain_is_taken_out_from_its_end_and_put_back_from_its_start
         editor.patch("assets", "D-C2", {"in_service": False})
     assert editor.patch("assets", "D-P1", {"in_service": False}).action == "retired"
     assert editor.patch("assets", "D-C2", {"in_service": False}).action == "retired"
-    with pytest.raises(ConflictError, match="ends at what is out of service: D-C2"):
-        with editor.connection.transaction():
-            editor.patch("assets", "D-P1", {"in_service": True})
+    with (
+        pytest.raises(ConflictError, match="ends at what is out of service: D-C2"),
+        editor.connection.transaction(),
+    ):
+        editor.patch("assets", "D-P1", {"in_service": True})
     assert editor.patch("assets", "D-C2", {"in_service": True}).action == "changed"
     assert editor.patch("assets", "D-P1", {"in_service": True}).changes == {"in_service": [False, True]}
     assert editor.connection.execute("SELECT count(*) FROM asset_risk").fetchone() == (15,)
@@ -142,8 +144,8 @@ def test_a_part_of_a_chain_is_taken_out_from_its_end_and_put_back_from_its_start
             "1 maintenance windows",
         ),
         (
-            "INSERT INTO asset_break (asset_id, at, cause)"
-            " SELECT asset_id, now(), 'frost' FROM asset WHERE external_id = 'LONE'",
+            "INSERT INTO asset_break (asset_id, at, cause, external_id)"
+            " SELECT asset_id, now(), 'frost', 'B1' FROM asset WHERE external_id = 'LONE'",
             "1 breaks",
         ),
     ],
