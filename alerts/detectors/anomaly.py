@@ -1,7 +1,7 @@
 """Not as on other days, nor as the neighbours say: for what no rule of its own looks at.
 
     score = min(chart, residual)  where the sensors of its group explain a sensor out of sample,
-            chart                 where none do,
+            chart / ALONE         where none do,
     chart    = |EWMA of the seasonal z| / the limit that clean days reached with a margin (detectors/seasonal, charts),
     residual = what a sensor reads against its group, in limits of its own (detectors/residual).
 
@@ -31,6 +31,10 @@ Bools = NDArray[np.bool_]
 
 SECOND = 0.75
 """How far the second sensor of a group must be off, in its limit (default)."""
+
+
+ALONE = 2.0
+"""So much further must a sensor be off that none explains, as its clean weeks may have missed a valve (default)."""
 
 
 class Judged(NamedTuple):
@@ -97,7 +101,7 @@ def _judged(scene: Scene, known: Known) -> Judged:
     for positions, model in known.residual_groups():
         explained[positions] = model.explained > 0
     told = residual.judge_groups(known.residual_groups(), readings, times)
-    score = np.where(explained, np.fmin(charted, told.score), charted)
+    score = np.where(explained, np.fmin(charted, told.score), charted / ALONE)
     return Judged(charted, score, told.expected, readings, times, explained)
 
 

@@ -45,6 +45,7 @@ def _network(
 ) -> list[Finding]:
     pressure, times = scene.recent(columns)
     flow, _ = scene.recent(anchors)
+    pressure = np.where(_foreign(mains, flow), np.nan, pressure)
     quick = burst.residuals(mains.model, pressure, flow, times)
     slow, ends = _lasting(scene, mains, columns, anchors)
     before = np.searchsorted(ends, times, side="right") - 1
@@ -70,6 +71,11 @@ def _network(
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
 
 
+def _foreign(mains: Mains, anchors: Floats) -> NDArray[np.bool_]:
+    """(row, 1): a tank stands where it never stood while its network was learned: nothing is known of pressures."""
+    return np.asarray(((anchors < mains.low) | (anchors > mains.high)).any(axis=1, keepdims=True))
+
+
 def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
     """(row, 1): whether a second sensor fell with the first."""
     falls = np.sort(np.nan_to_num(score, nan=-np.inf), axis=1)[:, -2:-1]
@@ -85,7 +91,9 @@ def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> 
     quarters, ends = scene.trend.values(columns)
     if key not in scene.memo:
         quarters[:, scene.sick[columns] | scene.stuck[columns]] = np.nan
-        scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
+        flow = scene.trend.values(anchors)[0]
+        quarters = np.where(_foreign(mains, flow), np.nan, quarters)
+        scene.memo[key] = burst.detect(mains.model, quarters, flow, ends).score
     return scene.memo[key], ends
 
 
