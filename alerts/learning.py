@@ -63,10 +63,10 @@ def parts_of(inventory: Inventory, topology: Topology) -> dict[str, Columns]:
 def _packed(columns: Columns, component: Columns) -> list[Columns]:
     """Columns in order of their component in parts of PART_MOST at most; only what is joined to nothing, or a component
     that is larger by itself, is cut."""
-    begins = np.flatnonzero(np.append(True, (np.diff(component) != 0) | (component[1:] < 0))) if len(columns) else []
+    cuts = np.flatnonzero((np.diff(component) != 0) | (component[1:] < 0)) + 1
     parts: list[Columns] = []
     filled = PART_MOST
-    for whole in np.split(columns, begins[1:]):
+    for whole in np.split(columns, cuts):
         for piece in np.array_split(whole, max(1, -(-len(whole) // PART_MOST))):
             if filled + len(piece) > PART_MOST:
                 parts.append(piece)

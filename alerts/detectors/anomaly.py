@@ -8,8 +8,9 @@
 Both must agree, as a holiday moves all sensors against the hour and none against the others, and a relation between two
 sensors can shift by a valve while each reads as ever. Of a group two sensors must be off, the second by SECOND of the
 limit: what happens in a pipe shows on both sides of it, and one that is off alone is sick (detectors/sickness tells).
-The one that is furthest off speaks for its group; where a rule that explains it has an alert on the same joined network
-nothing new is said. Judged over a day of quarters; a sensor that is not ready is not judged.
+The one that is furthest off speaks for its group; where a rule that explains it has an alert on the same joined
+network, or had one lately, nothing new is said. Judged over a day of quarters; a sensor that is not ready is not
+judged.
 """
 
 from typing import NamedTuple
@@ -51,19 +52,10 @@ class Judged(NamedTuple):
 
 def detect(rule: Anomaly, scene: Scene) -> list[Finding]:
     """Findings of every part of the city."""
-    told = explained_networks(rule, scene)
-    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known, told)]
+    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known)]
 
 
-def explained_networks(rule: Anomaly, scene: Scene) -> Ints:
-    """Numbers of the joined networks on which a rule of ``unless`` has an open alert."""
-    ids = [sensor for other in rule.unless for sensor in scene.held.get(other, {})]
-    columns = scene.window.columns_of(np.array(ids, np.int32))
-    found = np.unique(scene.topology.component[columns[columns >= 0]])
-    return found[found >= 0]
-
-
-def _part(rule: Anomaly, scene: Scene, known: Known, told: Ints) -> list[Finding]:
+def _part(rule: Anomaly, scene: Scene, known: Known) -> list[Finding]:
     fits = _fitting(rule, scene, known)
     if not fits.any():
         return []
@@ -74,11 +66,15 @@ def _part(rule: Anomaly, scene: Scene, known: Known, told: Ints) -> list[Finding
         if len(mine):
             held = np.isin(scene.inventory.sensor_ids[known.columns[mine]], list(scene.held[rule.id]))
             score = _of_two(judged.score[:, mine])
-            if scene.topology.component[known.columns[mine[0]]] in told and not held.any():
+            if scene.explained(rule, int(scene.topology.component[known.columns[mine[0]]])) and not held.any():
                 score[:] = 0.0
             findings += _told(rule, scene, known, judged, mine, one_of(score, held))
     alone = np.flatnonzero(fits & ~judged.explained)
-    return findings + _told(rule, scene, known, judged, alone, judged.score[:, alone])
+    score = judged.score[:, alone]
+    held = np.isin(scene.inventory.sensor_ids[known.columns[alone]], list(scene.held[rule.id]))
+    networks = scene.topology.component[known.columns[alone]]
+    score[:, ~held & np.array([scene.explained(rule, int(one)) for one in networks], np.bool_)] = 0.0
+    return findings + _told(rule, scene, known, judged, alone, score)
 
 
 def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:

@@ -49,7 +49,8 @@ def _network(
     quick = burst.residuals(mains.model, pressure, flow, times)
     slow, ends = _lasting(scene, mains, columns, anchors)
     before = np.searchsorted(ends, times, side="right") - 1
-    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
+    settled = len(ends) and not scene.explained(rule, int(scene.topology.component[columns[0]]))
+    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if settled else 0.0
     score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
     score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
     held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
