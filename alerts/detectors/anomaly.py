@@ -88,17 +88,30 @@ def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:
 
 
 def _judged(scene: Scene, known: Known) -> Judged:
-    everything = np.where(known.columns >= 0, known.columns, 0)
-    readings, times = scene.trend.values(everything)
-    readings[:, (known.columns < 0) | scene.sick[everything] | scene.stuck[everything]] = np.nan
+    told, readings, times = against_neighbours(scene, known, healthy=True)
     _, smooth = chart(known.part.baseline.seasonal, readings, times)
     charted = np.abs(smooth) / known.part.chart_limit
     explained = np.full(readings.shape[1], False)
     for positions, model in known.residual_groups():
         explained[positions] = model.explained > 0
-    told = residual.judge_groups(known.residual_groups(), readings, times)
     score = np.where(explained, np.fmin(charted, told.score), charted / ALONE)
     return Judged(charted, score, told.expected, readings, times, explained)
+
+
+def against_neighbours(scene: Scene, known: Known, *, healthy: bool) -> tuple[residual.Judgement, Floats, Floats]:
+    """What a part's sensors say of each other over the last day, their readings and the times; without those that are
+    sick or stuck if ``healthy``. Worked out once a moment where there are none."""
+    everything = np.maximum(known.columns, 0)
+    absent = known.columns < 0
+    if healthy:
+        absent = absent | scene.sick[everything] | scene.stuck[everything]
+    key = f"residual {int(known.part.baseline.sensor_ids[0])} {healthy and bool((absent & (known.columns >= 0)).any())}"
+    if key not in scene.once:
+        readings, times = scene.trend.values(everything)
+        readings[:, absent] = np.nan
+        scene.once[key] = residual.judge_groups(known.residual_groups(), readings, times), readings, times
+    told: tuple[residual.Judgement, Floats, Floats] = scene.once[key]
+    return told
 
 
 def _of_two(score: Floats) -> Floats:

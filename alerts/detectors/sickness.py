@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import drains, health, residual
+from alerts.detectors import anomaly, drains, health
 from alerts.knowledge import Known
 from alerts.learning import BRIEF_S, STILL_S, quarters_in
 from alerts.rules import Health
@@ -128,13 +128,9 @@ def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
 
 def _drift(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, _columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
-        everything = np.maximum(known.columns, 0)
-        readings, times = scene.trend.values(everything)
-        readings[:, known.columns < 0] = np.nan
-        groups = [(p, model) for p, model in known.residual_groups()]
-        told = residual.judge_groups(groups, readings, times)
-        score = np.full(len(everything), np.nan)
-        for positions, model in groups:
+        told, readings, _ = anomaly.against_neighbours(scene, known, healthy=False)
+        score = np.full(readings.shape[1], np.nan)
+        for positions, model in known.residual_groups():
             mates = np.ones((len(positions), len(positions)), np.bool_)
             limit = model.limit_ewma * model.scale
             drifted = health.drift(told.smoothed[-quarters_in(12 * 3600.0) :, positions], limit, mates)

@@ -147,8 +147,9 @@ WHERE (a.attributes ->> 'rank')::integer % 50 <> 49 AND a.kind = 'chamber' AND b
 _REPORT = """
 INSERT INTO reading (sensor_id, ts, value)
 SELECT sensor_id, %(at)s::timestamptz + sensor_id %% %(spread)s * interval '1 second',
-    CASE quantity WHEN 'methane' THEN 0.02 WHEN 'pressure' THEN 30 WHEN 'rain' THEN 0 ELSE 0.5 END
-        * (1 + 0.1 * sin(sensor_id)) + 0.005 * sin(extract(epoch FROM %(at)s::timestamptz) * (1 + sensor_id %% 7))
+    CASE quantity WHEN 'methane' THEN 0.1 WHEN 'pressure' THEN 30 WHEN 'rain' THEN 0 ELSE 0.5 END
+        + CASE quantity WHEN 'rain' THEN 0
+            ELSE 0.02 * sin(extract(epoch FROM %(at)s::timestamptz) + 12.9898 * sensor_id) END
 FROM sensor WHERE sensor_id %% %(part)s = %(rest)s ORDER BY sensor_id ON CONFLICT DO NOTHING"""
 
 
@@ -224,8 +225,10 @@ def week(inventory: Inventory, columns: np.ndarray) -> tuple[np.ndarray, np.ndar
     rng = np.random.default_rng(1)
     times = END.timestamp() - 900.0 * np.arange(8 * 96, 0, -1)
     cycle = np.sin(2 * np.pi * times / 86_400)[:, None]
-    values = 0.5 + 0.05 * cycle + rng.normal(0, 0.02, (len(times), len(columns)))
-    rain = np.array([inventory.rows[column].quantity == "rain" for column in columns.tolist()])
+    quantities = np.array([inventory.rows[column].quantity for column in columns.tolist()])
+    usual = np.select([quantities == "methane", quantities == "pressure"], [0.1, 30.0], 0.5)
+    values = usual + 0.02 * cycle + rng.normal(0, 0.02, (len(times), len(columns)))
+    rain = quantities == "rain"
     values[:, rain] = np.where(np.arange(len(times)) % 96 < 8, 4.0, 0.0)[:, None]
     return values, times
 
