@@ -30,6 +30,10 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+SWITCH_S = 0.0005
+"""A request waits so long for the thread that draws or records the map, not Python's usual 5 ms at each turn."""
+
+
 def main() -> int:
     """Run until told to stop; 0 for an orderly end, 2 where the configuration is wrong."""
     try:
@@ -39,6 +43,7 @@ def main() -> int:
     except LifelineError as error:
         print(f"api: {error}", file=sys.stderr)  # noqa: T201
         return 2
+    sys.setswitchinterval(SWITCH_S)
     log = structlog.get_logger()
     config = uvicorn.Config(
         served,

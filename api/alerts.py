@@ -80,6 +80,7 @@ class AlertOut(BaseModel):
     acknowledged_by: str | None
     returned_at: datetime | None
     closed_at: datetime | None
+    incident: int | None
     version: int
 
 
@@ -244,5 +245,6 @@ def _alert(line: AlertLine, request: Request) -> dict[str, Any]:
         "acknowledged_by": line.acknowledged_by,
         "returned_at": line.returned_at,
         "closed_at": line.closed_at,
+        "incident": line.incident_id,
         "version": line.version,
     }

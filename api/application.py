@@ -8,18 +8,32 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    administration,
     alerts,
+    caseload,
+    effect,
+    endpoints,
     features,
     fieldlinks,
+    handling,
     history,
     incidents,
     inventory,
     live,
+    maintenance,
+    performance,
+    photos,
     planning,
+    plans,
     problems,
     risk,
+    rules,
     sensorthings,
+    suggestions,
     system,
+    usual,
+    whatif,
+    zones,
 )
 from api.access import Gate
 from api.city import City
@@ -35,23 +49,15 @@ from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
+ROUTES = (
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
+    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
+    administration, fieldlinks, features, sensorthings,
+)  # fmt: skip
+"""In the order in which a path is looked for."""
 POOL_SIZE = 8
 POOL_TIMEOUT_S = 3.0
 """With the database away a request is refused after so long."""
-
-ROUTES = (
-    inventory,
-    alerts,
-    incidents,
-    risk,
-    planning,
-    live,
-    system,
-    fieldlinks,
-    features,
-    sensorthings,
-    history,
-)
 
 
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
@@ -95,5 +101,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router)
-    app.include_router(page_router(read_page()))
-    return Shield(app), app
+    app.include_router(photos.field_router)
+    app.state.page = read_page()
+    app.include_router(page_router(app.state.page))
+    return Shield(app, settings.base_map), app

@@ -7,10 +7,11 @@ link itself is the right, to one thing, once, for a while.
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.city import City, city
+from api.documents import respond
 from api.parameters import StrictRoute
 from api.problems import ProblemError
 from lifeline import fieldlink
@@ -54,7 +55,10 @@ class FieldAlert(BaseModel):
 
 
 class FieldLinkOut(BaseModel):
-    """What a link is for and whether it still works; ``why`` says why not."""
+    """What a link is for and whether it still works; ``why`` says why not.
+
+    ``onward``: tokens of what else can be done to this alert now, by action. Each works once and expires with this one.
+    """
 
     action: Action
     expires_at: datetime
@@ -63,6 +67,7 @@ class FieldLinkOut(BaseModel):
     step: Step
     team: str
     alert: FieldAlert
+    onward: dict[str, str]
 
 
 class FieldReport(BaseModel):
@@ -83,13 +88,19 @@ _RESPONSES: dict[int | str, dict[str, str]] = {
 }
 
 
-@router.get("/{token}", responses=_RESPONSES)
-def look(request: Request, token: Token) -> FieldLinkOut:
-    """What a link would do, to which alert. Changes nothing."""
+@router.get(
+    "/{token}",
+    response_model=FieldLinkOut,
+    responses={**_RESPONSES, 200: {"description": "To a browser, as HTML: the page for the phone"}},
+)
+def look(request: Request, token: Token) -> FieldLinkOut | Response:
+    """What a link would do, to which alert. Changes nothing. A browser, which asks for HTML, gets the page."""
+    if "text/html" in request.headers.get("accept", ""):
+        return respond(request, request.app.state.page["/field.html"], {"Vary": "Accept, Accept-Encoding"})
     here = city(request)
-    link = _read(here, token)
+    link = read_link(here, token)
     with borrow(here.pool) as connection:
-        return _shown(connection, link, here.clock())
+        return _shown(connection, here, link)
 
 
 @router.post(
@@ -103,7 +114,7 @@ def look(request: Request, token: Token) -> FieldLinkOut:
 def act(request: Request, token: Token, body: FieldReport | None = None) -> FieldLinkOut:
     """Do what the link is for: acknowledge, take a step of the response, or feed back. Once."""
     here = city(request)
-    link = _read(here, token)
+    link = read_link(here, token)
     given = body or FieldReport()
     if (given.genuine is None) == (link.action is Action.FEED_BACK):
         raise ProblemError(400, "genuine: true or false is needed to feed back, and for nothing else")
@@ -115,10 +126,11 @@ def act(request: Request, token: Token, body: FieldReport | None = None) -> Fiel
         connection.commit()
         if outcome is not Outcome.DONE:
             raise ProblemError(_STATUS[outcome], detail, outcome=str(outcome))
-        return _shown(connection, link, now)
+        return _shown(connection, here, link)
 
 
-def _read(here: City, token: str) -> FieldLink:
+def read_link(here: City, token: str) -> FieldLink:
+    """What a token is good for. Raises ProblemError 403 for a forged one, 404 where links are off."""
     secrets = here.settings.link_secret.get_secret_value().split()
     if not secrets:
         raise ProblemError(404, "field links are off: LIFELINE_LINK_SECRET is not set")
@@ -128,7 +140,19 @@ def _read(here: City, token: str) -> FieldLink:
         raise ProblemError(403, str(error)) from error
 
 
-def _shown(connection: Connection, link: FieldLink, now: datetime) -> FieldLinkOut:
+def _onward(here: City, link: FieldLink, state: AlertState, step: Step) -> dict[str, str]:
+    """Who holds one link of an alert may go on: the messages about the next steps would bring the same links."""
+    secret = here.settings.link_secret.get_secret_value().split()[0]
+    actions = fieldlink.actions_for({"alert_id": link.alert_id, "state": state, "response": {"step": step}})
+    return {
+        str(action): fieldlink.write(secret, fieldlink.onward(secret, link, action))
+        for action in actions
+        if action is not link.action
+    }
+
+
+def _shown(connection: Connection, here: City, link: FieldLink) -> FieldLinkOut:
+    now = here.clock()
     line, now_at = directory.alert(connection, link.alert_id), response.get(connection, link.alert_id)
     spent = fieldlinks.spent_at(connection, link)
     why = f"used at {spent:%Y-%m-%d %H:%M} UTC" if spent else "expired" if link.expired(now) else ""
@@ -153,4 +177,5 @@ def _shown(connection: Connection, link: FieldLink, now: datetime) -> FieldLinkO
             raised_at=line.raised_at,
             evidence=line.evidence,
         ),
+        onward={} if link.expired(now) else _onward(here, link, line.state, now_at.step),
     )

@@ -15,7 +15,7 @@ from lifeline.risk.coupling import Place, Surroundings
 from lifeline.risk.scheme import Scheme, shipped_scheme
 from lifeline.storage import riskmap as rows
 from lifeline.storage.database import Connection
-from lifeline.storage.riskmap import AssetRow, CellShare, SensorPlace
+from lifeline.storage.riskmap import AssetRow, CellShare, SensorPlace, ZoneRow, ZoneShare
 
 Ints = NDArray[np.int_]
 Bools = NDArray[np.bool_]
@@ -70,6 +70,15 @@ class CellLayer(NamedTuple):
     """(s,) index of the cell that a sensor stands in, -1 for one without a place."""
 
 
+class Zones(NamedTuple):
+    """The z active zones, and what lies in them: zone (q,), asset (q,) and share of its length (q,)."""
+
+    zones: list[ZoneRow]
+    zone: Ints
+    asset: Ints
+    share: risk.Floats
+
+
 class Ground:
     """The city as arrays over n assets (in order of their id) and s sensors."""
 
@@ -86,6 +95,8 @@ class Ground:
         self.lof = np.array([each.lof or 1.0 for each in assets], dtype=np.float64)
         self.cof = np.array([each.cof or 1.0 for each in assets], dtype=np.float64)
         self.standing = risk.score(self.lof, self.cof)
+        self.probability = np.array([each.probability or 0.0 for each in assets], dtype=np.float64)
+        """Of a failure within a year, by what the asset is."""
         self.known = np.array([each.score is not None for each in assets], dtype=bool)
         """Whether standing risk was computed."""
         self.joints = _joints(assets, self.ids)
@@ -99,6 +110,7 @@ class Ground:
         longest = [each.max_silence_s or _catalogue_silence(catalogue, each.quantity) for each in sensors]
         self.max_silence = np.array(longest, dtype=np.float64)
         self.layers: dict[int, CellLayer] = {}
+        self.zones = zones_of([], [], self.ids)
 
     @cached_property
     def surroundings(self) -> Surroundings:
@@ -115,7 +127,9 @@ class Ground:
 def load(connection: Connection, catalogue: Catalogue, scheme: Scheme) -> Ground:
     """The city as arrays. Reads every asset, share and sensor: seconds for 100,000 segments."""
     shares = {resolution: rows.asset_cells(connection, resolution) for resolution in geo.RESOLUTIONS}
-    return make_ground(rows.assets(connection), shares, rows.sensors(connection), catalogue, scheme)
+    ground = make_ground(rows.assets(connection), shares, rows.sensors(connection), catalogue, scheme)
+    ground.zones = zones_of(rows.zones(connection), rows.zone_assets(connection), ground.ids)
+    return ground
 
 
 def make_ground(
@@ -175,6 +189,14 @@ def _layer(resolution: int, shares: list[CellShare], asset_ids: Ints, sensors: l
         adjacency(k, sensor_cell[placed], placed)[0],
         sensor_cell,
     )
+
+
+def zones_of(found: list[ZoneRow], shares: list[ZoneShare], ids: Ints) -> Zones:
+    """Zones and what lies in them as arrays; ``ids`` of the assets, ascending."""
+    at = {each.zone_id: place for place, each in enumerate(found)}
+    zone = np.array([at[each.zone_id] for each in shares], dtype=np.int_)
+    asset = np.searchsorted(ids, np.array([each.asset_id for each in shares], dtype=np.int_))
+    return Zones(found, zone, asset, np.array([each.share for each in shares], dtype=np.float64))
 
 
 def asset_head(asset: AssetRow) -> bytes:

@@ -48,6 +48,11 @@ class AssetOut(BaseModel):
     depth_m: float | None
     customers: int
     critical: bool
+    road_class: str | None
+    street: str | None
+    soil: str | None
+    condition: int | None
+    in_service: bool
     from_asset: str | None
     to_asset: str | None
     score: float | None
@@ -162,7 +167,7 @@ def get_asset(request: Request, id: Name) -> AssetWithSensors:  # noqa: A002
         found = directory.asset(connection, id)
         its_sensors = directory.sensors(connection, asset=id, limit=1000)
     now = here.clock()
-    return AssetWithSensors(**_asset(found), sensors=[_sensor(each, here, now) for each in its_sensors])
+    return AssetWithSensors(**_asset(found), sensors=[sensor_out(each, here, now) for each in its_sensors])
 
 
 @router.get("/devices")
@@ -203,15 +208,15 @@ def list_sensors(
         )
     more = encode_cursor(found[limit - 1].sensor_id) if len(found) > limit else None
     now = here.clock()
-    return SensorPage(items=[_sensor(each, here, now) for each in found[:limit]], next=more)
+    return SensorPage(items=[sensor_out(each, here, now) for each in found[:limit]], next=more)
 
 
 @router.get("/sensors/{id}")
-def get_sensor(request: Request, id: SmallId) -> SensorOut:  # noqa: A002
+def getsensor_out(request: Request, id: SmallId) -> SensorOut:  # noqa: A002
     """One sensor with its newest reading."""
     here = city(request)
     with borrow(here.pool) as connection:
-        return _sensor(directory.sensor(connection, id), here, here.clock())
+        return sensor_out(directory.sensor(connection, id), here, here.clock())
 
 
 @router.get("/sensors/{id}/readings")
@@ -268,6 +273,11 @@ def _asset(line: AssetLine) -> dict[str, Any]:
         "depth_m": line.depth_m,
         "customers": line.customers,
         "critical": line.critical,
+        "road_class": line.road_class,
+        "street": line.street,
+        "soil": line.soil,
+        "condition": line.condition,
+        "in_service": line.in_service,
         "from_asset": line.from_asset,
         "to_asset": line.to_asset,
         "score": line.score,
@@ -290,7 +300,8 @@ def _device(line: DeviceLine) -> DeviceOut:
     )
 
 
-def _sensor(line: SensorLine, here: City, now: datetime) -> SensorOut:
+def sensor_out(line: SensorLine, here: City, now: datetime) -> SensorOut:
+    """A sensor as the API shows it at ``now``."""
     quantity = here.catalogue.quantities.get(line.quantity)
     longest = line.max_silence_s or (quantity.max_silence_s if quantity else 0.0)
     newest = None

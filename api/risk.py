@@ -8,16 +8,16 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
-from api import past, screens
+from api import past, ranking, screens
 from api.access import Access
 from api.city import city
 from api.documents import GEOJSON, respond
 from api.explanation import explain, explain_cell, told_chains
-from api.parameters import Bbox, Moment, Name, StrictRoute, box_of
+from api.parameters import Bbox, Moment, Name, Network, StrictRoute, box_of
 from api.problems import ProblemError
 from api.riskmap import RiskMap
 from lifeline.geo import Box
-from lifeline.model import JsonObject, Role
+from lifeline.model import JsonObject, Role, ZoneKind
 from lifeline.storage import health
 from lifeline.storage.database import borrow
 
@@ -216,6 +216,14 @@ def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None
         found = past.moment(connection, at)
         made = here.archive.cells(connection, found, resolution, box)
     return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+
+
+@router.get("/zones", response_class=Response, responses=_GEOJSON_ANSWER)
+def get_zones(
+    request: Request, kind: ZoneKind | None = None, network: Network = None, order: ranking.Order = "expected"
+) -> Response:
+    """Planning zones with their risk, worst first, as GeoJSON with an ETag."""
+    return respond(request, ranking.zones(city(request).map.current, kind, network, order))
 
 
 @router.get("/chains")

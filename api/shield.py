@@ -1,12 +1,15 @@
 """Around the whole application: security headers on every answer, and the request metrics."""
 
+import re
 import time
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import REQUESTS, SECONDS
 from api.problems import problem
+from lifeline.storage.photos import LARGEST
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
@@ -24,14 +27,17 @@ HEADERS = {
 }
 LARGEST_BODY = 65_536
 """Bytes; an acknowledgement with the longest note takes about 8,000."""
-TOO_LARGE = problem(413, f"a body may have {LARGEST_BODY} bytes at most", {"Connection": "close"})
+LARGER_BODY = {re.compile(r"/field/[^/]+/photos"): LARGEST}
+"""Paths that take more, and how much."""
+TOO_LARGE = problem(413, "the body is larger than this route takes", {"Connection": "close"})
 
 
 class Shield:
     """ASGI application around another. Outermost, so that an answer to a crash has the headers too."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, base_map: str = "") -> None:
         self.app = app
+        self.headers = HEADERS | {"Content-Security-Policy": policy(base_map)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,16 +45,21 @@ class Shield:
             return
         started = time.perf_counter()
         status = 500
+        # HEAD is GET without the body, on every route; a live stream has nothing but its body.
+        bodiless = scope["method"] == "HEAD" and not scope["path"].endswith("/live")
+        scope = {**scope, "method": "GET"} if bodiless else scope
 
         async def shielded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in self.headers.items():
                     headers[name] = value
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
+            elif bodiless:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
@@ -60,12 +71,21 @@ class Shield:
             _count(scope, status, time.perf_counter() - started)
 
 
+def policy(base_map: str = "") -> str:
+    """The content security policy; with a base map its host may be asked for pictures, and nothing else."""
+    if not base_map:
+        return POLICY
+    origin = "{0.scheme}://{0.netloc}".format(urlsplit(base_map))
+    return POLICY.replace("img-src 'self'", f"img-src 'self' {origin}").replace(
+        "connect-src 'self'", f"connect-src 'self' {origin}"
+    )
+
+
 def _declares_too_much(scope: Scope) -> bool:
     """Whether the body is too large by its own word. FastAPI stops one that only turns out to be, but answers this
     case itself, in plain text."""
-    return any(
-        name == b"content-length" and value.isdigit() and int(value) > LARGEST_BODY for name, value in scope["headers"]
-    )
+    most = next((limit for path, limit in LARGER_BODY.items() if path.fullmatch(scope["path"])), LARGEST_BODY)
+    return any(name == b"content-length" and value.isdigit() and int(value) > most for name, value in scope["headers"])
 
 
 def _count(scope: Scope, status: int, seconds: float) -> None:

@@ -55,8 +55,17 @@ class LevelOut(BaseModel):
     en: str
 
 
+class BaseMapOut(BaseModel):
+    tiles: str
+    attribution: str
+
+
 class CatalogueOut(BaseModel):
+    """``timezone``: the city's local time, an IANA name. ``base_map``: null unless LIFELINE_BASE_MAP is set."""
+
     title: str
+    timezone: str
+    base_map: BaseMapOut | None
     networks: list[NetworkOut]
     quantities: list[QuantityOut]
     levels: list[LevelOut]
@@ -109,8 +118,11 @@ def get_metrics() -> Response:
 def get_catalogue(request: Request) -> CatalogueOut:
     """Networks, quantities and levels with their Chinese and English names."""
     here = city(request)
+    base = here.settings.base_map
     return CatalogueOut(
         title=here.settings.page_title,
+        timezone=here.settings.timezone,
+        base_map=BaseMapOut(tiles=base, attribution=here.settings.base_map_attribution) if base else None,
         networks=[NetworkOut(key=each.key, zh=each.zh, en=each.en) for each in here.catalogue.networks.values()],
         quantities=[
             QuantityOut(

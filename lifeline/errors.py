@@ -63,9 +63,11 @@ class Problem:
 
     line: int
     message: str
+    unit: str = "line"
+    """`feature` where the file has no lines."""
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.message}"
+        return f"{self.unit} {self.line}: {self.message}"
 
 
 class ImportRejectedError(LifelineError):

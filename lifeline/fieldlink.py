@@ -58,6 +58,12 @@ def nonce_of(secret: str, message_id: str, endpoint_id: int, action: Action) -> 
     return _text(hmac.digest(secret.encode(), _DOMAIN + text, hashlib.sha256)[:12])
 
 
+def onward(secret: str, link: FieldLink, action: Action) -> FieldLink:
+    """The link by which who used ``link`` does the next thing: same alert, same end, and it works once as well."""
+    nonce = nonce_of(secret, f"onward\0{link.nonce}", link.endpoint_id, action)
+    return FieldLink(link.alert_id, action, link.expires_at, link.endpoint_id, nonce)
+
+
 def write(secret: str, link: FieldLink) -> str:
     """The link's text, to be put behind the address of the page."""
     expiry = int(link.expires_at.timestamp())

@@ -5,6 +5,7 @@ Polygon or MultiPolygon that a zone is.
 """
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -49,6 +50,10 @@ def coordinates(geometry: JsonObject) -> list[tuple[float, float]]:
 
 
 def _position(vertex: object) -> tuple[float, float]:
+    if type(vertex) is list and len(vertex) > 1 and type(vertex[0]) is float and type(vertex[1]) is float:
+        longitude, latitude = vertex[0], vertex[1]
+        if -180.0 <= longitude <= 180.0 and -90.0 <= latitude <= 90.0:  # what nearly every position is, quickly
+            return longitude, latitude
     if not isinstance(vertex, list | tuple) or len(vertex) < 2:
         raise GeometryError(f"a position must be [longitude, latitude], not {vertex!r}")
     longitude, latitude = vertex[0], vertex[1]
@@ -99,9 +104,9 @@ def area_bbox(geometry: JsonObject) -> Box:
 
 def distance_m(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Great-circle distance in metres (haversine)."""
-    (lon_a, lat_a), (lon_b, lat_b) = ((math.radians(x), math.radians(y)) for x, y in (a, b))
+    lat_a, lat_b = math.radians(a[1]), math.radians(b[1])
     h = math.sin((lat_b - lat_a) / 2) ** 2
-    h += math.cos(lat_a) * math.cos(lat_b) * math.sin((lon_b - lon_a) / 2) ** 2
+    h += math.cos(lat_a) * math.cos(lat_b) * math.sin(math.radians(b[0] - a[0]) / 2) ** 2
     return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(h))
 
 
@@ -145,16 +150,29 @@ def cells(geometry: JsonObject, resolution: int) -> dict[str, float]:
     A line is asked at even steps of an eighth of the cell's edge or less, so a share is exact to one step; the lengths
     add up to ``length_m``.
     """
+    return cells_at(geometry, [resolution])[resolution]
+
+
+def cells_at(geometry: JsonObject, resolutions: Iterable[int] = RESOLUTIONS) -> dict[int, dict[str, float]]:
+    """`cells` of several resolutions at once."""
     vertices = coordinates(geometry)
+    spans = [(a, b, distance_m(a, b)) for a, b in pairwise(vertices)]
+    return {
+        resolution: _shares(spans, resolution) or {cell_at(*vertices[0], resolution): 0.0} for resolution in resolutions
+    }
+
+
+def _shares(spans: list[tuple[tuple[float, float], tuple[float, float], float]], resolution: int) -> dict[str, float]:
     shares: dict[str, float] = {}
-    for a, b in pairwise(vertices):
-        span = distance_m(a, b)
-        steps = max(1, math.ceil(span / _STEP_M.get(resolution, 10.0)))
+    spacing = _STEP_M.get(resolution, 10.0)
+    for a, b, span in spans:
+        steps = max(1, math.ceil(span / spacing))
+        east, north, length = b[0] - a[0], b[1] - a[1], span / steps
         for step in range(steps):
             at = (step + 0.5) / steps
-            cell = cell_at(a[0] + (b[0] - a[0]) * at, a[1] + (b[1] - a[1]) * at, resolution)
-            shares[cell] = shares.get(cell, 0.0) + span / steps
-    return shares or {cell_at(*vertices[0], resolution): 0.0}
+            cell = h3.latlng_to_cell(a[1] + north * at, a[0] + east * at, resolution)
+            shares[cell] = shares.get(cell, 0.0) + length
+    return shares
 
 
 def boundary(cell: str) -> JsonObject:

@@ -1,35 +1,39 @@
-"""The files that `lifeline import` reads: assets as GeoJSON, sensors as CSV. Pure: bytes in, checked model objects out.
+"""What a file says of the inventory, checked: assets, sensors, zones. Pure: rows in, checked model objects out.
 
-A file is taken whole or not at all. Every mistake is found in one go and comes with its line; whether an asset that is
-referred to exists outside the file is for lifeline.storage.inventory to say.
+A file is taken whole or not at all. Every mistake is found in one go and comes with its line; whether what it refers
+to exists outside it is for lifeline.storage.inventory to say, which is asked with the `Reference`s. Readers of the many
+formats, which make the rows, are in lifeline.exchange.
 """
 
-import csv
-import io
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lifeline import geo
 from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, Problem
-from lifeline.geojson import feature_values
-from lifeline.model import Asset, AssetKind, JsonObject, RoadClass, Sensor
-from lifeline.wire import is_channel, is_identifier
+from lifeline.exchange.geojson import feature_rows
+from lifeline.exchange.rows import Row, decoded
+from lifeline.exchange.tables import csv_rows
+from lifeline.model import Asset, AssetKind, JsonObject, RoadClass, Sensor, Zone, ZoneKind, ZoneStatus
+from lifeline.records import Record, shown, storable_json
+from lifeline.wire import is_channel
 
 T = TypeVar("T")
-Choice = TypeVar("Choice", bound=StrEnum)
 
-LONGEST_TEXT = 500
 MOST_CUSTOMERS = 2**31 - 1
 
+ASSET_PROPERTIES = frozenset(
+    ("id", "network", "kind", "name", "from", "to", "material", "diameter_mm", "install_year", "length_m", "depth_m",
+     "customers", "critical", "road_class", "street", "soil", "condition", "in_service")
+)  # fmt: skip
+ZONE_PROPERTIES = frozenset(("id", "kind", "network", "name", "status"))
 SENSOR_COLUMNS = (
     "device", "network", "channel", "asset", "name", "longitude", "latitude", "gateway", "low", "high", "max_silence_s",
+    "balance", "in_service",
 )  # fmt: skip
 NEEDED_COLUMNS = ("device", "network", "channel")
+DIRECTIONS = {"in": 1, "out": -1}
 
 
 class Entry(NamedTuple, Generic[T]):
@@ -39,90 +43,30 @@ class Entry(NamedTuple, Generic[T]):
     item: T
 
 
-@dataclass(slots=True)
-class _Record:
-    """Reads the fields of one record, and notes what is wrong with them instead of raising."""
+class Reference(NamedTuple):
+    """A record names an asset or a zone, which must be in the same files or in the database."""
 
     line: int
-    values: Mapping[str, Any]
-    problems: list[Problem]
+    what: str
+    kind: str
+    name: str
 
-    def wrong(self, message: str) -> None:
-        self.problems.append(Problem(self.line, message))
 
-    def text(self, name: str) -> str:
-        value = self.values.get(name)
-        if value is None:
-            return ""
-        if not isinstance(value, str):
-            self.wrong(f"{name} must be text, not {_shown(value)}")
-            return ""
-        if len(value) > LONGEST_TEXT or not storable(value):
-            self.wrong(f"{name} is longer than {LONGEST_TEXT} characters or holds some that cannot be stored")
-            return ""
-        return value.strip()
+@dataclass(slots=True)
+class Checked(Generic[T]):
+    """What a file holds: the good entries, every problem, what it refers to, and the ids that it gives."""
 
-    def identifier(self, name: str, *, needed: bool = False) -> str | None:
-        value = self.values.get(name)
-        if value is None or value == "":
-            if needed:
-                self.wrong(f"{name} is missing")
-            return None
-        if not isinstance(value, str) or not is_identifier(value):
-            self.wrong(
-                f"{name} {_shown(value)} must be 1 to 64 letters, digits or . _ : - and begin with none of these"
-            )
-            return None
-        return value
+    source: str
+    entries: list[Entry[T]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
 
-    def number(self, name: str, low: float, high: float) -> float | None:
-        """A number from ``low`` to ``high``; also from text, as CSV has nothing else."""
-        value = self.values.get(name)
-        if value is None or value == "":
-            return None
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            self.wrong(f"{name} must be a number, not {_shown(value)}")
-            return None
-        if not low <= number <= high:  # also refuses NaN
-            self.wrong(f"{name} must be from {low:g} to {high:g}, not {number:g}")
-            return None
-        return number
-
-    def integer(self, name: str, low: int, high: int) -> int | None:
-        number = self.number(name, low, high)
-        if number is None:
-            return None
-        if number != math.floor(number):
-            self.wrong(f"{name} must be a whole number, not {number:g}")
-            return None
-        return int(number)
-
-    def boolean(self, name: str) -> bool:
-        value = self.values.get(name)
-        if value is None or isinstance(value, bool):
-            return bool(value)
-        self.wrong(f"{name} must be true or false, not {_shown(value)}")
-        return False
-
-    def choice(self, name: str, among: type[Choice]) -> Choice | None:
-        value = self.text(name)
-        if not value:
-            return None
-        if value not in among.__members__.values():
-            self.wrong(f"{name} {_shown(value)} is none of {', '.join(among)}")
-            return None
-        return among(value)
-
-    def network(self, catalogue: Catalogue) -> str:
-        value = self.text("network")
-        if value not in catalogue.networks:
-            known = ", ".join(sorted(catalogue.networks))
-            self.wrong(f"network {_shown(value)} is not in the catalogue ({known})")
-        return value
+    def approved(self) -> list[Entry[T]]:
+        """The entries. Raises ImportRejectedError with every problem, in the order of their lines."""
+        if self.problems:
+            raise ImportRejectedError(self.source, sorted(self.problems, key=lambda problem: problem.line))
+        return self.entries
 
 
 def parse_assets(data: bytes, catalogue: Catalogue, source: str = "assets.geojson") -> list[Entry[Asset]]:
@@ -131,51 +75,83 @@ def parse_assets(data: bytes, catalogue: Catalogue, source: str = "assets.geojso
     Raises ImportRejectedError, and nothing else, with every problem of the file.
     """
     problems: list[Problem] = []
-    entries: list[Entry[Asset]] = []
+    checked = check_assets(feature_rows(decoded(data, source), source, problems), catalogue, source)
+    checked.problems += problems
+    return checked.approved()
+
+
+def parse_sensors(data: bytes, catalogue: Catalogue, source: str = "sensors.csv") -> list[Entry[Sensor]]:
+    """The sensors of a CSV file with a header line, in the file's order.
+
+    Raises ImportRejectedError, and nothing else, with every problem of the file.
+    """
+    problems: list[Problem] = []
+    columns, rows = csv_rows(decoded(data, source), source, problems)
+    check_sensor_columns(columns, source)
+    checked = check_sensors(rows, catalogue, source)
+    checked.problems += problems
+    return checked.approved()
+
+
+def check_sensor_columns(columns: Sequence[str], source: str) -> None:
+    """Raises ImportRejectedError where a column is missing, foreign or named twice: a typing error would be silent."""
+    problems = [f"column {name!r} is missing" for name in NEEDED_COLUMNS if name not in columns]
+    problems += [
+        f"column {name!r} is not one of {', '.join(SENSOR_COLUMNS)}"
+        for name in dict.fromkeys(columns)
+        if name not in SENSOR_COLUMNS
+    ]
+    problems += [f"column {name!r} is named twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
+    if problems:
+        raise ImportRejectedError(source, [Problem(1, message) for message in problems])
+
+
+def check_assets(rows: Iterable[Row], catalogue: Catalogue, source: str) -> Checked[Asset]:
+    """Assets of rows by Lifeline's names, WGS 84, in their order; lengths that are missing are measured."""
+    checked: Checked[Asset] = Checked(source)
     first: dict[str, int] = {}
-    for line, feature in feature_values(_decoded(data, source), source):
-        asset = _asset(line, feature, catalogue, problems)
-        if asset is None:
-            continue
-        if asset.external_id in first:
-            problems.append(Problem(line, f"id {asset.external_id!r} is already on line {first[asset.external_id]}"))
-        first.setdefault(asset.external_id, line)
-        entries.append(Entry(line, asset))
-    _reject(source, problems)
-    return entries
+    for row in rows:
+        record = Record(row.line, row.values, checked.problems)
+        asset = _asset(record, row.geometry, catalogue)
+        name = row.values.get("id")
+        if isinstance(name, str):
+            _note_double(record, name, first)
+        for what in ("from", "to"):
+            if isinstance(end := row.values.get(what), str) and end:
+                checked.references.append(Reference(row.line, what, "asset", end))
+        checked.references += [Reference(row.line, "zone", "zone", zone) for zone in _zones_named(row.values)]
+        if asset is not None:
+            checked.entries.append(Entry(row.line, asset))
+    checked.names = set(first)
+    return checked
 
 
-ASSET_PROPERTIES = frozenset(
-    ("id", "network", "kind", "name", "from", "to", "material", "diameter_mm", "install_year", "length_m", "depth_m",
-     "customers", "critical", "road_class", "street", "soil", "condition", "in_service")
-)  # fmt: skip
+def _note_double(record: Record, name: str, first: dict[str, int]) -> None:
+    if first.setdefault(name, record.line) != record.line:
+        record.wrong(f"id {name!r} is already on line {first[name]}")
 
 
-def _asset(line: int, feature: object, catalogue: Catalogue, problems: list[Problem]) -> Asset | None:
-    if not isinstance(feature, dict) or feature.get("type") != "Feature":
-        problems.append(Problem(line, f"a feature must be an object of type Feature, not {_shown(feature)}"))
-        return None
-    properties = feature.get("properties")
-    if not isinstance(properties, dict):
-        problems.append(Problem(line, f"properties must be an object, not {_shown(properties)}"))
-        return None
-    record = _Record(line, properties, problems)
-    before = len(problems)
+def _zones_named(values: Mapping[str, Any]) -> list[str]:
+    named = values.get("zone")
+    several = named if isinstance(named, list) else [named]
+    return [zone for zone in several if isinstance(zone, str) and zone]
+
+
+def _asset(record: Record, shape: object, catalogue: Catalogue) -> Asset | None:
+    before = len(record.problems)
     kind = record.text("kind")
     if kind not in AssetKind.__members__.values():
-        record.wrong(f"kind {_shown(kind)} is none of {', '.join(AssetKind)}")
-    geometry, length = _geometry(record, feature.get("geometry"), kind)
+        record.wrong(f"kind {shown(kind)} is none of {', '.join(AssetKind)}")
+    geometry, length = _geometry(record, shape, kind)
     external_id = record.identifier("id", needed=True)
     network = record.network(catalogue)
     ends = record.identifier("from"), record.identifier("to")
     if ends[0] is not None and ends[0] == ends[1]:
         record.wrong(f"from and to are the same asset {ends[0]!r}")
     given = record.number("length_m", 0, 1e7)
-    attributes = {name: value for name, value in properties.items() if name not in ASSET_PROPERTIES}
-    if not storable_json(attributes):
-        record.wrong("a property that is not one of Lifeline's holds text or numbers that cannot be stored")
+    attributes = _attributes(record, ASSET_PROPERTIES)
     plain = _plain_fields(record)
-    if len(problems) > before or external_id is None:
+    if len(record.problems) > before or external_id is None:
         return None
     return Asset(
         external_id=external_id,
@@ -190,7 +166,14 @@ def _asset(line: int, feature: object, catalogue: Catalogue, problems: list[Prob
     )
 
 
-def _plain_fields(record: _Record) -> dict[str, Any]:
+def _attributes(record: Record, own: frozenset[str]) -> JsonObject:
+    found = {name: value for name, value in record.values.items() if name not in own}
+    if not storable_json(found):
+        record.wrong("a property that is not one of Lifeline's holds text or numbers that cannot be stored")
+    return found
+
+
+def _plain_fields(record: Record) -> dict[str, Any]:
     """The fields of an asset that stand for themselves."""
     diameter = record.number("diameter_mm", 0, 20_000)
     if diameter == 0:
@@ -199,7 +182,7 @@ def _plain_fields(record: _Record) -> dict[str, Any]:
         "name": record.text("name"),
         "material": record.text("material") or None,
         "diameter_mm": diameter,
-        "install_year": record.integer("install_year", 1800, 2200),
+        "install_year": record.year("install_year"),
         "depth_m": record.number("depth_m", -100, 1000),
         "customers": record.integer("customers", 0, MOST_CUSTOMERS) or 0,
         "critical": record.boolean("critical"),
@@ -207,15 +190,15 @@ def _plain_fields(record: _Record) -> dict[str, Any]:
         "street": record.text("street") or None,
         "soil": record.text("soil") or None,
         "condition": record.integer("condition", 1, 5),
-        "in_service": None if record.values.get("in_service") is None else record.boolean("in_service"),
+        "in_service": record.optional_boolean("in_service"),
     }
 
 
-def _geometry(record: _Record, geometry: object, kind: str) -> tuple[JsonObject, float | None]:
+def _geometry(record: Record, geometry: object, kind: str) -> tuple[JsonObject, float | None]:
     """The geometry reduced to type and coordinates, and its length in metres (None for a point)."""
     try:
         if not isinstance(geometry, dict):
-            raise geo.GeometryError(f"geometry must be a Point or a LineString, not {_shown(geometry)}")
+            raise geo.GeometryError(f"geometry must be a Point or a LineString, not {shown(geometry)}")
         positions = [list(position) for position in geo.coordinates(geometry)]
     except (geo.GeometryError, OverflowError) as error:
         record.wrong(str(error))
@@ -227,57 +210,62 @@ def _geometry(record: _Record, geometry: object, kind: str) -> tuple[JsonObject,
     return clean, geo.length_m(clean) if line else None
 
 
-def parse_sensors(data: bytes, catalogue: Catalogue, source: str = "sensors.csv") -> list[Entry[Sensor]]:
-    """The sensors of a CSV file with a header line, in the file's order.
+def check_zones(rows: Iterable[Row], catalogue: Catalogue, source: str) -> Checked[Zone]:
+    """Zones of rows by Lifeline's names, WGS 84, in their order."""
+    checked: Checked[Zone] = Checked(source)
+    first: dict[str, int] = {}
+    for row in rows:
+        record = Record(row.line, row.values, checked.problems)
+        zone = _zone(record, row.geometry, catalogue)
+        if isinstance(name := row.values.get("id"), str):
+            _note_double(record, name, first)
+        if zone is not None:
+            checked.entries.append(Entry(row.line, zone))
+    checked.names = set(first)
+    return checked
 
-    Raises ImportRejectedError, and nothing else, with every problem of the file.
-    """
-    problems: list[Problem] = []
-    entries = [
-        Entry(record.line, sensor)
-        for record in _rows(_decoded(data, source), source, problems)
-        if (sensor := _sensor(record, catalogue)) is not None
-    ]
-    _check_together(entries, problems)
-    _reject(source, problems)
-    return entries
 
-
-def _rows(text: str, source: str, problems: list[Problem]) -> Iterator[_Record]:
-    rows = csv.reader(io.StringIO(text, newline=""), strict=True)
-    line = 1
-    header: list[str] | None = None
+def _zone(record: Record, shape: object, catalogue: Catalogue) -> Zone | None:
+    before = len(record.problems)
+    external_id = record.identifier("id", needed=True)
+    kind = record.choice("kind", ZoneKind)
+    if kind is None and len(record.problems) == before:
+        record.wrong(f"kind is missing: one of {', '.join(ZoneKind)}")
+    network = record.network(catalogue) if record.values.get("network") else None
+    status = record.choice("status", ZoneStatus) or ZoneStatus.ACTIVE
+    name = record.text("name")
+    attributes = _attributes(record, ZONE_PROPERTIES)
     try:
-        for row in rows:
-            if header is None:
-                header = _header(row, source)
-            elif any(field.strip() for field in row):
-                if len(row) > len(header):
-                    problems.append(Problem(line, f"has {len(row)} fields, and the header names {len(header)}"))
-                else:
-                    fields = (field.strip() for field in row)
-                    yield _Record(line, dict(zip(header, fields, strict=False)), problems)
-            line = rows.line_num + 1
-    except csv.Error as error:
-        problems.append(Problem(line, f"is not CSV: {error}"))
-    if header is None:
-        raise ImportRejectedError(source, [Problem(1, "the file is empty: the first line must name the columns")])
+        geometry = geo.area(shape) if isinstance(shape, dict) else None
+    except (geo.GeometryError, OverflowError) as error:
+        record.wrong(str(error))
+        return None
+    if geometry is None:
+        record.wrong(f"geometry must be a Polygon or a MultiPolygon, not {shown(shape)}")
+    if len(record.problems) > before or external_id is None or kind is None or geometry is None:
+        return None
+    return Zone(external_id, kind, geometry, network, name, attributes, status=status)
 
 
-def _header(row: Sequence[str], source: str) -> list[str]:
-    columns = [field.strip().lower() for field in row]
-    problems = [f"column {name!r} is missing" for name in NEEDED_COLUMNS if name not in columns]
-    problems += [
-        f"column {name!r} is not one of {', '.join(SENSOR_COLUMNS)}"
-        for name in dict.fromkeys(columns)
-        if name not in SENSOR_COLUMNS
-    ]
-    problems += [f"column {name!r} is named twice" for name in dict.fromkeys(columns) if columns.count(name) > 1]
-    _reject(source, [Problem(1, message) for message in problems])
-    return columns
+def check_sensors(rows: Iterable[Row], catalogue: Catalogue, source: str) -> Checked[Sensor]:
+    """Sensors of rows by Lifeline's names, in their order; a Point is the sensor's place."""
+    checked: Checked[Sensor] = Checked(source)
+    for row in rows:
+        values = dict(row.values)
+        if row.geometry is not None and row.geometry.get("type") == "Point":
+            values["longitude"], values["latitude"] = row.geometry["coordinates"][:2]
+        sensor = _sensor(Record(row.line, values, checked.problems), catalogue)
+        if isinstance(asset := values.get("asset"), str) and asset:
+            checked.references.append(Reference(row.line, "asset", "asset", asset))
+        if sensor is not None:
+            checked.entries.append(Entry(row.line, sensor))
+            named = sensor.balance or {}
+            checked.references += [Reference(row.line, "balance", "zone", zone) for zone in named]
+    _check_together(checked.entries, checked.problems)
+    return checked
 
 
-def _sensor(record: _Record, catalogue: Catalogue) -> Sensor | None:
+def _sensor(record: Record, catalogue: Catalogue) -> Sensor | None:
     before = len(record.problems)
     device = record.identifier("device", needed=True)
     network = record.network(catalogue)
@@ -292,14 +280,18 @@ def _sensor(record: _Record, catalogue: Catalogue) -> Sensor | None:
     asset = record.identifier("asset")
     name = record.text("name")
     limits = _limits(record)
+    balance = _balance(record, channel)
+    in_service = record.optional_boolean("in_service")
     if len(record.problems) > before or device is None:
         return None
-    return Sensor(device, network, channel, asset, name, place[0], place[1], gateway, limits)
+    return Sensor(
+        device, network, channel, asset, name, place[0], place[1], gateway, limits, balance, in_service
+    )  # fmt: skip
 
 
-def _check_channel(record: _Record, channel: str, network: str, catalogue: Catalogue) -> None:
+def _check_channel(record: Record, channel: str, network: str, catalogue: Catalogue) -> None:
     if not is_channel(channel):
-        record.wrong(f"channel {_shown(channel)} must be a quantity, or a quantity, a dot and a suffix")
+        record.wrong(f"channel {shown(channel)} must be a quantity, or a quantity, a dot and a suffix")
         return
     quantity = catalogue.quantity_of(channel)
     if quantity is None:
@@ -308,7 +300,7 @@ def _check_channel(record: _Record, channel: str, network: str, catalogue: Catal
         record.wrong(f"channel {channel!r} is not measured in network {network!r}")
 
 
-def _limits(record: _Record) -> JsonObject:
+def _limits(record: Record) -> JsonObject:
     low, high = record.number("low", -1e12, 1e12), record.number("high", -1e12, 1e12)
     silence = record.number("max_silence_s", 1, 1e9)
     limits: JsonObject = {}
@@ -321,6 +313,24 @@ def _limits(record: _Record) -> JsonObject:
     if silence is not None:
         limits["max_silence_s"] = silence
     return limits
+
+
+def _balance(record: Record, channel: str) -> dict[str, int] | None:
+    """``ZONE:in;OTHER:out`` as zones and directions; None where the column is not there."""
+    if record.values.get("balance") is None:
+        return None
+    balance: dict[str, int] = {}
+    for part in filter(None, (each.strip() for each in record.text("balance").split(";"))):
+        zone, _, direction = part.rpartition(":")
+        if direction not in DIRECTIONS or not zone:
+            record.wrong(f"balance {shown(part)} must be the id of a zone, a colon, and `in` or `out`")
+        elif zone in balance:
+            record.wrong(f"balance names zone {zone!r} twice")
+        else:
+            balance[zone] = DIRECTIONS[direction]
+    if balance and not channel.startswith("flow"):
+        record.wrong(f"balance is for sensors of flow, and this is {shown(channel)}")
+    return balance
 
 
 def _check_together(entries: Sequence[Entry[Sensor]], problems: list[Problem]) -> None:
@@ -350,42 +360,3 @@ def _in_ring(device: str, devices: Mapping[str, Entry[Sensor]]) -> bool:
         entry = devices.get(at)
         at = entry.item.gateway if entry else None
     return at == device
-
-
-def storable(text: str) -> bool:
-    """Whether PostgreSQL can keep the text: no NUL and no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def storable_json(value: object, depth: int = 32) -> bool:
-    """Whether PostgreSQL can keep the value as jsonb; what is nested deeper than ``depth`` is refused with it."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return abs(value) < 1e300
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, list):
-        return depth > 0 and all(storable_json(each, depth - 1) for each in value)
-    return True
-
-
-def _decoded(data: bytes, source: str) -> str:
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ImportRejectedError(source, [Problem(line, f"is not UTF-8: byte {data[error.start]:#04x}")]) from error
-
-
-def _reject(source: str, problems: list[Problem]) -> None:
-    if problems:
-        raise ImportRejectedError(source, sorted(problems, key=lambda problem: problem.line))
-
-
-def _shown(value: object) -> str:
-    try:
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    return repr(text if len(text) <= 40 else f"{text[:37]}...")

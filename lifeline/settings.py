@@ -6,6 +6,7 @@ secrets need never stand in the environment.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any, Literal, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -137,13 +138,22 @@ class Settings(BaseSettings):
 
     # --- planning
     planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
+    costs: Path | None = Field(None, description="TOML file with what renewals cost; what it leaves out is as shipped.")
     planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
+
+    cluster: str = Field("", description="Dask scheduler (tcp://host:8786) for long computations; empty: this machine.")
 
     # --- api
     api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")
     api_port: int = Field(8080, ge=0, le=65535, description="Port of the API and the page.")
     api_sse_clients: int = Field(500, ge=1, description="Live streams at most.")
     public_url: str = Field("", description="How people reach the page, for links in messages.")
+    base_map: str = Field(
+        "",
+        description="Raster tiles below the map, `https://host/{z}/{x}/{y}.png`; the page may then ask that host. "
+        "Empty: none, and no request leaves this server.",
+    )
+    base_map_attribution: str = Field("", description="Whose the base map is, as its licence wants it shown.")
     risk_cuts: list[float] = Field(
         default=[75.0, 50.0, 25.0], description="Lowest score of red, orange and yellow on the map (JSON list)."
     )
@@ -193,6 +203,16 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must be http:// or https:// and a host")
+        return value
+
+    @field_validator("base_map")
+    @classmethod
+    def _tile_address(cls, value: str) -> str:
+        # It becomes part of a header: nothing that could end the directive may stand in the host.
+        if value and not re.fullmatch(r"https?://[A-Za-z0-9.:-]+/[^\s;,]*", value):
+            raise ValueError("must be like https://host/{z}/{x}/{y}.png")
+        if value and not all(part in value for part in ("{z}", "{x}", "{y}")):
+            raise ValueError("must hold {z}, {x} and {y}")
         return value
 
     @classmethod

@@ -55,9 +55,13 @@ class Api:
 
     def start(self) -> None:
         """Start, and wait until it says that it is healthy."""
+        self.launch()
+        until(self.healthy, "a healthy API", 30)
+
+    def launch(self) -> None:
+        """Start, and wait for nothing."""
         command = [sys.executable, "-m", "api"]
         self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=subprocess.PIPE, text=True)
-        until(self.healthy, "a healthy API", 30)
 
     def healthy(self) -> bool:
         try:

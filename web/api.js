@@ -21,16 +21,19 @@ export function findKey() {
   return key;
 }
 
+/** Take this key for the session. @param {string} text */
 export function useKey(text) {
   key = text.trim();
   sessionStorage.setItem(STORED, key);
 }
 
+/** Sign out. */
 export function forgetKey() {
   key = "";
   sessionStorage.removeItem(STORED);
 }
 
+/** A request with the key. @param {string} path @param {RequestInit} [options] */
 export function request(path, options = {}) {
   const headers = { Authorization: `Bearer ${key}`, ...options.headers };
   return fetch(path, { credentials: "omit", ...options, headers });
@@ -52,17 +55,35 @@ function address(path, parameters) {
   return `/api/v1${path}${query.size ? `?${query}` : ""}`;
 }
 
+/** The document at a path of /api/v1. Raises Refused. @param {string} path @param {Record<string, unknown>} [parameters] */
 export async function get(path, parameters = {}) {
   const response = await request(address(path, parameters), { cache: "no-store" });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }
 
-export async function post(path, body) {
-  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+/** Send something; what the server makes of it. Raises Refused. @param {string} path @param {unknown} [body] */
+export async function post(path, body, method = "POST") {
+  const options = { method, headers: { "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) };
   const response = await request(`/api/v1${path}`, options);
   if (!response.ok) throw await refusal(response);
-  return response.json();
+  return response.status === 204 ? null : response.json();
+}
+
+/** A file that the API makes, given to the browser to keep: a link could not send the key. @param {string} path @param {string} name */
+export async function download(path, parameters, name) {
+  const response = await request(address(path, parameters), { cache: "no-store" });
+  if (!response.ok) throw await refusal(response);
+  save(await response.blob(), name);
+}
+
+/** Give the browser something to keep. @param {Blob} blob @param {string} name */
+export function save(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
 const etags = new Map();
@@ -79,3 +100,6 @@ export async function getIfChanged(place, path, parameters = {}) {
   etags.set(place, { url, etag: response.headers.get("ETag") });
   return found;
 }
+
+/** The next call from this place gets the whole document: something else was drawn there meanwhile. @param {string} place */
+export const forget = (place) => etags.delete(place);

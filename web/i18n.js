@@ -1,63 +1,11 @@
 // Chinese and English. Words of the catalogue (networks, quantities, levels) come from the API.
 
 import { remember, remembered } from "./state.js";
+import { EN } from "./words/en.js";
+import { ZH } from "./words/zh.js";
 
-const WORDS = {
-  zh: {
-    all: "全部", risk_alerts: "风险预警", maintenance_alerts: "设备维护", cells: "网格", pipes: "管线", sensors: "监测点",
-    alerts: "预警", layers: "图层", legend: "风险等级", unknown: "未知", unknown_hint: "无数据,不代表安全",
-    data_as_of: "数据截至", live: "实时", time: "时间", connecting: "连接中", lost: "连接中断",
-    stale_stream: "与服务器的实时连接已中断,正在重连。页面显示的是 {time} 的情况。",
-    stale_data: "最近一次监测数据为 {time}({age}前)。地图可能已过时。",
-    error_network: "无法连接服务器", error_refused: "密钥无效或已过期,请重新登录", error_server: "服务器出错:{detail}",
-    sign_in: "登录", key: "访问密钥", sign_out: "退出", language: "EN", theme: "切换明暗主题",
-    nothing_open: "没有未关闭的预警", nothing_here: "此筛选下没有预警", new: "未确认", acknowledged: "已确认",
-    returned: "已恢复,未确认", shelved: "已搁置", suppressed: "已抑制", out_of_service: "停用", closed: "已关闭",
-    acknowledge: "确认预警", acknowledging: "正在确认…", note: "备注(可选)", by: "由 {who} 于 {when} 确认",
-    need_role: "此密钥无权确认预警", conflict: "该预警状态已变化,已刷新",
-    evidence: "依据", advice: "处置建议", history: "过程记录", close: "关闭", last_24h: "近 24 小时", no_readings: "该时段无数据",
-    no_sensors: "此处没有监测点", newest: "最新", silent: "静默", silent_for: "已静默 {age}", now: "刚刚", ago: "{age}前", never: "从未上报",
-    risk: "风险", risk_parts: "风险构成", score: "分值", standing: "固有风险", not_assessed: "尚未评估",
-    mean: "平均破损率", material: "管材", age: "管龄", diameter: "管径", soil: "土壤", condition: "检测评级", breaks: "破损记录", supply: "停供占比", facility: "重要用户", road: "道路", size: "管道规模", live_part: "实时预警", incident: "关联事件", joined: "相邻管段预警", coupling: "跨网耦合",
-    facts: "设施信息", install_year: "建设年份", length: "长度", depth: "埋深", customers: "用户数", critical: "重要用户", yes: "是", from_to: "起止",
-    coverage: "监测覆盖", coverage_live: "有实时数据", coverage_silent: "监测点全部静默", coverage_none: "无监测点", reasons: "主要原因",
-    cell: "网格", mean_score: "长度加权平均", max_score: "最高分", cell_assets: "设施", cell_length: "管线长度", cell_sensors: "监测点",
-    above: "{quantity} {value},高于限值 {limit}", below: "{quantity} {value},低于限值 {limit}",
-    rate: "{quantity} {value},变化速率 {rate}/分钟(限值 {limit})", silence: "已有 {age} 没有数据(最长允许 {longest})",
-    last_will: "设备已离线", peak: "峰值 {value}", limit: "限值", held: "持续 {age}", at_place: "位置", fit: "查看全城",
-    pipe: "管道", junction: "节点", valve: "阀门", chamber: "井室", pump: "泵站", tank: "水池", regulator: "调压站", outfall: "排口",
-    raised: "触发", escalated: "升级", deescalated: "降级", acknowledged_action: "确认", returned_action: "恢复正常",
-    closed_action: "关闭", raised_again: "再次触发", detector: "系统", new_red: "新的红色预警:{place}", counts_of: "{open} 条未关闭,{new} 条未确认", good: "正常",
-    backlog: "补传", implausible: "可疑", minute: "{n} 分钟", second: "{n} 秒", hour: "{n} 小时", day: "{n} 天", degrees: "经纬度", shown_worst: "仅显示最严重的 {n} 条管线,请放大",
-  },
-  en: {
-    all: "All", risk_alerts: "Risk", maintenance_alerts: "Maintenance", cells: "Cells", pipes: "Pipes", sensors: "Sensors",
-    alerts: "Alerts", layers: "Layers", legend: "Level of risk", unknown: "Unknown", unknown_hint: "No data is not safe",
-    data_as_of: "Data as of", live: "Live", time: "Time", connecting: "Connecting", lost: "Connection lost",
-    stale_stream: "The live connection is lost; trying again. The page shows {time}.",
-    stale_data: "The newest reading is from {time}, {age} ago. The map may be out of date.",
-    error_network: "The server cannot be reached", error_refused: "The key is not valid or has expired: sign in again", error_server: "The server failed: {detail}",
-    sign_in: "Sign in", key: "Access key", sign_out: "Sign out", language: "中文", theme: "Dark or light",
-    nothing_open: "No open alerts", nothing_here: "No alerts with this filter", new: "New", acknowledged: "Acknowledged",
-    returned: "Returned, not acknowledged", shelved: "Shelved", suppressed: "Suppressed", out_of_service: "Out of service", closed: "Closed",
-    acknowledge: "Acknowledge", acknowledging: "Acknowledging…", note: "Note (optional)", by: "Acknowledged by {who} at {when}",
-    need_role: "This key may not acknowledge", conflict: "The alert has changed meanwhile; shown anew",
-    evidence: "Why", advice: "What to do", history: "History", close: "Close", last_24h: "Last 24 hours", no_readings: "No readings in this span",
-    no_sensors: "No sensors here", newest: "Newest", silent: "Silent", silent_for: "silent for {age}", now: "just now", ago: "{age} ago", never: "never heard",
-    risk: "Risk", risk_parts: "Risk by its parts", score: "Score", standing: "Standing", not_assessed: "Not assessed yet",
-    mean: "Mean break rate", material: "Material", age: "Age", diameter: "Diameter", soil: "Soil", condition: "Inspected condition", breaks: "Breaks on record", supply: "Share of supply lost", facility: "Critical facility", road: "Road above", size: "Size of the pipe", live_part: "Open alerts", incident: "Incident", joined: "Alerts next to it", coupling: "Other networks",
-    facts: "Asset", install_year: "Installed", length: "Length", depth: "Depth", customers: "Customers", critical: "Critical customer", yes: "yes", from_to: "From, to",
-    coverage: "Coverage", coverage_live: "live data", coverage_silent: "all sensors silent", coverage_none: "no sensors", reasons: "Main reasons",
-    cell: "Cell", mean_score: "Mean by length", max_score: "Highest score", cell_assets: "Assets", cell_length: "Pipes", cell_sensors: "Sensors",
-    above: "{quantity} {value}, above the limit of {limit}", below: "{quantity} {value}, below the limit of {limit}",
-    rate: "{quantity} {value}, changing by {rate} a minute (limit {limit})", silence: "No data for {age} (longest allowed {longest})",
-    last_will: "The device went offline", peak: "peak {value}", limit: "Limit", held: "for {age}", at_place: "Place", fit: "Whole city",
-    pipe: "Pipe", junction: "Junction", valve: "Valve", chamber: "Chamber", pump: "Pump", tank: "Tank", regulator: "Regulator", outfall: "Outfall",
-    raised: "raised", escalated: "escalated", deescalated: "de-escalated", acknowledged_action: "acknowledged", returned_action: "returned to normal",
-    closed_action: "closed", raised_again: "raised again", detector: "system", new_red: "New red alert: {place}", counts_of: "{open} open, {new} new", good: "good",
-    backlog: "late", implausible: "implausible", minute: "{n} min", second: "{n} s", hour: "{n} h", day: "{n} d", degrees: "Position", shown_worst: "Only the worst {n} pipes are shown: zoom in",
-  },
-};
+const WORDS = { zh: ZH, en: EN };
+let zone; // of the city; undefined: the browser's
 
 const asked = new URLSearchParams(location.search).get("lang");
 let language = WORDS[asked] ? asked : remembered("language", (navigator.language || "zh").startsWith("zh") ? "zh" : "en");
@@ -67,6 +15,7 @@ if (WORDS[asked]) remember("language", asked);
 export const lang = () => language;
 export const locale = () => (language === "zh" ? "zh-CN" : "en-GB");
 
+/** Chinese to English or back; remembered, and in the address where it stands there. */
 export function switchLanguage() {
   language = language === "zh" ? "en" : "zh";
   remember("language", language);
@@ -77,6 +26,10 @@ export function switchLanguage() {
   }
 }
 
+/**
+ * The words of a key in the chosen language, with `{name}` filled in.
+ * @param {string} word @param {Record<string, unknown>} [values]
+ */
 export function t(word, values = {}) {
   const text = WORDS[language][word] ?? word;
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -95,6 +48,7 @@ export function place(name) {
   return kept.join(language === "zh" ? "" : " ") || name;
 }
 
+/** A number as people read it, with as many digits as mean something. @param {number | null | undefined} value @param {string} [unit] */
 export function number(value, unit = "") {
   if (value === null || value === undefined) return "–";
   const size = Math.abs(value);
@@ -103,16 +57,57 @@ export function number(value, unit = "") {
   return unit ? `${text}\u202f${unit.replace("m3", "m³")}` : text;
 }
 
-export function clock(moment) {
-  const date = new Date(moment);
-  const sameDay = date.toDateString() === new Date().toDateString();
-  const time = date.toLocaleTimeString(locale(), { hour12: false });
-  return sameDay ? time : `${date.toLocaleDateString(locale(), { month: "2-digit", day: "2-digit" })} ${time}`;
+/** The city's time zone (IANA): every clock on the page shows it, wherever the browser is. */
+export function setZone(name) {
+  zone = name || undefined;
 }
 
+const formats = new Map();
+
+function format(options) {
+  const key = `${language}|${zone}|${JSON.stringify(options)}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), { timeZone: zone, hourCycle: "h23", ...options }));
+  return formats.get(key);
+}
+
+const DAY = { year: "numeric", month: "2-digit", day: "2-digit" };
+
+/** A moment as date and time, by the city's clock: `full`, `day`, `minute` (hh:mm) or `second` (hh:mm:ss). */
+export function local(moment, form = "full") {
+  const options = {
+    full: { ...DAY, hour: "2-digit", minute: "2-digit" },
+    day: { month: "2-digit", day: "2-digit" },
+    minute: { hour: "2-digit", minute: "2-digit" },
+    second: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  }[form];
+  return format(options).format(new Date(moment));
+}
+
+/** hh:mm:ss today, with the day before it on other days. */
+export function clock(moment) {
+  const date = new Date(moment);
+  const time = local(date, "second");
+  return local(date, "day") === local(Date.now(), "day") ? time : `${local(date, "day")} ${time}`;
+}
+
+/** `2026-11-22T03:10` as the city's wall clock shows a moment: what a datetime-local field holds. */
+export function wall(moment) {
+  const parts = Object.fromEntries(new Intl.DateTimeFormat("en-CA", { timeZone: zone, hourCycle: "h23", ...DAY, hour: "2-digit", minute: "2-digit" }).formatToParts(new Date(moment)).map((each) => [each.type, each.value]));
+  return `${parts.year}-${parts.month}-${parts.day}T${parts.hour}:${parts.minute}`;
+}
+
+/** The moment at which the city's wall clock shows this text. */
+export function moment(text) {
+  const guess = Date.parse(`${text}Z`);
+  const shift = (at) => Date.parse(`${wall(at)}Z`) - Math.floor(at / 60_000) * 60_000;
+  const first = guess - shift(guess);
+  return new Date(guess - shift(first));
+}
+
+/** A length of time in one unit: "12 min". @param {number} seconds */
 export function span(seconds) {
   const s = Math.max(0, seconds);
-  if (s < 90) return t("second", { n: Math.round(s) });
+  if (s < 60) return t("second", { n: Math.round(s) });
   if (s < 5400) return t("minute", { n: Math.round(s / 60) });
   if (s < 172_800) return t("hour", { n: Math.round(s / 3600) });
   return t("day", { n: Math.round(s / 86_400) });

@@ -33,6 +33,7 @@ export function badge(level, size = 22) {
   return svg;
 }
 
+/** The colour of a level in the theme. @param {string} level */
 export function colourOf(level) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${level}`).trim();
 }

@@ -1,52 +1,38 @@
-// The map: cells, pipes, sensors and alerts by level. No base map: the pipes suggest the streets.
+// The map: cells, pipes, sensors, zones, incidents and alerts by level. Without a base map the pipes suggest the streets.
 
 import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
-import { ALL, badge, colourOf, hatching, picture } from "./levels.js";
+import { button } from "./element.js";
 import { place, t } from "./i18n.js";
+import { badge } from "./levels.js";
+import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } from "./mapstyle.js";
 
 maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
-const EMPTY = { type: "FeatureCollection", features: [] };
-const DASHES = { gas: [3, 1.4], drainage: [0.6, 1.2] }; // water and any further network: a full line
 const MOST_MARKERS = 150;
-const PIPE_WIDTH = ["interpolate", ["exponential", 1.6], ["zoom"], 11, 1, 14, 2, 16, 4, 18, 8];
-const STREET_WIDTH = ["interpolate", ["exponential", 1.6], ["zoom"], 11, 2, 14, 8, 16, 18, 18, 44];
-
-export const LAYERS = { cells: ["cells", "cells-unknown", "cells-line", "cells-mark"], sensors: ["sensors"], alerts: [] };
-
-const byLevel = () => ["match", ["get", "level"], ...ALL.slice(0, 4).flatMap((level) => [level, colourOf(level)]), colourOf("unknown")];
-const themed = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-/** The hexagons' middles, where their numerals stand: for levels that ask for attention. */
-function marks(cells) {
-  const features = cells.features
-    .filter(({ properties }) => properties.level !== "blue")
-    .map(({ geometry, properties }) => {
-      const ring = geometry.coordinates[0].slice(1);
-      const middle = [0, 1].map((axis) => ring.reduce((sum, point) => sum + point[axis], 0) / ring.length);
-      return { type: "Feature", geometry: { type: "Point", coordinates: middle }, properties: { level: properties.level } };
-    });
-  return { type: "FeatureCollection", features };
-}
 
 export class RiskMap {
-  /** `on`: moved(), chosen({alert | asset | sensor | cell}) */
-  constructor(element, networks, view, on) {
+  /**
+   * @param {HTMLElement} container @param {string[]} networks @param {number[] | null} view longitude, latitude, zoom
+   * @param {{moved: () => void, chosen: (found: any) => void, base?: {tiles: string, attribution: string} | null}} on
+   */
+  constructor(container, networks, view, on) {
     this.networks = networks;
     this.on = on;
-    this.data = { cells: EMPTY, pipes: EMPTY, sensors: EMPTY };
+    this.data = Object.fromEntries(SOURCES.map((name) => [name, EMPTY]));
     this.hidden = new Set();
     this.network = "";
+    this.picked = [];
     this.markers = new Map();
     this.map = new maplibre.Map({
-      container: element,
+      container,
       style: { version: 8, sources: {}, layers: [] },
       center: view?.slice(0, 2) ?? [117.23, 31.82],
       zoom: view?.[2] ?? 12,
-      attributionControl: false,
+      attributionControl: on.base ? { compact: true, customAttribution: on.base.attribution } : false,
       dragRotate: false,
       pitchWithRotate: false,
       maxZoom: 19,
+      fadeDuration: 0,
       localIdeographFontFamily: "'Noto Sans SC', 'Noto Sans CJK SC', 'PingFang SC', 'Microsoft YaHei', sans-serif",
     });
     this.map.touchZoomRotate.disableRotation();
@@ -58,67 +44,36 @@ export class RiskMap {
     this.map.on("mousemove", (event) => {
       this.map.getCanvas().style.cursor = this.under(event.point) ? "pointer" : "";
     });
+    this.map.getCanvas().setAttribute("aria-label", t("map"));
   }
 
   /** Sources, pictures and layers in the colours of the theme; again after a change of theme. */
   dress() {
     const { map } = this;
-    for (const level of ALL) this.picture(level, picture(level), { pixelRatio: 2 });
-    this.picture("hatching", hatching(), { pixelRatio: 2 });
+    dressPictures(map);
     for (const { id } of map.getStyle().layers) map.removeLayer(id);
-    for (const name of ["cells", "pipes", "sensors"]) this.source(name, this.data[name]);
-    this.source("marks", marks(this.data.cells));
-    const add = (id, type, source, paint, layout = {}, filter = undefined) =>
-      map.addLayer({ id, type, ...(source ? { source } : {}), paint, layout, ...(filter ? { filter } : {}) });
-    add("ground", "background", null, { "background-color": themed("--ground") });
-    add("streets", "line", "pipes", { "line-color": themed("--street"), "line-width": STREET_WIDTH }, { "line-cap": "round", "line-join": "round" });
-    const weight = ["match", ["get", "level"], "red", 0.55, "orange", 0.32, "yellow", 0.13, 0.07];
-    add("cells", "fill", "cells", { "fill-color": byLevel(), "fill-opacity": weight }, {}, ["!=", ["get", "level"], "unknown"]);
-    add("cells-unknown", "fill", "cells", { "fill-pattern": "hatching", "fill-opacity": 0.55 }, {}, ["==", ["get", "level"], "unknown"]);
-    add("cells-line", "line", "cells", { "line-color": byLevel(), "line-opacity": ["match", ["get", "level"], ["red", "orange"], 0.9, "yellow", 0.22, 0.3], "line-width": ["match", ["get", "level"], "red", 2, 1] });
-    for (const network of this.networks) this.pipeLayer(network);
-    add("chosen-pipe", "line", "pipes", { "line-color": themed("--chosen"), "line-width": 7, "line-opacity": 0.5 }, { "line-cap": "round" }, ["==", ["get", "id"], ""]);
-    add("pipe-names", "symbol", "pipes",
-      { "text-color": themed("--map-text"), "text-halo-color": themed("--ground"), "text-halo-width": 1.6 },
-      { "symbol-placement": "line", "text-field": ["get", "label"], "text-size": 11.5, "text-font": ["sans-serif"], "symbol-spacing": 320, "text-padding": 12 });
-    map.setLayerZoomRange("pipe-names", 15, 24);
-    const loud = (red, orange, yellow, unknown) => ["match", ["get", "level"], "red", red, "orange", orange, "yellow", yellow, unknown];
-    add("cells-mark", "symbol", "marks", { "icon-opacity": loud(0.95, 0.8, 0.4, 0.5) },
-      { "icon-image": ["get", "level"], "icon-size": loud(0.72, 0.62, 0.42, 0.5), "icon-padding": 8, "symbol-sort-key": loud(1, 2, 3, 4) });
-    add("sensors", "circle", "sensors", {
-      "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 2, 15, 4, 18, 7],
-      "circle-color": ["case", ["get", "silent"], themed("--ground"), themed("--sensor")],
-      "circle-stroke-color": ["case", ["get", "silent"], colourOf("unknown"), themed("--ground")],
-      "circle-stroke-width": ["case", ["get", "silent"], 2, 1.2],
-    });
+    for (const name of SOURCES) this.source(name, this.data[name]);
+    dressLayers(map, this.networks, this.on.base);
     this.filter();
-    this.choose(this.chosenAsset);
-  }
-
-  picture(name, image, options) {
-    if (this.map.hasImage(name)) this.map.removeImage(name);
-    this.map.addImage(name, image, options);
+    this.pick(this.picked);
   }
 
   source(name, data) {
     const source = this.map.getSource(name);
     if (source) source.setData(data);
-    else this.map.addSource(name, { type: "geojson", data, tolerance: 0.2 });
+    else this.map.addSource(name, { type: "geojson", data, tolerance: 0.4, buffer: 16, maxzoom: 15 });
   }
 
-  pipeLayer(network) {
-    const paint = { "line-color": byLevel(), "line-width": PIPE_WIDTH, "line-opacity": ["match", ["get", "level"], "unknown", 0.65, 1] };
-    if (DASHES[network]) paint["line-dasharray"] = DASHES[network];
-    const layout = { "line-cap": network === "drainage" ? "round" : "butt", "line-join": "round" };
-    this.map.addLayer({ id: `pipes-${network}`, type: "line", source: "pipes", filter: ["==", ["get", "network"], network], paint, layout });
-  }
-
+  /** @param {string} name of SOURCES @param {any} data GeoJSON */
   async show(name, data) {
     await this.ready;
-    if (name === "pipes") for (const { properties } of data.features) properties.label = place(properties.name);
+    if (name === "pipes" || name === "zones") for (const { properties } of data.features) properties.label = place(properties.name);
+    if (name === "cells") enliven(data);
     this.data[name] = data;
     this.source(name, data);
-    if (name === "cells") this.source("marks", marks(data));
+    if (name !== "cells") return;
+    this.data.marks = marksOf(data);
+    this.source("marks", this.data.marks);
   }
 
   /** Which layers are off, and which network alone is shown. */
@@ -132,19 +87,23 @@ export class RiskMap {
     document.body.classList.toggle("alerts-off", hidden.has("alerts"));
   }
 
-  /** One symbol an alert, worst on top; those that nobody has acknowledged pulse. */
-  async alerts(items, label) {
+  /** One mark an incident, worst on top; those that nobody has acknowledged pulse. */
+  async marks(things, kindOf, label) {
     await this.ready;
-    const shown = items.filter((each) => each.longitude !== null).slice(0, MOST_MARKERS);
+    const shown = things.filter((each) => typeof each.longitude === "number").slice(0, MOST_MARKERS);
     const kept = new Set();
-    shown.forEach((alert, rank) => {
-      const id = `${alert.id}:${alert.level}:${alert.state}`;
+    shown.forEach((thing, rank) => {
+      const kind = kindOf(thing);
+      const fresh = (thing.unacknowledged ?? Number(thing.state === "UNACK")) > 0;
+      const id = `${kind}:${thing.id}:${thing.level}:${fresh}`;
       kept.add(id);
-      if (!this.markers.has(id)) this.markers.set(id, this.marker(alert));
-      const element = this.markers.get(id).getElement();
-      element.style.zIndex = String(1000 - rank);
-      element.setAttribute("aria-label", label(alert));
-      element.title = label(alert);
+      if (!this.markers.has(id)) this.markers.set(id, this.marker(thing, kind, fresh));
+      const marker = this.markers.get(id);
+      marker.setLngLat([thing.longitude, thing.latitude]);
+      const made = marker.getElement();
+      made.style.zIndex = String(1000 - rank);
+      made.setAttribute("aria-label", label(thing));
+      made.title = label(thing);
     });
     for (const [id, marker] of this.markers) {
       if (kept.has(id)) continue;
@@ -153,23 +112,26 @@ export class RiskMap {
     }
   }
 
-  marker(alert) {
-    const element = document.createElement("button");
-    element.type = "button";
-    element.className = `alert-mark ${alert.level} ${alert.kind} ${alert.state === "UNACK" ? "new" : ""}`;
-    element.dataset.alert = alert.id;
-    element.append(badge(alert.level, alert.level === "red" ? 32 : 26));
-    element.addEventListener("click", (event) => {
+  marker(thing, kind, fresh) {
+    const made = button({ class: `alert-mark ${thing.level} ${fresh ? "new" : ""}`, "data-kind": kind, "data-id": thing.id }, badge(thing.level, thing.level === "red" ? 32 : 26));
+    made.addEventListener("click", (event) => {
       event.stopPropagation();
-      this.on.chosen({ alert: String(alert.id) });
+      this.on.chosen({ [kind]: String(thing.id) });
     });
-    return new maplibre.Marker({ element }).setLngLat([alert.longitude, alert.latitude]).addTo(this.map);
+    return new maplibre.Marker({ element: made }).setLngLat([thing.longitude, thing.latitude]).addTo(this.map);
+  }
+
+  /** The alerts of the chosen incident. @param {any[]} alerts */
+  members(alerts) {
+    const features = alerts.filter((each) => typeof each.longitude === "number" && !each.closed_at).map((each) => ({ type: "Feature", geometry: { type: "Point", coordinates: [each.longitude, each.latitude] }, properties: { alert: each.id, level: each.level } }));
+    return this.show("members", { type: "FeatureCollection", features });
   }
 
   under(point) {
     const near = [[point.x - 5, point.y - 5], [point.x + 5, point.y + 5]];
-    const ids = ["sensors", ...this.networks.map((network) => `pipes-${network}`), "cells", "cells-unknown"];
+    const ids = ["members", "sensors", "works", ...this.networks.map((network) => `pipes-${network}`), "cells", "cells-unknown"];
     const present = ids.filter((id) => this.map.getLayer(id));
+    if (!present.length) return null;
     const found = this.map.queryRenderedFeatures(near, { layers: present });
     return present.map((id) => found.find((feature) => feature.layer.id === id)).find(Boolean);
   }
@@ -177,14 +139,17 @@ export class RiskMap {
   clicked(event) {
     const found = this.under(event.point);
     if (!found) return this.on.chosen(null);
-    const { id, asset, cell } = found.properties;
+    const { id, asset, cell, alert } = found.properties;
+    if (found.source === "members") return this.on.chosen({ alert: String(alert) });
     if (found.source === "sensors") return this.on.chosen({ asset: asset || "", sensor: String(id) });
+    if (found.source === "works") return this.on.chosen({ work: found.properties });
     return this.on.chosen(found.source === "pipes" ? { asset: id } : { cell });
   }
 
-  choose(asset) {
-    this.chosenAsset = asset || "";
-    if (this.map.getLayer("chosen-pipe")) this.map.setFilter("chosen-pipe", ["==", ["get", "id"], this.chosenAsset]);
+  /** Pipes that are held up to the eye. @param {string[]} ids */
+  pick(ids) {
+    this.picked = ids.filter(Boolean);
+    if (this.map.getLayer("chosen-pipe")) this.map.setFilter("chosen-pipe", ["in", ["get", "id"], ["literal", this.picked]]);
   }
 
   goTo(longitude, latitude) {
@@ -193,8 +158,12 @@ export class RiskMap {
     this.map.easeTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 15.5), duration: calm ? 0 : 700 });
   }
 
-  fit(box) {
-    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], { padding: 48, duration: 0, maxZoom: 16 });
+  fit(box, padding = 48) {
+    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], { padding, duration: 0, maxZoom: 16 });
+  }
+
+  get zoom() {
+    return this.map.getZoom();
   }
 
   get view() {
@@ -221,6 +190,7 @@ export class RiskMap {
   }
 }
 
+/** West, south, east, north of what a collection holds; null where it holds nothing. @param {any} collection */
 export function extent(collection) {
   const box = [180, 90, -180, -90];
   const take = (point) => {
@@ -233,5 +203,3 @@ export function extent(collection) {
   for (const { geometry } of collection.features) take(geometry.coordinates);
   return box[0] <= box[2] ? box : null;
 }
-
-export const layerNames = (networks) => ["cells", ...networks, "sensors", "alerts"].map((name) => [name, t(name)]);

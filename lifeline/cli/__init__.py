@@ -10,16 +10,24 @@ import typer
 from lifeline import __version__
 from lifeline.cli import (
     backtest,
+    calibrate,
     checks,
+    criticality,
     demo,
+    effect,
     endpoints,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
+    plan,
     schema,
+    score,
     sensors,
     state,
+    stress,
+    suggestions,
     up,
 )
 from lifeline.cli.console import fail
@@ -42,10 +50,18 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+plan.register(app)
+effect.register(app)
+score.register(app)
+load.register(app)
+criticality.register(app)
+calibrate.register(app)
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(stress.app, name="stress")
+app.add_typer(suggestions.app, name="zones")
 
 
 def _version(wanted: bool) -> None:

@@ -36,6 +36,11 @@ class AssetLine:
     customers: int
     critical: bool
     attributes: JsonObject
+    road_class: str | None
+    street: str | None
+    soil: str | None
+    condition: int | None
+    in_service: bool
     from_asset: str | None
     to_asset: str | None
     lof: float | None
@@ -112,6 +117,7 @@ class AlertLine:
     device: str | None
     quantity: str | None
     sensor_name: str | None
+    incident_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

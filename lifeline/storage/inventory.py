@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from psycopg.types.json import Jsonb
 
 from lifeline import geo
@@ -127,6 +128,11 @@ def store_assets(
     return Stored(new, len(touched) - new, len(assets) - len(touched))
 
 
+def _jsonb(value: object) -> Jsonb:
+    """orjson is several times as fast as psycopg's own json, and an import writes three documents an asset."""
+    return Jsonb(value, dumps=orjson.dumps)
+
+
 def _sensors_on(connection: Connection, assets: Sequence[int]) -> list[int]:
     rows = connection.execute(_SQL["sensors_on"], {"assets": list(assets)})
     return [sensor_id for (sensor_id,) in rows]
@@ -134,9 +140,9 @@ def _sensors_on(connection: Connection, assets: Sequence[int]) -> list[int]:
 
 def _asset_row(position: int, asset: Asset) -> tuple[object, ...]:
     return (
-        position, asset.external_id, asset.network, str(asset.kind), asset.name, Jsonb(asset.geometry),
+        position, asset.external_id, asset.network, str(asset.kind), asset.name, _jsonb(asset.geometry),
         *geo.bbox(asset.geometry), asset.from_asset, asset.to_asset, asset.material, asset.diameter_mm,
-        asset.install_year, asset.length_m, asset.depth_m, asset.customers, asset.critical, Jsonb(asset.attributes),
+        asset.install_year, asset.length_m, asset.depth_m, asset.customers, asset.critical, _jsonb(asset.attributes),
         asset.road_class, asset.street, asset.soil, asset.condition, asset.in_service,
     )  # fmt: skip
 
@@ -147,8 +153,8 @@ def _store_cells(
     connection.execute(_SQL["forget_cells"], {"assets": [number for number, _ in changed]})
     with connection.cursor().copy(_SQL["copy_cells"]) as copy:
         for number, geometry in changed:
-            for resolution in geo.RESOLUTIONS:
-                for cell, length in geo.cells(geometry, resolution).items():
+            for resolution, shares in geo.cells_at(geometry).items():
+                for cell, length in shares.items():
                     copy.write_row((number, resolution, cell, length))
             if progress is not None:
                 progress(1)
@@ -182,8 +188,8 @@ def store_sensors(connection: Connection, entries: Sequence[Entry[Sensor]], sour
 def _sensor_row(position: int, sensor: Sensor) -> tuple[object, ...]:
     return (
         position, sensor.device, sensor.network, sensor.channel, sensor.quantity, sensor.asset, sensor.name,
-        sensor.longitude, sensor.latitude, sensor.gateway, Jsonb(sensor.limits),
-        None if sensor.balance is None else Jsonb(sensor.balance), sensor.in_service,
+        sensor.longitude, sensor.latitude, sensor.gateway, _jsonb(sensor.limits),
+        None if sensor.balance is None else _jsonb(sensor.balance), sensor.in_service,
     )  # fmt: skip
 
 

@@ -16,7 +16,10 @@ _SQL = load("riskmap")
 
 
 class AssetRow(NamedTuple):
-    """An asset; ``geometry`` is GeoJSON text, ids are 0 where there is none, risk is None before it was computed."""
+    """An asset; ``geometry`` is GeoJSON text, ids are 0 where there is none, risk is None before it was computed.
+
+    ``probability``: of a failure within a year.
+    """
 
     asset_id: int
     external_id: str
@@ -35,6 +38,7 @@ class AssetRow(NamedTuple):
     score: float | None
     parts: list[JsonObject] | None
     road_class: str = ""
+    probability: float | None = None
 
 
 class CellShare(NamedTuple):
@@ -53,6 +57,25 @@ class SensorPlace(NamedTuple):
     max_silence_s: float | None
     longitude: float | None
     latitude: float | None
+
+
+class ZoneRow(NamedTuple):
+    """An active zone; ``network`` is empty for every network, ``geometry`` is GeoJSON text."""
+
+    zone_id: int
+    external_id: str
+    kind: str
+    network: str
+    name: str
+    geometry: str
+
+
+class ZoneShare(NamedTuple):
+    """What share of an asset's length lies in a zone."""
+
+    zone_id: int
+    asset_id: int
+    share: float
 
 
 class OpenAlert(NamedTuple):
@@ -105,6 +128,18 @@ def sensors(connection: Connection) -> list[SensorPlace]:
     """Every sensor in service, in order of its id."""
     with storage_errors():
         return [SensorPlace(*row) for row in connection.execute(_SQL["sensors"])]
+
+
+def zones(connection: Connection) -> list[ZoneRow]:
+    """Every active zone, in order of its name."""
+    with storage_errors():
+        return [ZoneRow(*row) for row in connection.execute(_SQL["zones"])]
+
+
+def zone_assets(connection: Connection) -> list[ZoneShare]:
+    """What lies in the active zones."""
+    with storage_errors():
+        return [ZoneShare(*row) for row in connection.execute(_SQL["zone_assets"])]
 
 
 def newest(connection: Connection) -> Newest:

@@ -7,6 +7,8 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +39,35 @@ def page_and_key(text: str) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def wait_for_risk_alert(url: str, key: str, seconds: float) -> dict[str, Any]:
+class Witness:
+    """Looks at the map as a page does, and afterwards asks for what it saw."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url, self.key = url, key
+        self.looks: list[tuple[datetime, datetime, Any]] = []
+
+    def look(self) -> None:
+        before = datetime.now(UTC)
+        seen = ask(self.url, self.key, "api/v1/risk/cells")
+        self.looks.append((before, datetime.now(UTC), seen))
+
+    def ask_again(self) -> tuple[int, int]:
+        """Moments between two looks that saw the same, each asked for again: how many, and how many other maps."""
+        maps = []
+        for one, other in pairwise(self.looks):
+            if one[2] == other[2]:
+                moment = one[1] + (other[0] - one[1]) / 2
+                then = ask(self.url, self.key, f"api/v1/risk/cells?at={moment.isoformat().replace('+00:00', 'Z')}")
+                assert then == one[2], f"the map of {moment} is not the one that was served"
+                maps.append(json.dumps(then))
+        return len(maps), len(set(maps))
+
+
+def wait_for_risk_alert(url: str, key: str, seconds: float, witness: Witness) -> dict[str, Any]:
     """The first open alert of kind risk: a silent sensor is no event of the city."""
     deadline = time.monotonic() + seconds
     while True:
+        witness.look()
         alerts = ask(url, key, "api/v1/alerts")["items"]
         risks = [alert for alert in alerts if alert["kind"] == "risk"]
         if risks:
@@ -59,10 +86,20 @@ def test_the_demo_ends_in_a_running_city_and_starts_again_at_once(folder: Path) 
             assert b"<html" in page.read().lower()
         networks = {item["network"] for item in ask(url, key, "api/v1/assets?limit=1000")["items"]}
         assert networks == {"gas", "water", "drainage"}
-        alert = wait_for_risk_alert(url, key, 120 - (time.monotonic() - shown))
+        witness = Witness(url, key)
+        alert = wait_for_risk_alert(url, key, 120 - (time.monotonic() - shown), witness)
         assert alert["network"] in networks
         assert truth(first.home.path / "truth.jsonl")
+        scored = lifeline("score", "--home", folder, "--each").stdout
+        assert "gas_leak" in scored
+        assert "demo-1-1" in scored
         assert "they agree with the tables" in lifeline("status", "--home", folder).stdout
+        for _ in range(5):
+            witness.look()
+            time.sleep(1)
+        moments, maps = witness.ask_again()
+        assert moments >= 3
+        assert maps >= 1
         broker = first.running.mqtt_port
         assert first.interrupt() == 0
         assert gone(first)

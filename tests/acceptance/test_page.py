@@ -10,13 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import Browser
 
 from lifeline.catalogue import shipped_catalogue
 from lifeline.embedded import Broker
@@ -24,13 +24,13 @@ from lifeline.inventory import parse_assets, parse_sensors
 from lifeline.model import Level, Role
 from lifeline.storage import inventory
 from lifeline.storage.database import connect
+from tests.acceptance.visits import cells, chromium, visiting
 from tests.api_process import ROOT, Api, running_api, until
 from tests.conftest import PASSWORDS
 from tests.ingest_process import environment, ingest_process
 from tests.integration.receiver import SECRET, Receiver
 from tests.integration.town import build, empty, open_alert
 
-CHROMIUM = Path("/usr/bin/chromium")
 LEAK = """
 title = "A hole that nobody can miss"
 [[event]]
@@ -40,58 +40,12 @@ lasts_s = 600
 hole_mm = 20
 share = 0.5
 """
-FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.fail("no Chromium: `make setup` installs it, or `apt-get install chromium`", pytrace=False)
-    with sync_playwright() as playwright:
-        yield _launch(playwright)
-
-
-def _launch(playwright: Playwright) -> Browser:
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-
-
-@dataclass
-class Visit:
-    """A page that is open, and what went wrong in it or left its own server."""
-
-    page: Page
-    api: Api
-    complaints: list[str] = field(default_factory=list)
-
-    def open(self, query: str = "lang=zh", role: Role = Role.OPERATOR) -> None:
-        self.page.goto(f"{self.api.url}/?{query}#key={self.api.key(role)}")
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
-
-    def heard(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def asked(self, request: Request) -> None:
-        if not request.url.startswith((self.api.url, "data:", "blob:")):
-            self.complaints.append(f"asked {request.url}")
-
-
-@contextmanager
-def visiting(browser: Browser, api: Api, *, width: int = 1440, height: int = 860) -> Iterator[Visit]:
-    context = browser.new_context(viewport={"width": width, "height": height}, locale="zh-CN")
-    visit = Visit(context.new_page(), api)
-    visit.page.on("console", visit.heard)
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    visit.page.on("request", visit.asked)
-    try:
-        yield visit
-    finally:
-        context.close()
-
-
-def cells(visit: Visit, level: str) -> int:
-    """How many cells of this level the page says that it shows."""
-    return int(visit.page.locator(f"#legend tr:has(.badge.{level}) td").first.inner_text())
+    with chromium() as found:
+        yield found
 
 
 # ------------------------------------------------------------------------------------------------------- whole chain
@@ -169,28 +123,29 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         page = visit.page
         before = cells(visit, "red")
         page.evaluate("window.notReloaded = true")
-        row = page.locator("#alerts .row.red", has_text="甲烷").first
+        row = page.locator("#entries .row.red", has_text="燃气").first
         row.wait_for(timeout=120_000)
         until(lambda: cells(visit, "red") > before, "a red cell", 10)
         assert "●" in page.title()
         assert page.locator(".alert-mark.red.new").count() >= 1
 
-        until(lambda: any(each["type"] == "alert.raised" for each in city.receiver.accepted), "the webhook", 20)
+        until(lambda: any(each["type"].startswith("incident.") for each in city.receiver.accepted), "the webhook", 20)
 
         row.click()
-        page.locator("#panel .alert .why").first.wait_for()
-        assert "甲烷浓度" in page.locator("#panel .alert .why").first.inner_text()
-        page.locator("#panel .u-over").wait_for()
-        page.locator("#panel textarea").first.fill("抢修队已出发")
-        alert_id = int(page.locator("#panel section.alert").first.get_attribute("data-alert") or 0)
-        page.locator("#panel .acknowledge .primary").first.click()
-        page.locator(f"#panel section.alert[data-alert='{alert_id}'] .state.ACKED").wait_for(timeout=10_000)
+        panel = page.locator("#panel")
+        panel.locator(".said", has_text="甲烷浓度").wait_for()
+        panel.locator(".u-over").wait_for()
+        incident = int(panel.locator("section.handle").first.get_attribute("data-incident") or 0)
+        panel.locator("textarea").first.fill("抢修队已出发")
+        page.locator("#panel [data-act=acknowledge]").click()
+        panel.locator("[data-act=acknowledge]").wait_for(state="detached", timeout=10_000)
         with psycopg.connect(city.dsn) as connection:
-            assert connection.execute(
-                "SELECT a.state, a.acknowledged_by, h.note FROM alert a JOIN alert_history h USING (alert_id)"
-                " WHERE alert_id = %s AND h.action = 'acknowledged'",
-                [alert_id],
-            ).fetchone() == ("ACKED", f"operator-{city.api.port}", "抢修队已出发")
+            rows = connection.execute(
+                "SELECT DISTINCT a.acknowledged_by, h.note FROM alert a JOIN alert_history h USING (alert_id)"
+                " WHERE incident_id = %s AND h.action = 'acknowledged'",
+                [incident],
+            ).fetchall()
+        assert rows == [(f"operator-{city.api.port}", "抢修队已出发")]
         assert page.evaluate("window.notReloaded")
         assert visit.complaints == []
 
@@ -220,14 +175,15 @@ def test_an_alert_appears_and_goes_without_reload(api: Api, browser: Browser) ->
     with visiting(browser, api) as visit, connect(api.dsn) as connection:
         visit.open()
         page = visit.page
-        assert "没有未关闭的预警" in page.locator("#alerts").inner_text()
+        assert "没有未关闭的预警" in page.locator("#entries").inner_text()
         alert = open_alert(connection, 1)
-        page.locator(f"#alerts [data-alert='{alert.alert_id}']").wait_for(timeout=3000)
-        until(lambda: cells(visit, "red") == 1, "the red cell", 5)
+        page.locator(f"#entries .row[data-kind=alert][data-id='{alert.alert_id}']").wait_for(timeout=10_000)
+        page.locator("#tiles .tile.red.new b", has_text="1").wait_for()
+        page.locator(f".alert-mark.red.new[data-id='{alert.alert_id}']").wait_for()
         assert page.title().startswith("(1) ● 特别重大")
         page.keyboard.press("j")
         page.keyboard.press("Enter")
-        page.locator("#panel section.alert").wait_for()
+        page.locator("#panel section.handle").wait_for()
         assert f"alert={alert.alert_id}" in page.url
         page.keyboard.press("Escape")
         assert not page.locator("#panel").is_visible()
@@ -260,14 +216,14 @@ def test_the_language_is_switched_and_remembered(api: Api, browser: Browser) -> 
         open_alert(connection, 1)
         visit.open("lang=zh")
         page = visit.page
-        page.locator("#alerts", has_text="未确认").wait_for()
+        page.locator("#entries", has_text="未确认").wait_for()
         page.click("#language")
-        page.locator("#alerts", has_text="New").wait_for()
-        assert re.search(r"Extreme\s+1", page.locator("#legend").inner_text())
+        page.locator("#entries", has_text="New").wait_for()
+        assert re.search(r"Extreme\s+\d+", page.locator("#legend").inner_text())
         assert page.evaluate("document.documentElement.lang") == "en"
         page.goto(api.url)
         page.wait_for_selector("body[data-ready]", timeout=20_000)
-        page.locator("#alerts", has_text="New").wait_for()
+        page.locator("#entries", has_text="New").wait_for()
         assert visit.complaints == []
 
 
@@ -275,7 +231,7 @@ def test_a_viewer_who_acknowledges_is_told_why_not(api: Api, browser: Browser) -
     with visiting(browser, api) as visit, connect(api.dsn) as connection:
         alert = open_alert(connection, 1)
         visit.open(f"lang=en&alert={alert.alert_id}", Role.VIEWER)
-        visit.page.locator("#panel .primary").click()
+        visit.page.locator("#panel [data-act=acknowledge]").click()
         visit.page.locator("#panel .wrong", has_text="may not").wait_for()
 
 
@@ -283,7 +239,7 @@ def test_a_pipe_shows_its_risk_by_its_parts_and_a_filter_stays_in_the_address(ap
     with visiting(browser, api) as visit:
         visit.open("lang=en&asset=G-P1")
         panel = visit.page.locator("#panel")
-        panel.locator("table tr", has_text="Consequence").wait_for()
+        panel.locator("table tr", has_text="Material").wait_for()
         assert "cast iron" in panel.inner_text()
         visit.page.locator("#networks button", has_text="Gas").click()
         assert "network=gas" in visit.page.url
@@ -312,7 +268,7 @@ def test_the_page_is_usable_on_a_phone(api: Api, browser: Browser) -> None:
         visit.open()
         page = visit.page
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        page.locator("#alerts .row").click()
+        page.locator("#entries .row").click()
         page.locator("#panel .primary").wait_for()
         box = page.locator("#panel").bounding_box()
         assert box is not None

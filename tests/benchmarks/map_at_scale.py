@@ -165,8 +165,8 @@ def end_to_end(pipes: int) -> list[Row]:
         api = Api(database.dsn)
         began = time.perf_counter()
         try:
-            api.start()
-            until(lambda: api.get("/health", role=None).status_code == 200, "the first map", 120)
+            api.launch()
+            until(api.healthy, "the first map", 180)
             first = time.perf_counter() - began
             return [_held("API process: from its start to its first map", first, "s", 30), *_run(api, pipes)]
         finally:
@@ -199,7 +199,7 @@ def _fill(connection: Connection, pipes: int) -> None:
 def _run(api: Api, pipes: int) -> list[Row]:
     headers = {"Authorization": f"Bearer {api.key(Role.VIEWER)}", "Accept-Encoding": "zstd"}
     with httpx.Client(base_url=api.url, headers=headers, timeout=60) as client:
-        until(lambda: "map_frames_total" in client.get("/metrics").text, "the first keyframe", 120)
+        until(lambda: _metric(client, 'map_frames_total{kind="keyframe"}') > 0, "the first keyframe", 180)
         cold = _screens(client, boxes(pipes, SCREENS))
         seen = _after_alerts(api, client)
         past_s, _ = timed(lambda: client.get("/api/v1/risk/cells", params={"at": _before(2)}).raise_for_status())

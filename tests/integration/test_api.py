@@ -34,6 +34,7 @@ READ_ROUTES = [
     "/api/v1/risk/cells/{cell}",
     "/api/v1/risk/chains",
     "/api/v1/risk/span",
+    "/api/v1/risk/zones",
     "/api/v1/risk/segments",
     "/api/v1/risk/assets/G-P0",
     "/api/v1/risk/summary",

@@ -130,17 +130,19 @@ def test_migrate_gives_the_roles_their_passwords(place: dict[str, str], tmp_path
 
 def test_import_stores_both_files_and_again_changes_nothing(place: dict[str, str], town: list[Path]) -> None:
     first = lifeline("import", *town, **place)
-    assert first.stdout.splitlines() == [
-        "assets.geojson: assets: 3 new, 0 changed, 0 as they were",
-        "sensors.csv: sensors: 2 new, 0 changed, 0 as they were",
+    assert [line.split() for line in first.stdout.splitlines()] == [
+        ["file", "new", "changed", "unchanged"],
+        ["assets.geojson", "assets", "3", "0", "0"],
+        ["sensors.csv", "sensors", "2", "0", "0"],
     ]
     again = lifeline("import", *reversed(town), **place)
-    assert "0 new, 0 changed, 3 as they were" in again.stdout
+    assert ["assets.geojson", "assets", "0", "0", "3"] in [line.split() for line in again.stdout.splitlines()]
+    assert again.stdout.splitlines()[-1] == "nothing has changed"
 
 
 def test_import_can_be_tried_dry(place: dict[str, str], town: list[Path], connection: Connection) -> None:
     done = lifeline("import", "--dry-run", *town, **place)
-    assert "3 new" in done.stdout
+    assert ["assets.geojson", "assets", "3", "0", "0"] in [line.split() for line in done.stdout.splitlines()]
     assert "nothing was stored" in done.stdout
     assert connection.execute("SELECT count(*) FROM asset").fetchone() == (0,)
 
@@ -173,7 +175,7 @@ def test_import_refuses_a_file_that_it_does_not_know(place: dict[str, str], tmp_
     (tmp_path / "x.xlsx").write_bytes(b"PK")
     done = lifeline("import", tmp_path / "x.xlsx", **place)
     assert done.returncode == 1
-    assert "assets are .geojson" in done.stderr
+    assert ".xlsx is none of .geojson" in done.stderr
 
 
 def heard(connection: Connection, device: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeline.errors import ImportRejectedError
-from lifeline.geojson import feature_values
+from lifeline.exchange.geojson import feature_values
 
 JSON = st.recursive(
     st.none()

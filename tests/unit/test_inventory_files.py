@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from lifeline.catalogue import shipped_catalogue
 from lifeline.errors import ImportRejectedError
-from lifeline.inventory import Entry, parse_assets, parse_sensors, storable_json
+from lifeline.inventory import Entry, parse_assets, parse_sensors
 from lifeline.model import Asset, Sensor
+from lifeline.records import storable_json
 
 CATALOGUE = shipped_catalogue()
 POINT = {"type": "Point", "coordinates": [117.2, 31.8]}

@@ -1,7 +1,8 @@
 -- name: assets
 -- A page of assets in order of their id: network, kind and box are conditions where given.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry, a.material, a.diameter_mm, a.install_year, a.length_m,
-    a.depth_m, a.customers, a.critical, a.attributes, f.external_id, t.external_id, r.lof, r.cof, r.score
+    a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
+    a.in_service, f.external_id, t.external_id, r.lof, r.cof, r.score
 FROM asset a
 LEFT JOIN asset f ON f.asset_id = a.from_asset
 LEFT JOIN asset t ON t.asset_id = a.to_asset
@@ -16,7 +17,8 @@ ORDER BY a.asset_id LIMIT %(limit)s;
 -- name: asset
 -- One asset by the city's own name for it.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry, a.material, a.diameter_mm, a.install_year, a.length_m,
-    a.depth_m, a.customers, a.critical, a.attributes, f.external_id, t.external_id, r.lof, r.cof, r.score
+    a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
+    a.in_service, f.external_id, t.external_id, r.lof, r.cof, r.score
 FROM asset a
 LEFT JOIN asset f ON f.asset_id = a.from_asset
 LEFT JOIN asset t ON t.asset_id = a.to_asset
@@ -63,7 +65,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id
@@ -85,7 +87,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id
@@ -108,7 +110,7 @@ SELECT * FROM (
     SELECT l.alert_id, l.subject_kind, l.subject_id, l.rule, l.rule_version, l.kind, l.network, l.level, l.state, l.sensor_id,
         l.longitude, l.latitude, l.evidence, l.first_seen, l.raised_at, l.updated_at, l.acknowledged_at, l.acknowledged_by,
         l.returned_at, l.closed_at, l.version, a.external_id AS asset, a.name AS asset_name, a.kind AS asset_kind,
-        d.external_id AS device, s.quantity, s.name AS sensor_name
+        d.external_id AS device, s.quantity, s.name AS sensor_name, l.incident_id
     FROM alert l
     LEFT JOIN asset a ON a.asset_id = l.asset_id
     LEFT JOIN device d ON d.device_id = l.device_id

@@ -3,7 +3,7 @@
 
 -- name: inventory_lock
 -- One import at a time: two that touch the same rows in another order would dead-lock.
-SELECT pg_advisory_xact_lock(5461433646)
+SELECT pg_advisory_xact_lock(5461433663)
 
 -- name: stage_assets
 -- A file's assets as they stand in it; `position` is the index in the file.
@@ -71,6 +71,34 @@ WITH stored AS (
     RETURNING external_id, xmax = 0 AS is_new
 )
 SELECT position, is_new FROM stored JOIN staged_asset USING (external_id) ORDER BY position
+
+-- name: known_assets
+SELECT external_id FROM asset WHERE external_id = ANY (%(names)s)
+
+-- name: known_zones
+SELECT external_id FROM zone WHERE external_id = ANY (%(names)s)
+
+-- name: store_model
+-- Whether the model is new; nothing where it is as it was.
+INSERT INTO network_model (name, network, format, prefix, content, imported_at)
+VALUES (%(name)s, %(network)s, %(format)s, %(prefix)s, %(content)s, %(now)s)
+ON CONFLICT (name) DO UPDATE SET
+    network = excluded.network, format = excluded.format, prefix = excluded.prefix, content = excluded.content,
+    imported_at = excluded.imported_at
+WHERE (network_model.network, network_model.format, network_model.prefix, network_model.content) IS DISTINCT FROM
+      (excluded.network, excluded.format, excluded.prefix, excluded.content)
+RETURNING xmax = 0 AS is_new
+
+-- name: models
+-- Every model without its content, by name.
+SELECT model_id, name, network, format, prefix, length(content), imported_at FROM network_model ORDER BY name
+
+-- name: model_content
+SELECT content FROM network_model WHERE name = %(name)s
+
+-- name: note_change
+INSERT INTO inventory_history (at, actor, action, what, external_id, detail)
+VALUES (%(at)s, %(actor)s, %(action)s, %(what)s, %(external_id)s, %(detail)s)
 
 -- name: unknown_ends
 -- from and to that neither the file nor the database has.

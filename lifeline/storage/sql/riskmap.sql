@@ -5,7 +5,8 @@ SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 -- name: assets
 -- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry::text, a.west, a.south, a.east, a.north,
-    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts, coalesce(a.road_class, '')
+    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts, coalesce(a.road_class, ''),
+    r.probability
 FROM asset a LEFT JOIN asset_risk r USING (asset_id) WHERE a.in_service ORDER BY a.asset_id;
 
 -- name: asset_cells
@@ -19,6 +20,14 @@ SELECT s.sensor_id, s.quantity, (s.limits->>'max_silence_s')::float8,
     coalesce(s.longitude, (a.west + a.east) / 2, d.longitude), coalesce(s.latitude, (a.south + a.north) / 2, d.latitude)
 FROM sensor s JOIN device d USING (device_id) LEFT JOIN asset a ON a.asset_id = s.asset_id
 WHERE s.in_service ORDER BY s.sensor_id;
+
+-- name: zones
+-- Zones by which people plan; a suggestion is none yet.
+SELECT zone_id, external_id, kind, coalesce(network, ''), name, geometry::text FROM zone WHERE status = 'active' ORDER BY external_id;
+
+-- name: zone_assets
+SELECT m.zone_id, m.asset_id, m.share FROM zone_asset m JOIN zone z USING (zone_id) JOIN asset a USING (asset_id)
+WHERE z.status = 'active' AND a.in_service ORDER BY m.zone_id, m.asset_id;
 
 -- name: newest
 -- When each sensor was heard last, as two arrays.

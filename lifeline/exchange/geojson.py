@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from lifeline.errors import ImportRejectedError, Problem
+from lifeline.exchange.rows import Row
+from lifeline.records import shown
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -37,6 +39,17 @@ def feature_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
         if key not in seen:
             walk.reject(f"{key!r} is missing: the file must be a FeatureCollection", at=0)
     walk.end()
+
+
+def feature_rows(text: str, source: str, problems: list[Problem]) -> Iterator[Row]:
+    """The features as rows; what is none is noted in ``problems`` and left out."""
+    for line, feature in feature_values(text, source):
+        if not isinstance(feature, dict) or feature.get("type") != "Feature":
+            problems.append(Problem(line, f"a feature must be an object of type Feature, not {shown(feature)}"))
+        elif not isinstance(feature.get("properties"), dict):
+            problems.append(Problem(line, f"properties must be an object, not {shown(feature.get('properties'))}"))
+        else:
+            yield Row(line, feature["properties"], feature.get("geometry"))
 
 
 class _Walk:

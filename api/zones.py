@@ -1,0 +1,115 @@
+"""Routes of zones: read by everybody, drawn and judged by engineers."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel
+
+from api.access import Access
+from api.city import city
+from api.parameters import After, Bbox, Limit, Name, Network, StrictRoute, box_of, decode_cursor, encode_cursor
+from api.problems import ProblemError
+from lifeline.exchange.rows import Row
+from lifeline.inventory import check_zones
+from lifeline.model import JsonObject, Role, ZoneKind, ZoneStatus
+from lifeline.storage import imports, zones
+from lifeline.storage.database import borrow
+from lifeline.storage.keys import ApiKey
+from lifeline.storage.zones import ZoneLine
+
+router = APIRouter(
+    prefix="/api/v1", route_class=StrictRoute, tags=["zones"], dependencies=[Depends(Access(Role.VIEWER))]
+)
+
+
+class ZoneOut(BaseModel):
+    """A polygon by which people plan, and how much lies in it; ``length_m`` is of its pipes, each by its share."""
+
+    id: str
+    kind: ZoneKind
+    network: str | None
+    name: str
+    geometry: JsonObject
+    attributes: JsonObject
+    source: str
+    status: ZoneStatus
+    updated_at: datetime
+    assets: int
+    sensors: int
+    length_m: float
+    balance: dict[str, int]
+
+
+class ZonePage(BaseModel):
+    items: list[ZoneOut]
+    next: str | None
+
+
+class ZoneIn(BaseModel):
+    """A zone as a GeoJSON Feature; its properties are those of the inventory's files."""
+
+    type: str
+    properties: JsonObject
+    geometry: JsonObject
+
+
+@router.get("/zones")
+def list_zones(
+    request: Request,
+    bbox: Bbox = None,
+    network: Network = None,
+    kind: ZoneKind | None = None,
+    status: ZoneStatus | None = None,
+    limit: Limit = 100,
+    after: After = None,
+) -> ZonePage:
+    """Zones in order of their entry, page by page; `network` also gives those of every network."""
+    (behind,) = decode_cursor(after, int) or (0,)
+    wanted: dict[str, Any] = {"network": network, "kind": kind, "status": status, "box": box_of(bbox)}
+    with borrow(city(request).pool) as connection:
+        found = zones.zones(connection, after=behind, limit=limit + 1, **wanted)
+    more = encode_cursor(found[limit - 1].zone_id) if len(found) > limit else None
+    return ZonePage(items=[_zone(each) for each in found[:limit]], next=more)
+
+
+@router.get("/zones/{id}")
+def get_zone(request: Request, id: Name) -> ZoneOut:  # noqa: A002
+    """One zone."""
+    with borrow(city(request).pool) as connection:
+        return _zone(zones.zone(connection, id))
+
+
+@router.post("/zones")
+def store_zone(request: Request, zone: ZoneIn, key: ApiKey = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
+    """Draw a zone, or change the one of this id: its outline, its name, or whether it is accepted."""
+    here = city(request)
+    checked = check_zones([Row(1, zone.properties, zone.geometry)], here.catalogue, "body")
+    if checked.problems:
+        raise ProblemError(400, "; ".join(problem.message for problem in checked.problems))
+    wanted, now = checked.entries[0].item, here.clock()
+    with borrow(here.pool) as connection:
+        stored = zones.store_zones(connection, [wanted], now)
+        if stored.new or stored.changed:
+            action = "created" if stored.new else "changed"
+            detail = {"kind": wanted.kind, "status": wanted.status}
+            imports.note(connection, now, key.name, action, "zone", wanted.external_id, detail)
+        return _zone(zones.zone(connection, wanted.external_id))
+
+
+def _zone(line: ZoneLine) -> ZoneOut:
+    return ZoneOut(
+        id=line.external_id,
+        kind=line.kind,
+        network=line.network,
+        name=line.name,
+        geometry=line.geometry,
+        attributes=line.attributes,
+        source=line.source,
+        status=line.status,
+        updated_at=line.updated_at,
+        assets=line.assets,
+        sensors=line.sensors,
+        length_m=line.length_m,
+        balance=line.balance,
+    )

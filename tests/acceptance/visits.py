@@ -1,0 +1,91 @@
+"""A real browser that visits the page: what went wrong in it, what it asked of others, and what axe finds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, ConsoleMessage, Page, Playwright, Request, sync_playwright
+
+from lifeline.model import Role
+from tests.api_process import Api
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox", "--disable-background-networking"]
+GRAVE = {"serious", "critical"}
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """One browser; a test fails where there is none."""
+    if not CHROMIUM.exists():
+        pytest.fail("no Chromium: `make setup` installs it, or `apt-get install chromium`", pytrace=False)
+    with sync_playwright() as playwright:
+        yield launch(playwright)
+
+
+def launch(playwright: Playwright) -> Browser:
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+
+
+@dataclass
+class Visit:
+    """A page that is open, and what went wrong in it or left its own server."""
+
+    page: Page
+    api: Api
+    complaints: list[str] = field(default_factory=list)
+
+    def open(self, query: str = "lang=zh", role: Role = Role.OPERATOR) -> None:
+        self.page.goto(f"{self.api.url}/?{query}#key={self.api.key(role)}")
+        self.ready()
+
+    def ready(self) -> None:
+        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+
+    def heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def asked(self, request: Request) -> None:
+        if not request.url.startswith((self.api.url, "data:", "blob:")):
+            self.complaints.append(f"asked {request.url}")
+
+    def faults(self) -> list[str]:
+        """What axe calls serious or critical: the rule and where it is broken."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{each['id']}: {node['target']} {node['html'][:120]}"
+            for each in found
+            if each["impact"] in GRAVE
+            for node in each["nodes"]
+        ]
+
+
+@contextmanager
+def visiting(
+    browser: Browser, api: Api, *, width: int = 1440, height: int = 860, theme: str = "dark", touch: bool = False
+) -> Iterator[Visit]:
+    """A visit with an empty browser: no key, nothing remembered."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        locale="zh-CN",
+        color_scheme="light" if theme == "light" else "dark",
+        has_touch=touch,
+        is_mobile=touch,
+    )
+    visit = Visit(context.new_page(), api)
+    visit.page.on("console", visit.heard)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("request", visit.asked)
+    try:
+        yield visit
+    finally:
+        context.close()
+
+
+def cells(visit: Visit, level: str) -> int:
+    """How many cells of this level the page says that it shows."""
+    return int(visit.page.locator(f"#legend tr:has(.badge.{level}) td").first.inner_text())

@@ -1,0 +1,110 @@
+"""The page's words, modules and style hold together: there is no tool chain that would say so."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+MODULES = sorted(WEB.glob("*.js"))
+ENTRY = re.compile(r'(\w+): "((?:[^"\\]|\\.)*)"')
+LONGEST = 450
+
+
+def words(language: str) -> dict[str, str]:
+    return dict(ENTRY.findall((WEB / "words" / f"{language}.js").read_text(encoding="utf-8")))
+
+
+def test_chinese_and_english_have_the_same_words() -> None:
+    chinese, english = words("zh"), words("en")
+    assert len(english) > 200
+    assert set(chinese) ^ set(english) == set()
+    assert [key for key, text in (chinese | english).items() if not text.strip()] == []
+
+
+def test_both_languages_fill_in_the_same_names() -> None:
+    english = words("en")
+    differ = {
+        key: text
+        for key, text in words("zh").items()
+        if set(re.findall(r"\{(\w+)\}", text)) != set(re.findall(r"\{(\w+)\}", english[key]))
+    }
+    assert differ == {}
+
+
+def test_every_word_that_a_module_asks_for_is_there() -> None:
+    english = set(words("en"))
+    asked = {key for path in MODULES for key in re.findall(r'\bt\("(\w+)"', path.read_text(encoding="utf-8"))}
+    assert len(asked) > 100
+    assert asked - english == set()
+
+
+def test_every_word_is_asked_for_by_name_or_by_its_family() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in MODULES)
+    families = set(re.findall(r"`(\w+_)\$\{", source)) | {"ev_"}
+    suffixes = set(re.findall(r"\$\{\w+\}(_\w+)`", source))
+    kinds = {"pipe", "junction", "valve", "chamber", "pump", "tank", "regulator", "outfall", "storage", "gate"}
+    told = {
+        # Actions of an alert's and an incident's history, and quality marks, as the API names them.
+        "raised", "escalated", "deescalated", "raised_again", "grown", "explained", "absorbed", "merged", "muted",
+        "assigned", "backlog", "implausible",
+    }  # fmt: skip
+    unused = [
+        key
+        for key in words("en")
+        if f'"{key}"' not in source
+        and not re.search(rf"\b{key}\b", source)
+        and not key.startswith(tuple(families))
+        and not key.endswith(tuple(suffixes))
+        and key not in kinds | told
+    ]
+    assert unused == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+def test_a_module_says_what_it_is_for_and_is_not_endless(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("// ")
+    assert len(lines) <= LONGEST
+
+
+def test_styles_are_not_endless_and_no_page_has_any_inline() -> None:
+    assert [path.name for path in WEB.glob("style/*.css") if len(path.read_text().splitlines()) > LONGEST] == []
+    for page in WEB.glob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\bsrc=)|https?://", text), page.name
+
+
+def test_no_module_reads_text_as_html_or_names_another_host() -> None:
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function", text)
+        hosts = set(re.findall(r"https?://[^\s\"'`]+", text)) - {"http://www.w3.org/2000/svg"}
+        assert hosts == set(), path.name
+
+
+def test_every_import_of_a_module_leads_to_a_file() -> None:
+    for path in MODULES:
+        for name in re.findall(r'(?:from|import\()\s*"([^"]+)"', path.read_text(encoding="utf-8")):
+            there = WEB / name.lstrip("/") if name.startswith("/") else path.parent / name
+            assert there.is_file(), f"{path.name} imports {name}"
+
+
+def test_exported_functions_say_what_they_do() -> None:
+    silent = [
+        f"{path.name}:{name}"
+        for path in MODULES
+        for before, name in re.findall(r"([^\n]*)\nexport (?:async )?function (\w+)", path.read_text(encoding="utf-8"))
+        if not before.rstrip().endswith("*/")
+    ]
+    assert silent == []
+
+
+def test_the_modules_are_javascript() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node on this machine")
+    for path in MODULES:
+        subprocess.run([node, "--check", path], check=True, capture_output=True)

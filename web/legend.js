@@ -1,0 +1,36 @@
+// Beside the map: the levels with their live counts, and the switches of the layers.
+
+import { city, levelName, networkName } from "./city.js";
+import { button, byId, element, icon } from "./element.js";
+import { t } from "./i18n.js";
+import { ALL, badge } from "./levels.js";
+import { change, state } from "./state.js";
+
+export const hidden = () => new Set(state.off.split(",").filter(Boolean));
+
+/** @param {number} resolution of the cells that the map shows */
+export function drawLegend(resolution) {
+  if (!city.summary) return;
+  const cells = city.summary.cells[resolution] ?? {};
+  const rows = ALL.map((level) => element("tr", { class: cells[level] || city.summary.segments[level] ? "" : "none" },
+    element("th", { scope: "row" }, element("span", {}, badge(level, 16), levelName(level))), element("td", {}, cells[level] ?? 0), element("td", {}, city.summary.segments[level])));
+  const head = element("tr", {}, element("th", { scope: "col" }, t("legend")), element("th", { scope: "col" }, t("cells")), element("th", { scope: "col" }, t("pipes")));
+  byId("legend").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)), element("p", {}, t("unknown_hint")));
+}
+
+/** @param {any} map @param {() => void} fit @param {string[]} more names of layers that this city has beside the usual ones */
+export function drawLayers(map, fit, more = []) {
+  const off = hidden();
+  const networks = city.catalogue.networks.map((each) => each.key);
+  const toggle = (name) => () => {
+    if (!off.delete(name)) off.add(name);
+    change({ off: [...off].join(",") });
+    map.filter(off, state.network);
+    drawLayers(map, fit, more);
+  };
+  const title = (name) => (networks.includes(name) ? networkName(name) : t(name));
+  const switches = ["cells", ...networks, "sensors", "alerts", ...more].map((name) => button({ class: `layer ${name}`, "aria-pressed": String(!off.has(name)), onclick: toggle(name) }, element("i", { class: `sample ${name}` }), title(name)));
+  byId("layers").setAttribute("role", "group");
+  byId("layers").setAttribute("aria-label", t("layers"));
+  byId("layers").replaceChildren(...switches, button({ class: "layer fit", onclick: fit }, icon("fit", 16), t("fit")));
+}
