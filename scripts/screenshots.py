@@ -80,10 +80,16 @@ class Camera:
 
     def whatif(self) -> None:
         page = self.open("lang=en&view=renewal&tab=ranking")
-        page.locator(".rank").first.wait_for(timeout=30_000)
+        page.locator(".rank").first.click(timeout=30_000)
+        page.wait_for_timeout(1500)
+        page.keyboard.press("Escape")
         page.locator("#side .tab").nth(2).click()
         page.locator(".hint").wait_for()
-        page.mouse.click(760, 430)
+        page.wait_for_timeout(500)
+        box = page.locator("#map").bounding_box() or {"x": 0, "y": 0, "width": 0, "height": 0}
+        middle = box["x"] + (box["width"] - 428) / 2 + 214, box["y"] + box["height"] / 2
+        with page.expect_response("**/risk/what-if"):
+            page.mouse.click(*middle)
         self.keep(page, "what-if")
 
 
