@@ -54,6 +54,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Whether the rule is for this network; a rule that names none is for all."""
         return not self.networks or network in self.networks
 
+    def content(self) -> JsonObject:
+        """All that the file says of it."""
+        return dict(msgspec.to_builtins(self))
+
     def words(self) -> JsonObject:
         """Title and advice, as an alert's evidence carries them."""
         return {"title": msgspec.to_builtins(self.title), "advice": msgspec.to_builtins(self.advice)}

@@ -11,16 +11,21 @@ from api import (
     administration,
     alerts,
     caseload,
+    endpoints,
     features,
     fieldlinks,
+    handling,
     history,
     incidents,
     inventory,
     live,
+    maintenance,
+    performance,
     photos,
     planning,
     problems,
     risk,
+    rules,
     sensorthings,
     suggestions,
     system,
@@ -42,6 +47,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
+    handling, maintenance, rules, performance, endpoints,
     suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
     administration, fieldlinks, features, sensorthings,
 )  # fmt: skip

@@ -45,6 +45,9 @@ class Shield:
             return
         started = time.perf_counter()
         status = 500
+        # HEAD is GET without the body, on every route; a live stream has nothing but its body.
+        bodiless = scope["method"] == "HEAD" and not scope["path"].endswith("/live")
+        scope = {**scope, "method": "GET"} if bodiless else scope
 
         async def shielded(message: Message) -> None:
             nonlocal status
@@ -55,6 +58,8 @@ class Shield:
                     headers[name] = value
                 if "cache-control" not in headers:
                     headers["Cache-Control"] = "no-store"
+            elif bodiless:
+                message = {**message, "body": b""}
             await send(message)
 
         try:

@@ -17,9 +17,11 @@ from lifeline.cli import (
     endpoints,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
     schema,
+    score,
     sensors,
     state,
     suggestions,
@@ -45,6 +47,8 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+score.register(app)
+load.register(app)
 criticality.register(app)
 calibrate.register(app)
 app.add_typer(sensors.app, name="sensors")
