@@ -11,6 +11,7 @@ from api import (
     administration,
     alerts,
     caseload,
+    effect,
     endpoints,
     features,
     fieldlinks,
@@ -23,6 +24,7 @@ from api import (
     performance,
     photos,
     planning,
+    plans,
     problems,
     risk,
     rules,
@@ -30,6 +32,7 @@ from api import (
     suggestions,
     system,
     usual,
+    whatif,
     zones,
 )
 from api.access import Gate
@@ -47,7 +50,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
     suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
     administration, fieldlinks, features, sensorthings,
 )  # fmt: skip

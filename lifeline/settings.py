@@ -138,6 +138,7 @@ class Settings(BaseSettings):
 
     # --- planning
     planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
+    costs: Path | None = Field(None, description="TOML file with what renewals cost; what it leaves out is as shipped.")
     planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
 
     cluster: str = Field("", description="Dask scheduler (tcp://host:8786) for long computations; empty: this machine.")

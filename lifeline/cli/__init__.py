@@ -14,16 +14,19 @@ from lifeline.cli import (
     checks,
     criticality,
     demo,
+    effect,
     endpoints,
     inventory,
     keys,
     load,
     maintenance,
     performance,
+    plan,
     schema,
     score,
     sensors,
     state,
+    stress,
     suggestions,
     up,
 )
@@ -47,6 +50,8 @@ inventory.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+plan.register(app)
+effect.register(app)
 score.register(app)
 load.register(app)
 criticality.register(app)
@@ -55,6 +60,7 @@ app.add_typer(sensors.app, name="sensors")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(stress.app, name="stress")
 app.add_typer(suggestions.app, name="zones")
 
 

@@ -4,7 +4,9 @@
 -- Assets in service as columns for the risk model, of the networks given (NULL: all), in order of their id.
 SELECT asset_id, network, kind, material, install_year, diameter_mm, length_m, customers, critical,
        coalesce(from_asset, 0), coalesce(to_asset, 0), soil, road_class, condition, loss, customers_lost, critical_lost,
-       CASE WHEN jsonb_typeof(attributes -> 'demand_lps') = 'number' THEN (attributes ->> 'demand_lps')::double precision END
+       CASE WHEN jsonb_typeof(attributes -> 'demand_lps') = 'number' THEN (attributes ->> 'demand_lps')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'slope') = 'number' THEN (attributes ->> 'slope')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'area_ha') = 'number' THEN (attributes ->> 'area_ha')::double precision END
 FROM asset LEFT JOIN asset_criticality USING (asset_id)
 WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id

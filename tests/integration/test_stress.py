@@ -1,0 +1,192 @@
+"""Stress tests against the database: by the model and by the graph, kept, listed, and the same on any pool."""
+
+from datetime import datetime
+
+import psycopg
+import pytest
+from typer.testing import CliRunner
+
+from lifeline.cli import app
+from lifeline.errors import ConfigurationError, NotFoundError
+from lifeline.planning import stress
+from lifeline.planning.registry import KINDS, checked
+from lifeline.storage import inventory
+from lifeline.storage.database import Connection
+from lifeline.storage.stress import kept_tests
+from tests.integration.test_criticality import BRANCH, node, pipe, town
+from tests.unit.test_storm import SWMM
+
+NOW = datetime.fromisoformat("2026-11-21T12:00:00+00:00")
+pytestmark = pytest.mark.usefixtures("clean_database")
+
+
+def with_model(connection: Connection, text: str = BRANCH, network: str = "water", kind: str = "epanet") -> None:
+    connection.execute(
+        "INSERT INTO network_model (name, network, format, content, imported_at) VALUES ('m', %s, %s, %s, %s)",
+        [network, kind, text.encode(), NOW],
+    )
+
+
+def outcome_of(connection: Connection, **asked: object) -> dict[str, object]:
+    return stress.run_test(connection, stress.Parameters.model_validate(asked), NOW, "test", workers=1)[1]
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_the_loss_of_the_only_main_leaves_nobody_served(connection: Connection, graph: bool) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    with_model(connection)
+    found = outcome_of(connection, kind="loss", asset="1", graph=graph)
+    assert found["method"] == ("graph" if graph else "hydraulic")
+    assert found["share_served"] == pytest.approx(0.0, abs=0.02)
+    assert found["customers_without"] == pytest.approx(600, abs=10)
+    assert found["critical_without"] == 1
+    assert found["recovery_hours"] == 6.0
+    assert found["weakest"][0]["asset"] == "W-C"
+
+
+def test_the_loss_of_the_supply_closes_every_link_at_it(connection: Connection) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    with_model(connection)
+    found = outcome_of(connection, kind="loss", asset="W-R")
+    assert found["share_served"] == pytest.approx(0.0, abs=0.02)
+    assert found["recovery_hours"] == 120.0
+
+
+def test_an_earthquake_has_the_same_answer_for_the_same_seed_on_any_number_of_workers(connection: Connection) -> None:
+    long = [pipe(name, a, b, length_m=3000.0) for name, a, b in (("1", "R", "A"), ("2", "A", "B"), ("3", "A", "C"))]
+    inventory.store_assets(connection, [*town()[:4], *long], NOW)
+    city = stress.city_of(connection, "water", NOW, graph=True)
+    asked = stress.Parameters(kind="earthquake", pgv_cm_s=200, runs=40, seed=7)
+    alone = stress.earthquake(city, asked, workers=1)
+    assert stress.earthquake(city, asked, workers=2) == alone
+    assert stress.earthquake(city, asked.model_copy(update={"seed": 8}), workers=1) != alone
+    assert 0 <= alone["share_served_bad"] <= alone["share_served"] < 1
+    assert alone["share_served"] <= alone["resilience"] <= 1
+    assert 0 < alone["recovery_hours_90"] <= alone["recovery_hours"]
+
+
+def test_a_stronger_earthquake_breaks_more_and_serves_fewer(connection: Connection) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    weak, strong = (outcome_of(connection, kind="earthquake", pgv_cm_s=pgv, runs=200, graph=True) for pgv in (20, 300))
+    assert strong["broken"] > weak["broken"]
+    assert strong["share_served"] < weak["share_served"]
+    assert strong["recovery_hours"] > weak["recovery_hours"]
+    assert strong["weakest"][0]["asset"] == "1"  # all hang on it
+
+
+def test_the_expected_number_of_repairs_is_that_of_the_fragility(connection: Connection) -> None:
+    inventory.store_assets(
+        connection, [*town()[:4], *(pipe(f"{at}", "R", "A", length_m=2000.0) for at in range(9))], NOW
+    )
+    found = outcome_of(connection, kind="earthquake", pgv_cm_s=25.4, runs=400, graph=True)
+    # K1 of steel 0.6, 10 in/s, 18 km; a pipe with several repairs counts once, and leaks only where nothing broke
+    due = 0.6 * 0.00187 * 10 * 1000 / 304.8 * 2.0
+    assert found["broken"] == pytest.approx(9 * (1 - 2.718281828 ** (-0.2 * due)), rel=0.25)
+
+
+def drains() -> list[object]:
+    tops = [node("J1", "chamber", 50), node("J2", "chamber", 80), node("O", "outfall")]
+    pipes = [
+        pipe("C1", "J1", "J2", "drainage", diameter_mm=300.0),
+        pipe("C2", "J2", "O", "drainage", diameter_mm=300.0),
+    ]
+    named = [("J1", {"element": "J1", "area_ha": 6.0}), ("J2", {"element": "J2"}), ("O", {"element": "O"})]
+    made = []
+    for entry, (_, attributes) in zip(tops, named, strict=True):
+        from dataclasses import replace
+
+        made.append(entry._replace(item=replace(entry.item, network="drainage", attributes=attributes)))
+    return [*made, *pipes]
+
+
+def test_a_storm_is_reckoned_without_a_model_and_simulated_with_one(connection: Connection) -> None:
+    inventory.store_assets(connection, drains(), NOW)
+    reckoned = outcome_of(connection, kind="storm", years=100)
+    assert reckoned["method"] == "graph"
+    assert reckoned["ponding_m3"] > 0
+    assert reckoned["weakest"][0]["asset"] == "C1"
+    with_model(connection, SWMM, "drainage", "swmm")
+    simulated = outcome_of(connection, kind="storm", years=100)
+    assert simulated["method"] == "hydraulic"
+    assert simulated["weakest"][0]["asset"] == "W-J1"
+    assert simulated["weakest"][0]["hours"] > 0
+    assert simulated["share_served"] < 1
+    assert simulated["rain_mm"] == reckoned["rain_mm"]
+
+
+def test_what_makes_no_sense_is_refused(connection: Connection) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    with pytest.raises(NotFoundError, match="no asset 'P-99'"):
+        outcome_of(connection, kind="loss", asset="P-99")
+    with pytest.raises(ConfigurationError, match="needs the id"):
+        outcome_of(connection, kind="loss")
+    with pytest.raises(NotFoundError, match="network 'gas'"):
+        outcome_of(connection, kind="earthquake", network="gas")
+    with pytest.raises(ConfigurationError, match="kind"):
+        checked(KINDS["stress"], {"kind": "flood"})
+
+
+def test_the_job_runs_as_its_role_and_keeps_its_result(connection: Connection, database_dsn: str,
+                                                       monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    inventory.store_assets(connection, town(), NOW)
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    connection.execute("SET LOCAL ROLE lifeline_planning")
+    kind = KINDS["stress"]
+    result = kind.run(connection, checked(kind, {"kind": "loss", "asset": "2"}), lambda share, what: None)
+    kept = kept_tests(connection, kind="loss")
+    assert [each.stress_test_id for each in kept] == [result["stress_test"]]
+    assert kept[0].result["share_served"] == result["share_served"]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("DELETE FROM stress_test")
+
+
+def test_the_commands_print_the_figures_and_the_weakest(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory.store_assets(connection, [*town(), *drains()], NOW)
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    for arguments, shown in (
+        (["loss", "1"], "customers without 停供用户: 600"),
+        (["earthquake", "--pgv", "300", "--runs", "100", "--workers", "1"], "pipes broken 破损管段"),
+        (["storm", "--years", "100"], "longest ponding 最长积水"),
+    ):
+        told = CliRunner().invoke(app, ["stress", *arguments])
+        assert told.exit_code == 0, (told.output, told.exception)
+        assert shown in told.output
+        assert "薄弱环节" in told.output
+    listed = CliRunner().invoke(app, ["stress", "list"])
+    assert all(kind in listed.output for kind in ("loss", "earthquake", "storm"))
+
+
+def test_tests_that_were_kept_are_listed_newest_first_and_by_kind(connection: Connection) -> None:
+    inventory.store_assets(connection, town(), NOW)
+    for asked in ({"kind": "loss", "asset": "1"}, {"kind": "earthquake", "runs": 3}, {"kind": "loss", "asset": "2"}):
+        outcome_of(connection, **asked)
+    assert [each.kind for each in kept_tests(connection)] == ["loss", "earthquake", "loss"]
+    losses = kept_tests(connection, kind="loss")
+    assert [each.parameters["asset"] for each in losses] == ["2", "1"]
+    assert kept_tests(connection, number=losses[1].stress_test_id)[0].parameters["asset"] == "1"
+    assert kept_tests(connection, network="gas") == []
+    assert len(kept_tests(connection, limit=1)) == 1
+    assert {each.requested_by for each in losses} == {"test"}
+
+
+def test_more_crews_bring_the_city_back_sooner(connection: Connection) -> None:
+    long = [pipe(f"{at}", "R", "A", length_m=4000.0) for at in range(12)]
+    inventory.store_assets(connection, [*town()[:4], *long], NOW)
+    few, many = (
+        outcome_of(connection, kind="earthquake", pgv_cm_s=150, runs=40, crews=crews, graph=True) for crews in (1, 6)
+    )
+    assert many["recovery_hours"] < few["recovery_hours"]
+    assert many["share_served"] == few["share_served"]
+    assert many["broken"] == few["broken"]
+
+
+def test_a_storm_of_longer_return_period_leaves_fewer_dry(connection: Connection) -> None:
+    inventory.store_assets(connection, drains(), NOW)
+    usual, rare = (outcome_of(connection, kind="storm", years=years, graph=True) for years in (2, 200))
+    assert rare["ponding_m3"] > usual["ponding_m3"]
+    assert rare["longest_ponding_hours"] >= usual["longest_ponding_hours"]
+    assert rare["share_served"] <= usual["share_served"]
+    assert rare["peak_mm_h"] > usual["peak_mm_h"]

@@ -1,0 +1,106 @@
+"""Who is served while parts are out: graph and EPANET agree on trees, closing a node closes its links."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifeline.errors import ConfigurationError
+from lifeline.planning.hydraulics import Model
+from lifeline.planning.service import EpanetService, GraphService, epanet_service
+from lifeline.risk.reach import topology
+from lifeline.storage.standing import Elements
+from tests.unit.test_physics_and_graph import name, text_of, trees
+
+
+def elements_of(above: tuple[int, ...], demand: tuple[int, ...]) -> Elements:
+    """The tree of test_physics_and_graph as assets: ids from 1, reservoir, junctions, then pipes."""
+    n = len(above)
+    nodes = [name(at) for at in range(n + 1)]
+    pipes = [f"P{at + 1}" for at in range(n)]
+    nothing: list[int | None] = [None] * (n + 1)
+    return Elements(
+        asset_id=np.arange(1, 2 * n + 2),
+        external_id=[*nodes, *pipes],
+        kind=["tank", *["junction"] * n, *["pipe"] * n],
+        customers=np.array([0, *demand, *[0] * n]),
+        critical=np.zeros(2 * n + 1, np.bool_),
+        element=[*nodes, *pipes],
+        length_m=np.full(2 * n + 1, 50.0),
+        diameter_mm=np.full(2 * n + 1, 600.0),
+        material=[None] * (2 * n + 1),
+        from_asset=[*nothing, *(up + 1 for up in above)],
+        to_asset=[*nothing, *range(2, n + 2)],
+    )
+
+
+def both(above: tuple[int, ...], demand: tuple[int, ...]) -> tuple[GraphService, EpanetService]:
+    found = elements_of(above, demand)
+    from_index = np.array([-1 if each is None else each - 1 for each in found.from_asset])
+    to_index = np.array([-1 if each is None else each - 1 for each in found.to_asset])
+    graph = topology("water", found.kind, from_index, to_index)
+    model = Model("tree.inp", text_of(above, demand), 0)
+    return GraphService(graph, found.customers.astype(float)), epanet_service(model, found)
+
+
+@settings(max_examples=40, deadline=None)
+@given(trees, st.data())
+def test_the_share_served_is_the_same_by_reach_and_by_pressure(tree, data):
+    above, demand = tree
+    graph, engine = both(above, demand)
+    pipes = st.integers(len(above) + 1, 2 * len(above))
+    out = np.array(sorted(data.draw(st.sets(pipes, max_size=3))), dtype=int)
+    assert engine.share(out) == pytest.approx(graph.share(out), abs=5e-3)
+    held = np.arange(1, len(above) + 1)
+    np.testing.assert_allclose(engine.unserved(out)[held], graph.unserved(out)[held], atol=2e-2)
+
+
+@settings(max_examples=20, deadline=None)
+@given(trees, st.data())
+def test_a_node_that_is_out_takes_with_it_what_lies_behind(tree, data):
+    above, demand = tree
+    graph, engine = both(above, demand)
+    out = np.array([data.draw(st.integers(1, len(above)))])
+    assert engine.share(out) == pytest.approx(graph.share(out), abs=5e-3)
+
+
+def test_without_the_source_nobody_is_served():
+    graph, engine = both((0, 1, 1), (3, 4, 5))
+    assert graph.share(np.array([0])) == 0
+    assert engine.share(np.array([0])) == pytest.approx(0, abs=5e-3)
+
+
+def test_with_nothing_out_all_are_served():
+    nothing = np.empty(0, int)
+    for service in both((0, 1, 1), (3, 4, 5)):
+        assert service.share(nothing) == pytest.approx(1.0)
+        assert service.unserved(nothing)[1:4] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_service_travels_to_a_worker_and_says_the_same_there():
+    for service in both((0, 1, 1, 2), (3, 4, 5, 6)):
+        there = pickle.loads(pickle.dumps(service))
+        out = np.array([6])
+        assert there.share(out) == service.share(out)
+
+
+def test_a_network_that_delivers_nothing_loses_nothing():
+    graph, _ = both((0,), (1,))
+    assert GraphService(graph.graph, np.zeros(3)).share(np.array([2])) == 1.0
+
+
+def test_a_drain_serves_downhill_alone():
+    graph = topology("drainage", ["chamber", "pipe", "chamber", "pipe", "outfall"], np.array([-1, 0, -1, 2, -1]),
+                     np.array([-1, 2, -1, 4, -1]))  # fmt: skip
+    service = GraphService(graph, np.array([10.0, 0, 30.0, 0, 0]))
+    assert service.share(np.array([1])) == pytest.approx(0.75)
+    assert service.share(np.array([3])) == 0
+    assert service.unserved(np.array([1])).tolist() == [1, 1, 0, 0, 0]
+
+
+def test_a_model_of_other_names_is_refused():
+    found = elements_of((0, 1), (1, 1))._replace(element=["x"] * 5)
+    with pytest.raises(ConfigurationError, match="import the model first"):
+        epanet_service(Model("tree.inp", text_of((0, 1), (1, 1)), 0), found)
