@@ -32,7 +32,7 @@ Word = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=6
 Words = Annotated[list[Word], Field(max_length=100)]
 
 
-_slug = BeforeValidator(lambda level: level.slug)
+_slug = BeforeValidator(lambda level: getattr(level, "slug", level))
 
 
 class _Line(BaseModel):

@@ -652,7 +652,8 @@ def test_alarm_performance_is_told_of_any_period(api: Api, town: dict[str, int],
         post(api, f"alerts/{alert.alert_id}/acknowledge", role=Role.FIELD)
         post(api, f"alerts/{alert.alert_id}/feedback", {"genuine": sensor == town["gas"]}, Role.FIELD)
     found = get(api, "performance?operators=3")
-    assert (found["annunciations"], found["levels"], found["operators"]) == (3, {"red": 3}, 3)
+    levels = {"red": 3, "orange": 0, "yellow": 0, "blue": 0}
+    assert (found["annunciations"], found["levels"], found["operators"]) == (3, levels, 3)
     assert found["per_hour_per_operator"] == pytest.approx(3 / 24 / 3)
     assert found["clocks"][0]["acknowledged"] == 3
     assert {each["network"]: each["precision"] for each in found["precision"]} == {

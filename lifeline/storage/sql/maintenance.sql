@@ -23,12 +23,12 @@ WHERE w.window_id = %(window_id)s;
 
 -- name: change
 UPDATE maintenance_window SET ends_at = %(ends_at)s, reason = %(reason)s
-WHERE window_id = %(window_id)s AND (ends_at IS NULL OR ends_at > %(now)s) RETURNING window_id;
+WHERE window_id = %(window_id)s AND ended_by IS NULL AND (ends_at IS NULL OR ends_at > %(now)s) RETURNING window_id;
 
 -- name: end
 -- Ends a window now; one that has not begun never does.
 UPDATE maintenance_window SET ends_at = greatest(begins_at, %(now)s), ended_by = %(actor)s
-WHERE window_id = %(window_id)s AND (ends_at IS NULL OR ends_at > %(now)s)
+WHERE window_id = %(window_id)s AND ended_by IS NULL AND (ends_at IS NULL OR ends_at > %(now)s)
 RETURNING window_id;
 
 -- name: list
