@@ -31,6 +31,7 @@ from api import (
     risk,
     rules,
     sensorthings,
+    standing,
     suggestions,
     system,
     usual,
@@ -52,7 +53,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
     suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
     planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
