@@ -29,6 +29,7 @@ from api import (
     risk,
     rules,
     sensorthings,
+    standing,
     suggestions,
     system,
     usual,
@@ -50,7 +51,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
     suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
     administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
