@@ -140,6 +140,17 @@ def test_low_steady_methane_is_biogas_and_blue_whatever_the_ladder_says() -> Non
     assert set(methane(slow)) == {("methane.level", 1, Level.BLUE)}
 
 
+def test_a_sewer_that_gives_off_a_little_on_a_warm_day_is_no_event() -> None:
+    rng = np.random.default_rng(5)
+    day = 0.24 - 0.05 * np.cos(2 * np.pi * np.arange(1440) / 1440) + rng.normal(0, 0.004, 1440)
+    assert (day > 0.26).mean() > 0.2, "it is above the lowest limit for hours"
+    assert methane(day) == []
+
+
+def test_a_little_gas_of_which_nothing_is_known_yet_is_told() -> None:
+    assert methane(np.full(20, 0.3)) == [("methane.level", 1, Level.BLUE)]
+
+
 def test_a_leak_that_grows_keeps_its_level() -> None:
     leak = np.concatenate([np.full(120, 0.02), np.linspace(0.02, 3.0, 10), 3 + 0.5 * np.sin(np.arange(50))])
     found = methane(leak)
