@@ -197,7 +197,7 @@ def test_leaks_of_an_earthquake_take_water_by_the_model_and_none_by_the_graph(co
     ends = (("1", "R", "A"), ("2", "A", "B"), ("3", "A", "C"), ("4", "B", "C"))
     long = [pipe(name, a, b, length_m=3000.0) for name, a, b in ends]
     inventory.store_assets(connection, [*town()[:4], *long], NOW)
-    with_model(connection)
+    with_model(connection, BRANCH.replace("R 50", "R 30").replace("R A 100 300", "R A 3000 300"))
     asked = {"kind": "earthquake", "pgv_cm_s": 60, "runs": 30, "seed": 3}
     by_model, by_graph = (outcome_of(connection, **asked, graph=graph) for graph in (False, True))
     assert by_model["leaking"] == by_graph["leaking"] > 0

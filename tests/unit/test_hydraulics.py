@@ -122,14 +122,18 @@ def test_a_leak_at_a_node_that_the_model_lacks_is_told(branch):
     assert by_name(branch, branch.delivered())["A"] == pytest.approx(10, abs=1e-3)
 
 
-def test_the_delivered_demand_is_that_of_wntr():
+def test_the_delivered_demand_is_that_of_wntr(tmp_path):
     model = read_model(shipped("Net3"), 6)
     engine = opened(model)
     network = wntr.network.WaterNetworkModel(str(shipped("Net3")))
     hydraulic = network.options.hydraulic
     hydraulic.demand_model, hydraulic.required_pressure, hydraulic.minimum_pressure = "PDA", 28 / 1.4219702, 0
     network.options.time.duration = 6 * 3600
-    simulated = wntr.sim.EpanetSimulator(network).run_sim().node["demand"][network.junction_name_list]
+    simulated = (
+        wntr.sim.EpanetSimulator(network)
+        .run_sim(file_prefix=str(tmp_path / "net3"))
+        .node["demand"][network.junction_name_list]
+    )
     wanted = simulated.clip(lower=0).loc[simulated.index % 3600 == 0].mean().sum() * 15850.323
     assert engine.delivered().sum() == pytest.approx(wanted, rel=1e-3)
 
