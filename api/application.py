@@ -11,8 +11,10 @@ from api import (
     administration,
     alerts,
     caseload,
+    editing,
     effect,
     endpoints,
+    exchange,
     features,
     fieldlinks,
     handling,
@@ -29,6 +31,7 @@ from api import (
     risk,
     rules,
     sensorthings,
+    standing,
     suggestions,
     system,
     usual,
@@ -50,9 +53,9 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect,
-    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
-    administration, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
+    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
+    planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

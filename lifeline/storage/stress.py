@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
+from lifeline.errors import NotFoundError
 from lifeline.model import JsonObject
 from lifeline.storage.database import Connection
 from lifeline.storage.queries import load
@@ -40,8 +41,16 @@ def store_test(
 
 def kept_tests(
     connection: Connection, *, number: int | None = None, kind: str | None = None, network: str | None = None,
-    limit: int = 100,
+    before: int | None = None, limit: int = 100,
 ) -> list[StressTest]:  # fmt: skip
-    """The newest first."""
-    values = {"number": number, "kind": kind, "network": network, "limit": limit}
+    """The newest first; those made before the test with the number ``before``."""
+    values = {"number": number, "kind": kind, "network": network, "before": before, "limit": limit}
     return [StressTest(*row) for row in connection.execute(_SQL["stress_tests"], values)]
+
+
+def kept_test(connection: Connection, number: int) -> StressTest:
+    """One of them. Raises NotFoundError."""
+    found = kept_tests(connection, number=number)
+    if not found:
+        raise NotFoundError(f"there is no stress test {number}")
+    return found[0]

@@ -134,6 +134,7 @@ RETURNING stress_test_id
 SELECT stress_test_id, kind, network, method, parameters, result, computed_at, requested_by FROM stress_test
 WHERE (%(number)s::bigint IS NULL OR stress_test_id = %(number)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(network)s::text IS NULL OR network = %(network)s)
+  AND (%(before)s::bigint IS NULL OR stress_test_id < %(before)s)
 ORDER BY stress_test_id DESC LIMIT %(limit)s
 
 -- name: criticality
