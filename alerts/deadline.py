@@ -96,4 +96,4 @@ def _watched_connect(self: socket.socket, address: Any) -> None:
     _connect(self, address)
 
 
-socket.socket.connect = _watched_connect  # type: ignore[method-assign]
+socket.socket.connect = _watched_connect  # type: ignore[method-assign, assignment]
