@@ -11,8 +11,10 @@ from api import (
     administration,
     alerts,
     caseload,
+    editing,
     effect,
     endpoints,
+    exchange,
     features,
     fieldlinks,
     handling,
@@ -52,8 +54,8 @@ from lifeline.storage.database import open_pool
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, zones, inventory, usual, alerts, incidents, caseload, photos, risk, history, planning, live, system,
-    administration, fieldlinks, features, sensorthings,
+    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
+    planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

@@ -9,6 +9,7 @@ import typer
 
 from lifeline import __version__
 from lifeline.cli import (
+    assets,
     backtest,
     calibrate,
     checks,
@@ -16,6 +17,7 @@ from lifeline.cli import (
     demo,
     effect,
     endpoints,
+    export,
     inventory,
     keys,
     load,
@@ -27,8 +29,8 @@ from lifeline.cli import (
     sensors,
     state,
     stress,
-    suggestions,
     up,
+    zones,
 )
 from lifeline.cli.console import fail
 from lifeline.errors import LifelineError
@@ -47,6 +49,7 @@ demo.register(app)
 schema.register(app)
 checks.register(app)
 inventory.register(app)
+export.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
@@ -56,12 +59,13 @@ score.register(app)
 load.register(app)
 criticality.register(app)
 calibrate.register(app)
+app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
+app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(stress.app, name="stress")
-app.add_typer(suggestions.app, name="zones")
 
 
 def _version(wanted: bool) -> None:

@@ -56,6 +56,11 @@ READABLE = (
     "/api/v1/system/storage",
     "/api/v1/zones",
     "/api/v1/zones/1",
+    "/api/v1/assets/1/upstream",
+    "/api/v1/assets/1/downstream",
+    "/api/v1/assets/export",
+    "/api/v1/sensors/export",
+    "/api/v1/zones/export",
 )
 OPERATIONS = (
     "/api/v1/alerts/1/response",
@@ -81,7 +86,7 @@ STANDARDS = (
     "/sensorthings/v1.1/{things}",
 )
 ALLOWED = {path: set(Role) for path in (*READ_ROUTES, *READABLE, *OPERATIONS, *STANDARDS)}
-ALLOWED |= {"/api/v1/keys": {Role.ADMIN}}
+ALLOWED |= {"/api/v1/keys": {Role.ADMIN}, "/api/v1/inventory/history": {Role.ENGINEER, Role.ADMIN}}
 """Who may read (GET) which route. A new route fails a test until it stands here or in ACTS."""
 OPERATORS = {Role.OPERATOR, Role.ENGINEER, Role.ADMIN}
 ENGINEERS = {Role.ENGINEER, Role.ADMIN}
@@ -104,6 +109,8 @@ ACTS = {
     "/api/v1/zones/suggestions/1/reject": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/zones": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/imports": {Role.ENGINEER, Role.ADMIN},
+    "/api/v1/sensors": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/plans": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/risk/what-if": set(Role),
@@ -115,6 +122,12 @@ CHANGES = {
     ("PUT", "/api/v1/endpoints/1"): {Role.ADMIN},
     ("DELETE", "/api/v1/endpoints/1"): {Role.ADMIN},
     ("DELETE", "/api/v1/escalations/1"): {Role.ADMIN},
+    **{
+        (method, f"/api/v1/{what}/1"): ENGINEERS
+        for what in ("assets", "zones")
+        for method in ("PUT", "PATCH", "DELETE")
+    },
+    **{(method, f"/api/v1/{what}/1"): ENGINEERS for what in ("sensors", "devices") for method in ("PATCH", "DELETE")},
 }
 """Who may change or take away what; as for ACTS."""
 OPEN = {"/health", "/field/{}"}
