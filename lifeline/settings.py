@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     alerts_window_s: float = Field(3600, gt=0, description="Seconds of readings kept in memory for detectors.")
     alerts_rules: Path | None = Field(None, description="TOML file that replaces the shipped rules.")
     alerts_causes: Path | None = Field(None, description="TOML file that replaces the shipped causes of incidents.")
-    webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of one delivery attempt.")
+    webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of a delivery attempt, answer and all.")
     webhook_allow: list[str] = Field(
         default=[],
         description="Hosts (JSON list) that webhooks may reach although they are private or loopback.",
