@@ -164,7 +164,8 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     columns, cover = columns[near], cover[near]
     if not len(columns):
         return []
-    least = np.maximum(LOW_SHARE * cover, [_full_from(scene, column) for column in columns.tolist()])
+    full = [_full_from(scene, *each) for each in zip(columns.tolist(), cover.tolist(), strict=True)]
+    least = np.maximum(LOW_SHARE * cover, full)
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
     minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
@@ -186,20 +187,22 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     return judge(rule, Scores(of_sensors(scene, columns), minutes, times, evidence), scene)
 
 
-ABOVE_START_M = 0.05
-"""A well rises to the level at which its pumps start, again and again: only above it there is something to tell."""
+ABOVE_START = 0.1
+"""A well rises to the level at which its pumps start, again and again, and a little further until they draw: there is
+something to tell only from this share of what then is left to the cover (default)."""
 LATEST_SHARE = 0.75
 """Whatever the sewer's bore is said to be, from this share of the manhole's depth on a rise is told (default)."""
 
 
-def _full_from(scene: Scene, column: int) -> float:
+def _full_from(scene: Scene, column: int, cover: float) -> float:
     """Metres at which the widest sewer at a level's manhole is nearly full, or its pumps should long have started; 0
     where neither is known."""
     asset = scene.topology.asset_of[column]
     links = [scene.topology.assets.get(link) for _, _, link in scene.topology.pipes_at(asset)] if asset else []
     known = [FULL_SHARE * (link.diameter_mm or 0.0) / 1000 for link in links if link is not None]
     starts = [link.attributes.get("start_level_m") for link in links if link is not None]
-    return max(known + [start + ABOVE_START_M for start in starts if isinstance(start, int | float)], default=0.0)
+    high = [start + ABOVE_START * max(cover - start, 0.0) for start in starts if isinstance(start, int | float)]
+    return max(known + high, default=0.0)
 
 
 def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
