@@ -1,4 +1,4 @@
-"""`lifeline rules`: the rules in force, what holds at which place, and changes: proposed, judged on the past, decided."""
+"""`lifeline rules`: the rules in force, what holds at which place, and changes: proposed, judged, decided."""
 
 import getpass
 from datetime import UTC, datetime
@@ -43,10 +43,11 @@ def list_(
         found = [rulebook.rule(connection, rule)] if rule else rulebook.rules(connection)
     columns = table("rule", "kind", "networks", "detector", "limits", "version", "title")
     for each in found:
-        title = each.content.get("title") or {}
+        words = each.content.get("title") or {}
+        title = " ".join(words[language] for language in ("zh", "en") if language in words)
         columns.add_row(
             each.rule, each.kind, ", ".join(each.networks) or "all", each.detector,
-            _limits(each.content.get("limits") or {}), each.version, " ".join(filter(None, map(title.get, ("zh", "en")))),
+            own_limits(each.content), each.version, title,
         )  # fmt: skip
     out.print(columns)
     if not found:
@@ -88,7 +89,8 @@ def propose(
     scope: Annotated[Scope, typer.Argument(help="What kind of place.")],
     target: Annotated[str, typer.Argument(help="Which one: the network, kind, zone, asset, or DEVICE/CHANNEL.")],
     limit: Annotated[
-        list[str] | None, typer.Option(help="LEVEL=NUMBER in the unit of the rule's limits; once for each level.")
+        list[str] | None,
+        typer.Option(help="LEVEL=NUMBER, in the quantity's unit or the detector's score; once a level."),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Switch the rule off there.")] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the override away.")] = False,
@@ -146,9 +148,16 @@ def _show_proposals(found: list[Proposal]) -> None:
     for each in found:
         columns.add_row(
             f"{each.proposal_id}", each.state, each.rule, f"{each.scope} {each.target}", _held(each.before),
-            _asked(each), f"{each.days:g}", effect_in_words(each.effect), each.proposed_by, each.decision_note or each.note,
+            _asked(each), f"{each.days:g}", effect_in_words(each.effect), each.proposed_by,
+            each.decision_note or each.note,
         )  # fmt: skip
     out.print(columns)
+
+
+def own_limits(content: JsonObject) -> str:
+    """The limits of a rule's file, and of what they are percent where they are. Pure."""
+    base, limits = content.get("percent_of"), _limits(content.get("limits") or {})
+    return limits if base is None else f"{limits} % of {base}"
 
 
 def effect_in_words(effect: JsonObject | None) -> str:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifeline.cli.rules import LEVELS, effect_in_words, read_limits
+from lifeline.cli.rules import LEVELS, effect_in_words, own_limits, read_limits
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 
@@ -57,3 +57,16 @@ def test_an_effect_says_alerts_before_and_after_and_what_people_had_called_them(
 )
 def test_without_an_effect_it_says_why(given_: JsonObject | None, said: str) -> None:
     assert effect_in_words(given_) == said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"limits": {"red": 3.0, "blue": 1.5}}, "blue 1.5, red 3"),
+        ({"limits": {"yellow": 10.0}, "percent_of": 5.0}, "yellow 10 % of 5.0"),
+        ({"limits": {"yellow": 75.0}, "percent_of": "depth"}, "yellow 75 % of depth"),
+        ({"level": "orange"}, ""),
+    ],
+)
+def test_a_rules_own_limits_say_of_what_they_are_percent(content: JsonObject, said: str) -> None:
+    assert own_limits(content) == said
