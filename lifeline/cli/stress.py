@@ -2,6 +2,7 @@
 
 import getpass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,12 +10,18 @@ import typer
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import fractions, out, say, table
 from lifeline.cli.criticality import ClusterOption
+from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
+from lifeline.planning.hydraulics import read_model
 from lifeline.planning.stress import Parameters, run_test
 from lifeline.storage.stress import kept_tests
 
 app = typer.Typer(help="Stress tests: storm, loss, earthquake; list those that were computed.", no_args_is_help=True)
 GraphOption = Annotated[bool, typer.Option("--graph", help="Use no model, even where one was imported.")]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(help="Model of the network, EPANET or (drainage) SWMM; default the one that was imported, if any."),
+]
 CrewsOption = Annotated[int, typer.Option(min=1, help="Repair crews.")]
 
 FIGURES = (
@@ -24,8 +31,10 @@ FIGURES = (
     ("customers_without", "customers without 停供用户", "{:,.0f}"),
     ("broken", "pipes broken 破损管段", "{:.1f}"),
     ("leaking", "pipes leaking 渗漏管段", "{:.1f}"),
+    ("share_leaked", "taken by leaks 渗漏损失", "{:.1%}"),
     ("ponding_places", "places under water 积水点", "{:.0f}"),
     ("ponding_hours", "hours of ponding, all places 积水时长", "{:.1f} h"),
+    ("ponding_hours_intact", "the same with all pumps 泵站正常时", "{:.1f} h"),
     ("longest_ponding_hours", "longest ponding 最长积水", "{:.1f} h"),
     ("resilience", "mean share until mended 韧性指数", "{:.1%}"),
     ("recovery_hours_90", "until 90 % is served 恢复九成", "{:.1f} h"),
@@ -37,10 +46,11 @@ FIGURES = (
 def storm(
     years: Annotated[float, typer.Option(min=1.01, help="Return period of the storm.")] = 20,
     graph: GraphOption = False,
+    model: ModelOption = None,
     home: HomeOption = None,
 ) -> None:
     """A design storm on the drains: where water stands and for how long."""
-    _run(Parameters(kind="storm", network="drainage", years=years, graph=graph), home)
+    _run(Parameters(kind="storm", network="drainage", years=years, graph=graph), home, model)
 
 
 @app.command(epilog="Example: `lifeline stress loss W-U-1 --network water --crews 3`")
@@ -48,11 +58,13 @@ def loss(
     asset: Annotated[str, typer.Argument(help="The pump station, tank, regulator or pipe, by its id.")],
     network: Annotated[str, typer.Option(help="Its network.")] = "water",
     crews: CrewsOption = 5,
+    years: Annotated[float, typer.Option(min=1.01, help="Storm that falls while pumps of drainage are out.")] = 20,
     graph: GraphOption = False,
+    model: ModelOption = None,
     home: HomeOption = None,
 ) -> None:
-    """The loss of one asset: who is without, and for how long."""
-    _run(Parameters(kind="loss", network=network, asset=asset, crews=crews, graph=graph), home)
+    """The loss of one asset: who is without, and for how long; of pumps of drainage: where water stands then."""
+    _run(Parameters(kind="loss", network=network, asset=asset, years=years, crews=crews, graph=graph), home, model)
 
 
 @app.command(epilog="Example: `lifeline stress earthquake --pgv 40 --runs 500`")
@@ -63,13 +75,14 @@ def earthquake(
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 1,
     crews: CrewsOption = 5,
     graph: GraphOption = False,
+    model: ModelOption = None,
     cluster: ClusterOption = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes on this machine; default one a core.")] = None,
     home: HomeOption = None,
 ) -> None:
     """Random breaks of pipes by material: what is still served, how fast it comes back, the weakest links."""
     asked = Parameters(kind="earthquake", network=network, pgv_cm_s=pgv, runs=runs, seed=seed, crews=crews, graph=graph)
-    _run(asked, home, cluster, workers)
+    _run(asked, home, model, cluster, workers)
 
 
 @app.command("list", epilog="Example: `lifeline stress list`")
@@ -86,12 +99,17 @@ def list_(home: HomeOption = None) -> None:
     out.print(columns)
 
 
-def _run(asked: Parameters, home: HomeOption, cluster: str | None = None, workers: int | None = None) -> None:
-    place = find(home)
+def _run(
+    asked: Parameters, home: HomeOption, model: Path | None, cluster: str | None = None, workers: int | None = None
+) -> None:
+    if asked.graph and model:
+        raise ConfigurationError("--graph uses no model: leave out --graph or --model")
+    place, read = find(home), read_model(model) if model else None
     with place.connection() as connection, fractions() as progress:
         number, result = run_test(
-            connection, asked, datetime.now(UTC), getpass.getuser(), cluster=cluster or place.settings.cluster or None,
-            workers=workers, progress=lambda share, what: progress(what, share),
+            connection, asked, datetime.now(UTC), getpass.getuser(), given=(read.name, read.text) if read else None,
+            cluster=cluster or place.settings.cluster or None, workers=workers,
+            progress=lambda share, what: progress(what, share),
         )  # fmt: skip
     _show(number, result)
 

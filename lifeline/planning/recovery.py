@@ -14,12 +14,16 @@ NEARLY = 0.9
 
 
 class Recovery(NamedTuple):
-    """Share served at once, mean share until all is mended, hours until 90 % and until all is mended."""
+    """Share served at once, mean share until all is mended, hours until 90 % and until all is mended.
+
+    ``leaked``: share of the demand that the leaks alone take.
+    """
 
     share: float
     resilience: float
     hours_nearly: float
     hours: float
+    leaked: float = 0.0
 
 
 def recover(service: Service, out: Ints, leaking: Ints, hours: Floats, rank: Floats, crews: int) -> Recovery:
@@ -28,22 +32,27 @@ def recover(service: Service, out: Ints, leaking: Ints, hours: Floats, rank: Flo
     ``rank``: what is lost with an asset alone; the most lost for each hour of work is mended first. Resilience is the
     mean share served until the last repair (the area over the triangle of Bruneau et al. 2003).
     """
-    share = service.share(out)
+    share = service.share(out, leaking)
     if not len(out) and not len(leaking):
         return Recovery(share, share, 0.0, 0.0)
     order = np.concatenate([_first_first(out, rank / hours), leaking])
     done = finished(hours[order], crews)
-    at = np.unique(np.linspace(0, len(out), min(LOOKS, len(out)) + 1).round().astype(int)[1:])
-    times, shares = [0.0], [share]
-    for count in at.tolist():
+    looks = _looks(0, len(out))
+    if service.loses_water:
+        looks += _looks(len(out), len(order))
+    times, shares, leaked = [0.0], [share], 0.0
+    for count in looks:
         times.append(float(done[:count].max()))
-        shares.append(service.share(order[count : len(out)]))
+        shares.append(service.share(order[count : len(out)], order[max(count, len(out)) :]))
+        leaked = 1.0 - shares[-1] if count == len(out) else leaked
+    if not len(out):
+        leaked = 1.0 - share
     last = float(done.max())
     times.append(last)
     shares.append(shares[-1])
     held = float((np.diff(times) * np.array(shares[:-1])).sum())
     nearly = next((when for when, each in zip(times, shares, strict=True) if each >= NEARLY), last)
-    return Recovery(share, held / last if last > 0 else share, nearly, last)
+    return Recovery(share, held / last if last > 0 else share, nearly, last, leaked)
 
 
 def finished(hours: Floats, crews: int) -> Floats:
@@ -62,6 +71,12 @@ def repair_hours(kinds: list[str], diameter_mm: Floats, table: Mapping[str, Any]
     pipe = np.where(np.nan_to_num(diameter_mm, nan=0.0) > 300, table["large"], table["small"])
     by_kind = np.array([float(table.get(kind, table["small"])) for kind in kinds], dtype=np.float64)
     return np.where([kind == "pipe" for kind in kinds], pipe, by_kind)
+
+
+def _looks(begin: int, end: int) -> list[int]:
+    """How many are mended at the moments that are looked at, between two counts."""
+    points = np.linspace(begin, end, min(LOOKS, end - begin) + 1)
+    return [int(each) for each in np.unique(points.round())[1:]]
 
 
 def _first_first(out: Ints, worth: Floats) -> Ints:

@@ -1,7 +1,7 @@
 """A design storm of a return period, and what it does to drains: in SWMM where a model is there, else by reckoning."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from lifeline.errors import ConfigurationError, LifelineError
 from lifeline.risk.assets import Floats, Ints
 
 STEP_MIN = 5.0
+DEAD_CURVE = "LIFELINE_NO_FLOW"
 AFTER_H = 6.0
 """Hours after the rain that are computed."""
 
@@ -96,6 +97,41 @@ def in_swmm(text: str, rain_mm_h: Floats) -> Ponding:
             raise
         except Exception as error:  # pyswmm raises plain exceptions of its own
             raise LifelineError(f"SWMM refuses the model: {error}") from error
+
+
+def pumps_of(text: str, element: str) -> set[str]:
+    """The pumps of a SWMM model that an element is (its own name) or holds (they draw from that node)."""
+    rows = [line.split() for _, line in _sections(text, "PUMPS")]
+    return {row[0] for row in rows if len(row) > 2 and element in (row[0], row[1])}
+
+
+def without_pumps(text: str, pumps: Collection[str]) -> str:
+    """The model with pumps that move nothing whatever their rules say: each on a curve of no flow.
+
+    Only switching them off would let a control rule or a startup depth start them again. Raises ConfigurationError for
+    a pump that the model lacks.
+    """
+    lines, wanted = text.splitlines(), set(pumps)
+    for at, line in _sections(text, "PUMPS"):
+        row = line.split()
+        if row[0] in wanted:
+            wanted.discard(row[0])
+            lines[at] = " ".join([*row[:3], DEAD_CURVE, *row[4:]])
+    if wanted:
+        raise ConfigurationError(f"the SWMM model has no pump {', '.join(sorted(wanted))}")
+    curve = [f"{DEAD_CURVE} Pump2 0 0", f"{DEAD_CURVE} 1000 0"] if pumps else []
+    return "\n".join([*lines, "[CURVES]", *curve, ""])
+
+
+def _sections(text: str, wanted: str) -> Iterator[tuple[int, str]]:
+    """Number and content, without remarks, of the lines of a section."""
+    section = ""
+    for at, line in enumerate(text.splitlines()):
+        bare = line.partition(";")[0].strip()
+        if bare.startswith("["):
+            section = bare.strip("[]").upper()
+        elif bare and section.startswith(wanted[:4]):  # SWMM itself knows a section by its first four letters
+            yield at, bare
 
 
 def _simulated(simulation: Any, nodes: list[Any], gages: list[Any], rain_mm_h: Floats) -> Ponding:

@@ -1,6 +1,7 @@
 """Stress tests against the database: by the model and by the graph, kept, listed, and the same on any pool."""
 
 from datetime import datetime
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from lifeline.storage import inventory
 from lifeline.storage.database import Connection
 from lifeline.storage.stress import kept_tests
 from tests.integration.test_criticality import BRANCH, node, pipe, town
-from tests.unit.test_storm import SWMM
+from tests.unit.test_storm import PUMPED, SWMM
 
 NOW = datetime.fromisoformat("2026-11-21T12:00:00+00:00")
 pytestmark = pytest.mark.usefixtures("clean_database")
@@ -190,3 +191,107 @@ def test_a_storm_of_longer_return_period_leaves_fewer_dry(connection: Connection
     assert rare["longest_ponding_hours"] >= usual["longest_ponding_hours"]
     assert rare["share_served"] <= usual["share_served"]
     assert rare["peak_mm_h"] > usual["peak_mm_h"]
+
+
+def test_leaks_of_an_earthquake_take_water_by_the_model_and_none_by_the_graph(connection: Connection) -> None:
+    ends = (("1", "R", "A"), ("2", "A", "B"), ("3", "A", "C"), ("4", "B", "C"))
+    long = [pipe(name, a, b, length_m=3000.0) for name, a, b in ends]
+    inventory.store_assets(connection, [*town()[:4], *long], NOW)
+    with_model(connection, BRANCH.replace("R 50", "R 30").replace("R A 100 300", "R A 3000 300"))
+    asked = {"kind": "earthquake", "pgv_cm_s": 60, "runs": 30, "seed": 3}
+    by_model, by_graph = (outcome_of(connection, **asked, graph=graph) for graph in (False, True))
+    assert by_model["leaking"] == by_graph["leaking"] > 0
+    assert by_model["broken"] == by_graph["broken"]
+    assert by_graph["share_leaked"] == 0
+    assert 0 < by_model["share_leaked"] < 1 - by_model["share_served"]
+    assert by_model["share_served"] < by_graph["share_served"]
+    assert sum(each["share_lost"] for each in by_model["weakest"]) == pytest.approx(1 - by_model["share_served"])
+
+
+def station() -> list[object]:
+    """What PUMPED models: a manhole, a wet well, its pumps and the pipe to them."""
+    from dataclasses import replace
+
+    from lifeline.model import AssetKind
+
+    made = [*drains()[:2]]  # type: ignore[var-annotated]
+    for name, what in (("C1", "pipe"), ("P1", "pump"), ("P2", "pump"), ("P3", "pump")):
+        ends = ("J1", "J2") if what == "pipe" else ("J2", "J1")
+        entry = pipe(name, *ends, "drainage", diameter_mm=1000.0)
+        made.append(entry._replace(item=replace(entry.item, kind=AssetKind(what), attributes={"element": name})))
+    return made
+
+
+def test_the_loss_of_a_pump_station_ponds_by_its_model(connection: Connection) -> None:
+    inventory.store_assets(connection, station(), NOW)
+    with_model(connection, PUMPED, "drainage", "swmm")
+    found = outcome_of(connection, kind="loss", network="drainage", asset="W-J2", years=20)
+    assert found["method"] == "hydraulic"
+    assert found["pumps"] == ["P1", "P2"]
+    assert found["ponding_hours"] > 1 > found["ponding_hours_intact"]
+    assert found["ponding_m3"] > found["ponding_m3_intact"]
+    assert found["weakest"][0]["asset"] == "W-J2"
+    assert found["customers_without"] == 80
+    assert found["recovery_hours"] >= found["longest_ponding_hours"]
+    one = outcome_of(connection, kind="loss", network="drainage", asset="P2", years=20)
+    assert one["pumps"] == ["P2"]
+    assert one["ponding_m3"] < found["ponding_m3"]
+    assert one["recovery_hours"] == stress.tables()["repair"]["pump"]
+
+
+def test_the_loss_of_a_drain_or_without_a_model_is_told_by_the_graph(connection: Connection) -> None:
+    inventory.store_assets(connection, station(), NOW)
+    bare = outcome_of(connection, kind="loss", network="drainage", asset="P1")
+    with_model(connection, PUMPED, "drainage", "swmm")
+    drain = outcome_of(connection, kind="loss", network="drainage", asset="C1")
+    aside = outcome_of(connection, kind="loss", network="drainage", asset="P1", graph=True)
+    for found in (bare, drain, aside):
+        assert found["method"] == "graph"
+        assert "ponding_hours" not in found
+
+
+def test_a_model_file_is_used_instead_of_what_was_imported(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inventory.store_assets(connection, [*town(), *station()], NOW)
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    water, drainage = tmp_path / "water.inp", tmp_path / "drains.inp"
+    water.write_text(BRANCH)
+    drainage.write_text(PUMPED)
+    for arguments, shown in (
+        (["loss", "1", "--model", str(water)], "by the model"),
+        (["loss", "W-J2", "--network", "drainage", "--model", str(drainage)], "the same with all pumps"),
+        (["storm", "--years", "50", "--model", str(drainage)], "by the model"),
+        (["earthquake", "--runs", "5", "--workers", "1", "--model", str(water)], "taken by leaks"),
+    ):
+        told = CliRunner().invoke(app, ["stress", *arguments])
+        assert told.exit_code == 0, (told.output, told.exception)
+        assert shown in told.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["loss", "1", "--model", "none.inp"], "No such file"),
+        (["loss", "1", "--graph", "--model", "none.inp"], "leave out --graph or --model"),
+        (["loss", "C1", "--network", "drainage", "--model", "drains.inp"], "serves storms and the loss of pumps"),
+        (["storm", "--model", "other.inp"], "import the model first"),
+    ],
+)
+def test_a_model_file_that_cannot_serve_is_told(
+    arguments: list[str], why: str, connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    inventory.store_assets(connection, [*town(), *station()], NOW)
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    monkeypatch.chdir(tmp_path)
+    Path("drains.inp").write_text(PUMPED)
+    Path("other.inp").write_text(
+        SWMM.replace("J1", "X1").replace("J2", "X2").replace("\nO ", "\nXO ").replace(" O ", " XO ")
+    )
+    told = CliRunner().invoke(app, ["stress", *arguments])
+    assert told.exit_code != 0
+    assert why in " ".join((told.output + str(told.exception)).split())
+    assert kept_tests(connection) == []

@@ -9,6 +9,7 @@ from lifeline.planning.recovery import finished, recover, repair_hours
 from lifeline.planning.service import GraphService
 from lifeline.planning.stress import tables
 from lifeline.risk.reach import topology
+from tests.unit.test_service import leaky
 
 jobs = st.lists(st.floats(0.5, 50), min_size=1, max_size=30)
 
@@ -63,7 +64,7 @@ def test_figures_stay_in_their_ranges(out, leaking, crews):
 
 def test_nothing_broken_is_nothing_to_mend():
     found = recover(line_of(3), np.empty(0, int), np.empty(0, int), np.ones(4), np.ones(4), 1)
-    assert found == (1.0, 1.0, 0.0, 0.0)
+    assert found == (1.0, 1.0, 0.0, 0.0, 0.0)
 
 
 def test_a_wide_pipe_takes_longer_and_a_tank_longest():
@@ -79,3 +80,26 @@ def test_one_more_out_never_serves_more(out, another):
     service = line_of(10)
     assert service.share(np.array(sorted(out | {another}))) <= service.share(np.array(sorted(out), int)) + 1e-12
     assert service.unserved(np.array([another]))[another] == 1.0
+
+
+def test_leaks_hold_service_down_until_they_are_mended():
+    service, hours = leaky(0.3), np.full(7, 4.0)
+    found = recover(service, np.empty(0, int), np.array([4, 5]), hours, np.ones(7), 1)
+    assert found.share < 1
+    assert found.leaked == pytest.approx(1 - found.share)
+    assert found.share < found.resilience < 1
+    assert found.hours == 8.0
+    assert 0 < found.hours_nearly <= 8.0
+
+
+def test_what_breaks_and_what_leaks_are_told_apart():
+    service, hours, nothing = leaky(0.3), np.full(7, 4.0), np.empty(0, int)
+    found = recover(service, np.array([6]), np.array([4]), hours, np.ones(7), 1)
+    assert found.leaked == pytest.approx(1 - service.share(nothing, np.array([4])))
+    assert found.share < 1 - found.leaked
+    assert recover(service, np.array([6]), nothing, hours, np.ones(7), 1).leaked == 0
+
+
+def test_by_the_graph_leaks_take_crews_and_no_customer():
+    found = recover(line_of(4), np.empty(0, int), np.array([1, 2]), np.full(5, 4.0), np.ones(5), 1)
+    assert found == (1.0, 1.0, 0.0, 8.0, 0.0)

@@ -104,3 +104,37 @@ def test_a_model_of_other_names_is_refused():
     found = elements_of((0, 1), (1, 1))._replace(element=["x"] * 5)
     with pytest.raises(ConfigurationError, match="import the model first"):
         epanet_service(Model("tree.inp", text_of((0, 1), (1, 1)), 0), found)
+
+
+def leaky(gap_m: float = 0.01) -> EpanetService:
+    """The tree 0-1, 1-2, 1-3 in which every pipe leaks through so wide a gap when asked to."""
+    above, demand = (0, 1, 1), (3, 4, 5)
+    found = elements_of(above, demand)
+    hole = np.where([kind == "pipe" for kind in found.kind], np.pi * 0.6 * gap_m, 0.0)
+    return epanet_service(Model("tree.inp", text_of(above, demand), 0), found, hole)
+
+
+def test_a_leak_is_shared_by_the_ends_of_its_pipe_and_never_put_at_a_source():
+    service = leaky()
+    from_source, between = service.leaks[4], service.leaks[5]
+    assert [node for node, _ in from_source] == [name(1)]
+    assert [node for node, _ in between] == [name(1), name(2)]
+    assert sum(each for _, each in between) == pytest.approx(from_source[0][1])
+    assert service.leaks[0] == ()
+
+
+def test_leaks_take_water_more_the_wider_they_are_and_the_more_there_are():
+    nothing = np.empty(0, int)
+    shares = [leaky(gap).share(nothing, np.array([4])) for gap in (0.0, 0.05, 0.5)]
+    assert shares[0] == pytest.approx(1.0)
+    assert shares[0] > shares[1] > shares[2]
+    service = leaky(0.2)
+    one, two = service.share(nothing, np.array([5])), service.share(nothing, np.array([5, 6]))
+    assert 1 > one > two > 0
+
+
+def test_a_leak_in_a_pipe_that_serves_is_felt_and_the_graph_feels_none():
+    graph, _ = both((0, 1, 1), (3, 4, 5))
+    assert graph.share(np.array([6]), np.array([4])) == graph.share(np.array([6]))
+    assert not graph.loses_water
+    assert leaky().loses_water

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeline.errors import ConfigurationError, LifelineError
-from lifeline.planning.storm import STEP_MIN, by_reckoning, capacity, hyetograph, in_swmm
+from lifeline.planning.storm import STEP_MIN, by_reckoning, capacity, hyetograph, in_swmm, pumps_of, without_pumps
 from lifeline.planning.stress import tables
 
 FORMULA = tables()["storm"]
@@ -126,3 +126,63 @@ def test_swmm_stays_dry_without_rain():
 def test_a_model_that_swmm_refuses_is_told():
     with pytest.raises(LifelineError, match="SWMM refuses the model"):
         in_swmm("[JUNCTIONS]\nnonsense here\n", np.ones(3))
+
+
+PUMPED = (
+    SWMM.replace("C2 J2 O", "C2 J3 O")
+    .replace("C2 CIRCULAR 0.3", "C2 CIRCULAR 1.5")
+    .replace("J2 9.7 2 0 0 0\n", "J3 12 2 0 0 0\n")
+    .replace("[OUTFALLS]", "[STORAGE]\nJ2 7 4 0 FUNCTIONAL 0 0 20\n[OUTFALLS]")
+    .replace("O 9.4", "O 11.5")
+    .replace("C1 CIRCULAR 0.3", "C1 CIRCULAR 1.0")
+    .replace(
+        "[TIMESERIES]",
+        """[PUMPS]
+;; two of the station and one elsewhere
+P1 J2 J3 PC ON 0 0 ; the first
+P2 J2 J3 PC OFF 1.0 0.3
+P3 J1 J3 PC OFF 0 0
+[CURVES]
+PC Pump2 0 0.4
+PC 4 0.8
+[CONTROLS]
+RULE R1
+IF NODE J2 DEPTH > 0.5
+THEN PUMP P1 STATUS = ON
+[TIMESERIES]""",
+    )
+)
+"""A catchment on J1, a wet well J2, and two pumps over the hill to O: one is told by a rule, one by its depths."""
+
+
+def test_the_pumps_of_a_station_are_those_that_draw_from_it_and_a_pump_is_itself():
+    assert pumps_of(PUMPED, "J2") == {"P1", "P2"}
+    assert pumps_of(PUMPED, "P3") == {"P3"}
+    assert pumps_of(PUMPED, "O") == pumps_of(PUMPED, "C1") == pumps_of(SWMM, "J2") == set()
+
+
+def test_a_lost_station_ponds_where_it_stood_dry_whatever_its_rules_and_depths_say():
+    rain = hyetograph(20, FORMULA)
+    whole, lost = in_swmm(PUMPED, rain), in_swmm(without_pumps(PUMPED, {"P1", "P2"}), rain)
+    well = whole.names.index("J2")
+    assert whole.hours[well] == 0
+    assert lost.hours[well] > 1
+    runoff_m3 = rain.sum() * STEP_MIN / 60 / 1000 * 40_000
+    assert 0.3 * runoff_m3 < lost.cubic_metres.sum() < runoff_m3  # nowhere else to go
+
+
+def test_half_a_station_ponds_less_than_none():
+    rain = hyetograph(100, FORMULA)
+    ponded = [in_swmm(without_pumps(PUMPED, out), rain).cubic_metres.sum() for out in ((), ("P2",), ("P1", "P2"))]
+    assert ponded[0] <= ponded[1] < ponded[2]
+
+
+def test_a_model_without_losses_is_the_model():
+    rain = hyetograph(20, FORMULA)
+    one, other = in_swmm(PUMPED, rain), in_swmm(without_pumps(PUMPED, ()), rain)
+    np.testing.assert_array_equal(one.cubic_metres, other.cubic_metres)
+
+
+def test_a_pump_that_the_model_lacks_is_told():
+    with pytest.raises(ConfigurationError, match="no pump P8, P9"):
+        without_pumps(PUMPED, {"P1", "P9", "P8"})
