@@ -24,6 +24,7 @@ from lifeline.cli import (
     maintenance,
     performance,
     plan,
+    rules,
     schema,
     score,
     sensors,
@@ -65,6 +66,7 @@ app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
+app.add_typer(rules.app, name="rules")
 app.add_typer(stress.app, name="stress")
 
 

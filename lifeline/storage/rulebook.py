@@ -4,6 +4,7 @@
 rejects. An accepted proposal is an override from the next tick on. Every change of one stays in ``rule_change``.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -223,7 +224,7 @@ def _check(found: RuleLine, action: Change, limits: JsonObject | None) -> None:
     if (limits is not None) != (action is Change.LIMITS):
         raise ConflictError("limits are given where they are to be changed, and only there")
     for level, value in (limits or {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ConflictError(f"the limit of {level} must be a number")
     known = set(found.content.get("limits") or {})
     unknown = set(limits or {}) - {"red", "orange", "yellow", "blue"}
