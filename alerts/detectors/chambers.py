@@ -5,8 +5,9 @@ five minutes) and that of the neighbour that rises fastest: gas that rises in on
 The chamber that rises fastest speaks for its neighbours.
 
 Origin. A methane alert says how likely a leak is, and why. Biogas (P < 0.4) falls by one level: below 10 %LEL it is
-nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. What was told a leak stays one
-until P < 0.25, what was told biogas stays so until P > 0.6. Where less than most of an hour is known, it is a leak.
+nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. What was
+told a leak stays one until P < 0.25, what was told biogas stays so until P > 0.6. Where less than most of an hour is
+known, it is a leak.
 """
 
 from dataclasses import replace
