@@ -277,9 +277,8 @@ async function begin() {
   drawWords();
   try {
     const framed = watch.loadPipes().then(() => (start ? null : fit()));
-    await Promise.all([watch.loadSummary(), framed, watch.loadEntries()]);
+    await Promise.all([watch.loadSummary(), framed.then(() => watch.loadCells()), watch.loadEntries()]);
     map.filter(hidden(), state.network);
-    await watch.loadCells();
     if (state.view) await view(state.view, { visit: false });
     if (CHOICES.some((name) => state[name])) await select(chosen(), { visit: false });
     if (state.moment) await time.show();

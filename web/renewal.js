@@ -153,7 +153,7 @@ class Renewal {
 
   worksList({ works }) {
     const rows = works.map((work) => element("li", {}, button({ class: "rank", onclick: () => this.hold(work) }, element("span", { class: "at" }, work.year),
-      element("span", { class: "what" }, element("strong", {}, work.street || work.assets?.[0] || `#${work.work}`), element("small", { class: "rule" }, `${(work.networks ?? []).map(networkName).join("+")} · ${number(work.length_m, "m")} · ${money(work.cost)}`)),
+      element("span", { class: "what" }, element("strong", {}, place(work.street) || work.assets?.[0] || `#${work.work}`), element("small", { class: "rule" }, `${(work.networks ?? []).map(networkName).join("+")} · ${number(work.length_m, "m")} · ${money(work.cost)}`)),
       element("b", { title: t("gain_per_cost") }, number(work.gain_per_cost)))));
     return element("ol", { class: "ranks" }, ...rows);
   }
@@ -190,8 +190,8 @@ class Renewal {
 
   /** A click on the map; true where it was meant for this view. */
   chosen(found) {
-    if (this.tab !== "whatif" || !found?.asset) return false;
-    this.toggle(found.asset);
+    if (this.tab !== "whatif") return false;
+    if (found?.asset) this.toggle(found.asset);
     return true;
   }
 

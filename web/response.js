@@ -90,6 +90,7 @@ export function responseForm(kind, thing, on) {
     try {
       await act(kind, thing, action, { note: note.value, team: team.value, ...values });
       note.value = "";
+      form.querySelectorAll("details.shelve").forEach((each) => (each.open = false));
       on.changed();
     } catch (error) {
       wrong.textContent = error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;

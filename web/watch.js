@@ -13,7 +13,7 @@ import { state } from "./state.js";
 
 const MOST_LISTED = 500;
 const MOST_SENSORS = 3000;
-const MOST_PIPES = 5000;
+const MOST_PIPES = 3000; // the worst; all come as one looks closer
 
 /** At most one run at a time of each, and one more where something changed meanwhile; no faster than `restMs`. */
 function single(work, failed, restMs = 0) {

@@ -109,11 +109,13 @@ def content(path: Path) -> bytes:
 def read_files(files: Sequence[Path], options: Options) -> list[Contents]:
     """Contents of all files. A file that cannot be read at all keeps none of the others' problems from being listed."""
     contents: list[Contents] = []
-    for path in files:
-        try:
-            contents += read_file(path, options)
-        except ImportRejectedError as error:
-            contents.append(Contents(error.source, problems=list(error.problems)))
+    with count_of("reading files", len(files)) as progress:
+        for path in files:
+            try:
+                contents += read_file(path, options)
+            except ImportRejectedError as error:
+                contents.append(Contents(error.source, problems=list(error.problems)))
+            progress(1)
     return contents
 
 

@@ -6,6 +6,7 @@ Speaks to EPANET's own library (it comes with wntr), so that no file is written 
 import ctypes
 import hashlib
 import importlib.util
+import math
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -23,12 +24,19 @@ US_UNITS = ("CFS", "GPM", "MGD", "IMGD", "AFD")
 REQUIRED_M, REQUIRED_PSI = 20.0, 28.0
 """Pressure at which the whole demand is delivered, where the model does not say (default); none at 0."""
 # Codes of EPANET 2.2's library.
-_DEMAND, _EMITTER, _DIAMETER, _INITIAL_STATUS = 9, 3, 0, 4
+_DEMAND, _EMITTER, _PRESSURE, _DIAMETER, _INITIAL_STATUS, _EMITTER_EXPONENT = 9, 3, 11, 0, 4, 3
 _CHECK_VALVE, _JUNCTION, _NODES, _LINKS = 0, 0, 0, 2
 _DURATION, _HYDRAULIC_STEP = 0, 1
 _FIRST_ERROR = 100
 _FRESH = 10  # flows begin anew, so that a run does not depend on the one before it
 _HOUR_S = 3600
+DISCHARGE = 0.75
+"""Coefficient of discharge of a leak: that of wntr's leaks."""
+ORIFICE_HEAD_M = 30.0
+"""Where a model's emitters follow another power than the orifice law, both agree at this head (default)."""
+_GRAVITY, _METRES_A_PSI = 9.81, 0.70325
+_PER_M3S = (35.3147, 15850.3, 22.8245, 19.0053, 70.0456, 1e3, 6e4, 86.4, 3600.0, 86400.0)
+"""Flow of 1 m3/s in EPANET's units, by their code: CFS, GPM, MGD, IMGD, AFD, LPS, LPM, MLD, CMH, CMD."""
 
 
 class HydraulicError(LifelineError):
@@ -85,6 +93,7 @@ class Epanet:
         self._link_at = {name: at for at, name in enumerate(self.links, 1)}
         self._node_at = {name: at for at, name in enumerate(self.nodes, 1)}
         self._junctions = [at for at in range(1, len(self.nodes) + 1) if self._integer("getnodetype", at) == _JUNCTION]
+        self.junctions = [self.nodes[at - 1] for at in self._junctions]
         self._call("openH")
 
     def __del__(self) -> None:
@@ -121,15 +130,16 @@ class Epanet:
     def delivered(self, closed: Sequence[str] = (), leaks: Mapping[str, float] | None = None) -> Floats:
         """Mean demand delivered at each node (n,) in the model's units while links are closed and nodes leak.
 
-        ``leaks`` are emitter coefficients by node; what they let out counts for nobody. Where EPANET finds no solution,
-        nothing is delivered from that hour on. Raises HydraulicError for a name that the model lacks.
+        ``leaks`` are emitter coefficients by junction (see ``orifice``), beside those of the model; what they let out
+        is delivered to nobody. Where EPANET finds no solution, nothing is delivered from that hour on. Raises
+        HydraulicError for a name that the model lacks.
         """
         with self._lock:
             before: list[tuple[int, int, float]] = []
             emitters: list[tuple[int, float]] = []
             try:
                 before.extend(self._close(name) for name in dict.fromkeys(closed))
-                emitters.extend(self._leak(leaks or {}))
+                emitters.extend(self._leak(*each) for each in (leaks or {}).items())
                 return self._run(leaks or {})
             finally:
                 for link, code, value in before:
@@ -148,13 +158,26 @@ class Epanet:
         self._set("setlinkvalue", link, code, value * 1e-3 if check else 0.0)
         return link, code, value
 
-    def _leak(self, leaks: Mapping[str, float]) -> list[tuple[int, float]]:
-        kept = []
-        for name, coefficient in leaks.items():
-            node = self._node_at[name]
-            kept.append((node, self._number("getnodevalue", node, _EMITTER)))
-            self._set("setnodevalue", node, _EMITTER, coefficient)
-        return kept
+    def _leak(self, name: str, coefficient: float) -> tuple[int, float]:
+        node = self._node_at.get(name)
+        if node is None:
+            raise HydraulicError(f"the model has no node {name!r}")
+        value = self._number("getnodevalue", node, _EMITTER)
+        self._set("setnodevalue", node, _EMITTER, value + coefficient)
+        return node, value
+
+    def orifice(self, area_m2: float) -> float:
+        """The emitter coefficient, in the model's units, of a hole: Q = Cd A sqrt(2 g h)."""
+        units = ctypes.c_int()
+        self._call("getflowunits", ctypes.byref(units))
+        flow = DISCHARGE * area_m2 * math.sqrt(2 * _GRAVITY * ORIFICE_HEAD_M) * _PER_M3S[units.value]
+        in_psi = units.value < len(US_UNITS)
+        return float(flow / (ORIFICE_HEAD_M / (_METRES_A_PSI if in_psi else 1.0)) ** self._emitter_exponent())
+
+    def _emitter_exponent(self) -> float:
+        value = ctypes.c_double()
+        self._call("getoption", _EMITTER_EXPONENT, ctypes.byref(value))
+        return value.value
 
     def _run(self, leaks: Mapping[str, float]) -> Floats:
         total, samples, due = np.zeros(len(self.nodes)), 0, 0
@@ -167,10 +190,8 @@ class Epanet:
                 break  # no solution: nothing is delivered from here on
             if now.value >= due:
                 samples, due = samples + 1, due + _HOUR_S
-                total += self._demands()
+                total += np.maximum(self._demands() - self._let_out(leaks), 0.0)  # EPANET counts a leak as demand
             self._call("nextH", ctypes.byref(step))
-        for name in leaks:
-            total[self._node_at[name] - 1] = 0.0  # demand and leak are one figure there
         return total / max(samples, self._hours + 1 if self._hours else 1)
 
     def _demands(self) -> Floats:
@@ -180,6 +201,14 @@ class Epanet:
             get(project, at, _DEMAND, reference)
             found[at - 1] = value.value
         return np.maximum(found, 0.0)  # what is below zero flows in
+
+    def _let_out(self, leaks: Mapping[str, float]) -> Floats:
+        """What leaves through the leaks (n,) at this moment: C p^e."""
+        found, exponent = np.zeros(len(self.nodes)), self._emitter_exponent() if leaks else 1.0
+        for name, coefficient in leaks.items():
+            pressure = self._number("getnodevalue", self._node_at[name], _PRESSURE)
+            found[self._node_at[name] - 1] = coefficient * max(pressure, 0.0) ** exponent
+        return found
 
 
 @lru_cache(maxsize=1)

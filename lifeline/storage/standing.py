@@ -36,6 +36,9 @@ class Columns(NamedTuple):
     inventory: Inventory
     demand_lps: Floats
     """What a hydraulic model lets out at an asset; NaN where none says."""
+    slope: Floats
+    area_ha: Floats
+    """Of a drain, and what drains to it; NaN where nothing says."""
 
 
 class Lost(NamedTuple):
@@ -51,9 +54,9 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
     """Every asset of the networks (None: all) with its history and criticality, as of ``now``."""
     given = None if networks is None else list(networks)
     rows = connection.execute(_SQL["columns"], {"networks": given}).fetchall()
-    turned = list(zip(*rows, strict=True)) or [()] * 18
+    turned = list(zip(*rows, strict=True)) or [()] * 20
     (ids, network, kind, material, year, diameter, length, customers, critical, ends_from, ends_to, soil, road,
-     condition, loss, lost, critical_lost, demand) = turned  # fmt: skip
+     condition, loss, lost, critical_lost, demand, slope, area) = turned  # fmt: skip
     asset_id = np.array(ids, dtype=np.int_)
     years = _floats(year)
     breaks, record_years = _history(connection, asset_id, network, now)
@@ -81,6 +84,8 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
             critical_lost=_floats(critical_lost),
         ),
         _floats(demand),
+        _floats(slope),
+        _floats(area),
     )
 
 
@@ -151,9 +156,7 @@ def graph_criticality(network: str, found: Columns) -> Lost:
     on pipes. A network without customers is weighed by length.
     """
     kinds = [str(kind) for kind in found.inventory.kind]
-    graph = reach.topology(
-        network, kinds, _index(found.asset_id, found.from_asset), _index(found.asset_id, found.to_asset)
-    )
+    graph = graph_of(network, found)
     weight, counted = service_weights(found)
     critical = found.inventory.critical & np.isin(kinds, ("junction", "chamber", "valve"))
     cut = reach.cut_off(graph, np.stack([weight, critical.astype(float)], axis=1), _valves(network, kinds))
@@ -166,6 +169,13 @@ def graph_criticality(network: str, found: Columns) -> Lost:
         np.where(cut.reached, customers, 0.0).round().astype(np.int_),
         np.where(cut.reached, cut.lost[:, 1], 0.0).round().astype(np.int_),
     )
+
+
+def graph_of(network: str, found: Columns) -> reach.Topology:
+    """The graph of a network's assets, by their places in the columns."""
+    kinds = [str(kind) for kind in found.inventory.kind]
+    ends = (_index(found.asset_id, each) for each in (found.from_asset, found.to_asset))
+    return reach.topology(network, kinds, *ends)
 
 
 def service_weights(found: Columns) -> tuple[Floats, bool]:

@@ -48,7 +48,9 @@ def test_service_is_weighed_by_customers_then_by_demand_then_by_length(customers
         kind=["junction", "pipe"], length_m=np.array([math.nan, 90.0]),
     )  # fmt: skip
     none = np.zeros(2, int)
-    weight, by_customers = service_weights(Columns(np.arange(1, 3), none, none, inventory, np.array(demand, float)))
+    weight, by_customers = service_weights(
+        Columns(np.arange(1, 3), none, none, inventory, np.array(demand, float), np.zeros(2), np.zeros(2))
+    )
     assert (weight.tolist(), by_customers) == (wanted, counted)
 
 

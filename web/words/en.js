@@ -30,7 +30,7 @@ export const EN = {
   do_handled: "Handled", do_fed_back: "Feed back", do_archived: "Archive", do_shelve: "Shelve", do_unshelve: "Unshelve", do_note: "Note",
   shelve_for: "For how long? It comes back by itself", was_real: "It was real", was_false: "It was false", cause_found: "Cause that was found",
   need_role: "This key may not do that", conflict: "It has changed meanwhile; shown anew.", details: "What the detector measured", rule: "Rule",
-  explains: "explains {n} alerts", cross_network: "across networks", unexpected: "{quantity} {value}, expected {expected}",
+  explains: "alerts explained: {n}", cross_network: "across networks", unexpected: "{quantity} {value}, expected {expected}",
   members: "Alerts ({open} open of {n})", more_n: "{n} more", merged_into: "Merged into incident #{id}", part_of: "Part of incident #{id}",
   timeline: "Timeline", overdue_entry: "{step}: overdue", opened_action: "opened", grown: "grew", explained: "explained anew",
   absorbed: "absorbed another", merged: "merged", muted: "muted", assigned: "assigned", photos: "Photos from the field", photo: "photo",

@@ -21,7 +21,7 @@ export const ZH = {
   step_handled: "已处置", step_fed_back: "已反馈", step_archived: "已归档", step_since: "{step} {age}", team_is: "班组 {team}", team: "班组",
   do_acknowledge: "确认知悉", do_confirmed: "核实为真", do_false_alarm: "误报", do_dispatched: "派单", do_on_site: "到场", do_handled: "处置完毕", do_fed_back: "反馈",
   do_archived: "归档关闭", do_shelve: "搁置", do_unshelve: "取消搁置", do_note: "记一笔", shelve_for: "搁置多久?到时自动恢复", was_real: "情况属实", was_false: "是误报",
-  cause_found: "查明的原因", need_role: "此密钥无权执行该操作", conflict: "情况已变化,已刷新。", details: "检测明细", rule: "规则", explains: "可解释 {n} 条预警",
+  cause_found: "查明的原因", need_role: "此密钥无权执行该操作", conflict: "情况已变化,已刷新。", details: "检测明细", rule: "规则", explains: "解释了其中 {n} 条预警",
   cross_network: "涉及多个专业", unexpected: "{quantity} {value},正常应为 {expected}", members: "包含的预警({open} 条未关闭,共 {n} 条)", more_n: "其余 {n} 条",
   merged_into: "已并入事件 #{id}", part_of: "属于事件 #{id}", timeline: "过程记录", overdue_entry: "{step}:超时", opened_action: "立案", grown: "新增预警",
   explained: "原因更新", absorbed: "合并了其他事件", merged: "并入其他事件", muted: "已静音", assigned: "指派", photos: "现场照片", photo: "照片", field: "现场",

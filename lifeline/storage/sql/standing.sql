@@ -4,7 +4,9 @@
 -- Assets in service as columns for the risk model, of the networks given (NULL: all), in order of their id.
 SELECT asset_id, network, kind, material, install_year, diameter_mm, length_m, customers, critical,
        coalesce(from_asset, 0), coalesce(to_asset, 0), soil, road_class, condition, loss, customers_lost, critical_lost,
-       CASE WHEN jsonb_typeof(attributes -> 'demand_lps') = 'number' THEN (attributes ->> 'demand_lps')::double precision END
+       CASE WHEN jsonb_typeof(attributes -> 'demand_lps') = 'number' THEN (attributes ->> 'demand_lps')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'slope') = 'number' THEN (attributes ->> 'slope')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'area_ha') = 'number' THEN (attributes ->> 'area_ha')::double precision END
 FROM asset LEFT JOIN asset_criticality USING (asset_id)
 WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id
@@ -132,6 +134,7 @@ RETURNING stress_test_id
 SELECT stress_test_id, kind, network, method, parameters, result, computed_at, requested_by FROM stress_test
 WHERE (%(number)s::bigint IS NULL OR stress_test_id = %(number)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
   AND (%(network)s::text IS NULL OR network = %(network)s)
+  AND (%(before)s::bigint IS NULL OR stress_test_id < %(before)s)
 ORDER BY stress_test_id DESC LIMIT %(limit)s
 
 -- name: criticality
