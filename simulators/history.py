@@ -3,7 +3,7 @@
 The engines run for one week in January and one in July of each layout. What a district had in any week lies between
 the two by the season; every reading then gets its own noise and resolution, and every district its own instruments'
 bias. So a day, a week and the year have their shape, and each reading is another; but what is rare (this year's one
-flood) is not in it: play a scenario for that. docs/decisions/0012 says why it does not go through MQTT.
+flood) is not in it: play a scenario for that. docs/decisions/0008 says why it does not go through MQTT.
 """
 
 import math
