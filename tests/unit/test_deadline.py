@@ -10,6 +10,7 @@ import httpx
 import pytest
 import requests
 
+from alerts import chat
 from alerts.deadline import Deadline, within
 from tests.integration.dripping import HEADERS, Dripper
 
@@ -58,6 +59,16 @@ def test_a_mail_server_whose_greeting_drips_ends_at_the_deadline() -> None:
     with Dripper(b"", reads=False) as dripper, within(LIMIT_S), pytest.raises(smtplib.SMTPConnectError):
         smtplib.SMTP("127.0.0.1", dripper.port, timeout=PATIENT_S)
     assert took(started) < PATIENT_S
+
+
+def test_a_mail_that_goes_through_apprise_ends_at_the_deadline() -> None:
+    """apprise has time-outs of its own, and those too are of one read."""
+    started = time.monotonic()
+    with Dripper(b"", reads=False) as dripper:
+        address = f"mailto://127.0.0.1:{dripper.port}?from=a@example.org&to=b@example.org&mode=insecure"
+        with within(LIMIT_S), pytest.raises(chat.ChatError):
+            chat.send(address, "Alert", "Gas", red=True, allowed=["127.0.0.1"])
+    assert LIMIT_S * 0.9 < took(started) < 2 * PATIENT_S
 
 
 def test_after_the_deadline_nothing_new_is_opened(dripper: Dripper) -> None:
