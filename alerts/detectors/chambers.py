@@ -103,8 +103,8 @@ def with_origin(rule: Threshold, found: list[Finding], scene: Scene) -> list[Fin
         held = scene.held[rule.id].get(finding.subject.id)
         told[finding.subject] = _said(finding, likely, origin, place, held)
     judged = [told.get(finding.subject, finding) if finding.level is not None else finding for finding in found]
-    held = scene.held[rule.id]
-    return [finding for finding in judged if finding.level is not None or finding.subject.id in held]
+    before = scene.held[rule.id]
+    return [finding for finding in judged if finding.level is not None or finding.subject.id in before]
 
 
 def _origin(scene: Scene, columns: Ints) -> tuple[biogas.Origin, Ints]:
