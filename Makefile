@@ -1,7 +1,7 @@
 # `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
 # asks apt for Chromium and Node where they are missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-detection clean reference requirements
+.PHONY: help demo test check format bench bench-detection clean reference requirements screenshots
 
 PYTHON := .venv/bin/python
 ARGS ?=
@@ -51,6 +51,11 @@ requirements: ## Pin the newest packages that pyproject.toml allows, with hashes
 
 bench-detection: ## What the detectors find in simulated cities and public data (20 seeds: LIFELINE_BENCH_SEEDS=3 for a look)
 	$(PYTHON) -m tests.benchmarks detection
+
+screenshots: ## Pictures of every view into docs/images, from a demo that runs (`make demo` in another terminal)
+	@scripts/setup dev
+	@scripts/chromium
+	$(PYTHON) scripts/screenshots.py
 
 clean: ## Remove what was built, .venv included; the demo's data stays (lifeline demo --fresh)
 	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks *.egg-info

@@ -1,7 +1,7 @@
 """Delivers messages to endpoints by Standard Webhooks 1.0: signed, retried, logged, each with one id for ever.
 
 At least once: a receiver that keeps the ids that it has seen gets each event exactly once. Attempts run in threads, few
-of one endpoint at a time, so that one that is slow holds up nobody but itself.
+of one endpoint at a time, so that one that is slow holds up nobody but itself, and none longer than the time-out.
 """
 
 import random
@@ -18,6 +18,7 @@ import structlog
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
 from alerts import chat, metrics
+from alerts.deadline import Deadline, within
 from alerts.egress import GuardedTransport, RefusedAddressError
 from alerts.formats import FORMATS
 from alerts.formats import chat as chat_format
@@ -133,20 +134,25 @@ class Courier:
 
     def _attempt(self, claim: Claim) -> Outcome:
         started = time.monotonic()
-        status, error, wait_s = None, "", None
-        if claim.format == CHAT:
-            error = self._talk(claim)
-            return Outcome(None, error, None, round((time.monotonic() - started) * 1000))
+        with within(self._timeout_s) as deadline:
+            if claim.format == CHAT:
+                status, error, wait_s = None, self._talk(claim), None
+            else:
+                status, error, wait_s = self._post(claim)
+        if error and status is None:
+            error = _late(error, deadline)
+        return Outcome(status, error, wait_s, round((time.monotonic() - started) * 1000))
+
+    def _post(self, claim: Claim) -> tuple[int | None, str, float | None]:
+        """The answer's status, what is wrong and how long to wait. The answer's body is of no interest and not read."""
         try:
             content, media_type = FORMATS[claim.format](self._style.message(claim))
             headers = sign(claim.secret, claim.message_id, self._clock(), content, media_type)
             with self._client.stream("POST", claim.url, content=content, headers=headers) as response:
-                status = response.status_code
                 wait_s = retry_after(response.headers.get("retry-after"), self._clock())
-                error = "" if response.is_success else f"HTTP {status}"
+                return response.status_code, "" if response.is_success else f"HTTP {response.status_code}", wait_s
         except (httpx.HTTPError, httpx.InvalidURL, RefusedAddressError, ValueError) as problem:
-            error = f"{type(problem).__name__}: {problem}"[:500]
-        return Outcome(status, error, wait_s, round((time.monotonic() - started) * 1000))
+            return None, f"{type(problem).__name__}: {problem}"[:500], None
 
     def _talk(self, claim: Claim) -> str:
         try:
@@ -186,6 +192,11 @@ class Courier:
             _log.warning(
                 "delivery failed", endpoint=claim.endpoint, error=outcome.error, attempts=claim.attempts, again=again
             )
+
+
+def _late(error: str, deadline: Deadline) -> str:
+    """What went wrong; that the time was over where it was, as the broken connection alone would not tell."""
+    return f"no whole answer within {deadline.seconds:g} s: {error}"[:500] if deadline.passed else error
 
 
 def sign(

@@ -86,6 +86,8 @@ class Detection:
         self._minute = -1
         self._memo: dict[tuple[str, int], NDArray[np.float64]] = {}
         self._nights: dict[int, dict[int, float]] = {}
+        self._explaining = {name for rule in rules if isinstance(rule, Scored) for name in rule.unless}
+        self._open_at: dict[tuple[str, int], float] = {}
 
     def set_inventory(
         self, sensors: Sequence[SensorRow], devices: Sequence[DeviceRow], assets: Sequence[AssetRow]
@@ -160,6 +162,10 @@ class Detection:
                     sick.append(alert.subject.id)
                 elif alert.subject.kind is SubjectKind.SENSOR and alert.kind is AlertKind.RISK:
                     alarmed.append(alert.subject.id)
+        for rule in self._explaining:
+            columns = self.window.columns_of(np.array(list(held[rule]), np.int32))
+            for component in np.unique(self.topology.component[columns[columns >= 0]]).tolist():
+                self._open_at[rule, component] = now.timestamp()
         return Scene(
             now=now,
             window=self.window,
@@ -176,6 +182,7 @@ class Detection:
             lateness=self._lateness.by_device(),
             memo=self._memo,
             nights=self._nights,
+            open_at=self._open_at,
         )
 
 

@@ -20,16 +20,19 @@ from alerts.detectors import blockage, burst, rain, residual
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
-FORMAT = 2
+FORMAT = 3
 
 
 class Mains(NamedTuple):
-    """Pressures with the anchors that explain them; ``sudden`` (pressure,): the fall in m that no clean day showed."""
+    """Pressures with the anchors that explain them; ``sudden`` (pressure,): the fall in m that no clean day
+    showed; ``low`` and ``high`` (anchor,): between what the levels of tanks taught, infinite for flows."""
 
     pressures: Columns
     anchors: Columns
     model: burst.PressureModel
     sudden: Floats
+    low: Floats
+    high: Floats
 
 
 class Catchment(NamedTuple):
@@ -65,6 +68,8 @@ class Part:
     still: Floats
     brief: Floats
     """(sensor,): the least range over one hour of its clean days."""
+    least: Floats
+    """(sensor,): what its clean days hardly ever went below."""
     chart_limit: Floats
     """(sensor,): how far the chart of seasonal z went on clean days, with a margin."""
     mains: tuple[Mains, ...] = ()
@@ -87,6 +92,7 @@ def dump(part: Part) -> bytes:
         "baseline": np.frombuffer(baselines.dump(part.baseline), np.uint8),
         "still": part.still,
         "brief": part.brief,
+        "least": part.least,
         "chart_limit": part.chart_limit,
     }
     for name in _MODELS:
@@ -108,6 +114,7 @@ def load(content: bytes) -> Part:
             baseline=baselines.load(parts["baseline"].tobytes()),
             still=parts["still"],
             brief=parts["brief"],
+            least=parts["least"],
             chart_limit=parts["chart_limit"],
             mains=tuple(_mains(model) for model in _models(parts, "mains")),
             catchments=tuple(_catchment(model) for model in _models(parts, "catchments")),
@@ -140,7 +147,7 @@ def _inner(model: dict[str, NDArray[np.generic]], name: str) -> dict[str, NDArra
 
 def _mains(model: dict[str, NDArray[np.generic]]) -> Mains:
     inner = burst.PressureModel(**_inner(model, "model"))  # type: ignore[arg-type]
-    return Mains(model["pressures"], model["anchors"], inner, model["sudden"])  # type: ignore[arg-type]
+    return Mains(model["pressures"], model["anchors"], inner, model["sudden"], model["low"], model["high"])  # type: ignore[arg-type]
 
 
 def _catchment(model: dict[str, NDArray[np.generic]]) -> Catchment:

@@ -40,6 +40,7 @@ CHART_WEIGHT = 0.1
 MARGIN = 1.5
 """How far beyond the clean days' own extremes an alarm begins (default)."""
 SUDDEN_SIGMAS = 6.0
+SPARE = 0.1
 EXPLAINED = ({"pressure", "flow", "level"}, {"gas_pressure", "gas_flow"})
 """Quantities that one hydraulic network ties together."""
 WHOLE = frozenset({"burst", "night_flow", "balance"})
@@ -54,9 +55,26 @@ def parts_of(inventory: Inventory, topology: Topology) -> dict[str, Columns]:
     for network in sorted(set(networks.tolist())):
         columns = np.flatnonzero(networks == network)
         columns = columns[np.argsort(topology.component[columns], kind="stable")]
-        for number, part in enumerate(np.array_split(columns, -(-len(columns) // PART_MOST))):
+        for number, part in enumerate(_packed(columns, topology.component[columns])):
             found[f"{network}-{number + 1}"] = np.sort(part)
     return found
+
+
+def _packed(columns: Columns, component: Columns) -> list[Columns]:
+    """Columns in order of their component in parts of PART_MOST at most; only what is joined to nothing, or a component
+    that is larger by itself, is cut."""
+    cuts = np.flatnonzero((np.diff(component) != 0) | (component[1:] < 0)) + 1
+    parts: list[Columns] = []
+    filled = PART_MOST
+    for whole in np.split(columns, cuts):
+        for piece in np.array_split(whole, max(1, -(-len(whole) // PART_MOST))):
+            if filled + len(piece) > PART_MOST:
+                parts.append(piece)
+                filled = len(piece)
+            else:
+                parts[-1] = np.append(parts[-1], piece)
+                filled += len(piece)
+    return parts
 
 
 def matrix(quarters: storage.Quarters, sensor_ids: NDArray[np.int32]) -> tuple[Floats, Floats]:
@@ -100,6 +118,7 @@ def learn_part(
         baseline=learned,
         still=_still(clean, times, STILL_S),
         brief=_still(clean, times, BRIEF_S),
+        least=robust.quantile(clean, 0.002),
         chart_limit=_chart_limit(learned.seasonal, clean, times),
         mains=tuple(_mains(inventory, topology, columns, clean, times, resolution)),
         catchments=tuple(_catchments(inventory, topology, columns, clean, times)),
@@ -175,8 +194,19 @@ def _mains(
         if np.isfinite(model.coefficients).any():
             residual = burst.residuals(model, clean[:, here], clean[:, there], times)
             fall = np.fmax.reduce(-residual, axis=0, initial=0.0)
-            found.append(Mains(here, there, model, np.maximum(SUDDEN_SIGMAS * model.sigma, MARGIN * fall)))
+            sudden = np.maximum(SUDDEN_SIGMAS * model.sigma, MARGIN * fall)
+            tanks = np.array([inventory.rows[column].quantity == "level" for column in anchors], np.bool_)
+            low, high = _between(clean[:, there], tanks)
+            found.append(Mains(here, there, model, sudden, low, high))
     return found
+
+
+def _between(values: Floats, judged: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """Least and greatest of (time, anchor) with a tenth of their distance to spare; infinite where not ``judged``."""
+    low = np.fmin.reduce(values, axis=0, initial=np.inf)
+    high = np.fmax.reduce(values, axis=0, initial=-np.inf)
+    spare = SPARE * np.maximum(high - low, 0.0)
+    return np.where(judged, low - spare, -np.inf), np.where(judged, high + spare, np.inf)
 
 
 def _catchments(

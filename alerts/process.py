@@ -2,29 +2,41 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, wait
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import structlog
 from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from alerts import learning, metrics
+from alerts import learning, metrics, nightly, review
 from alerts.causes import load_causes
 from alerts.delivery import Courier, Style
-from alerts.rules import load_rules
+from alerts.rules import AnyRule, load_rules
 from alerts.tick import TickReport, Watch
 from lifeline.catalogue import load_catalogue
 from lifeline.errors import StorageError, StorageUnavailableError
 from lifeline.response import load_deadlines
 from lifeline.settings import Settings
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import baselines, health, incidents, outbox, pacing, response, retention, rollups, shelving
+from lifeline.storage import (
+    baselines,
+    health,
+    incidents,
+    outbox,
+    pacing,
+    response,
+    retention,
+    rollups,
+    rulebook,
+    shelving,
+)
 from lifeline.storage.database import Connection, open_pool, storage_errors
 from lifeline.storage.leadership import Leadership
+from lifeline.storage.rulebook import Proposal, ProposalState
 
 LOCK = 5_461_433_650
 DELIVERY_S = 0.5
@@ -32,6 +44,7 @@ HEARTBEAT_S = 5.0
 LEARNING_S = 60.0
 RETENTION_S = 3600.0
 FOLLOW_UP_S = 5.0
+REVIEW_S = 5.0
 LONGEST_BACKOFF_S = 30.0
 
 _log = structlog.get_logger()
@@ -67,6 +80,8 @@ class Process:
         self._failures = 0
         self._not_before = clock()
         self._ticked_at: datetime | None = None
+        self._published = False
+        self._reported_on, self._reported_hour = date.min, -1
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(6)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -81,6 +96,7 @@ class Process:
             (self.roll_up, self._settings.rollup_s),
             (self.follow_up, FOLLOW_UP_S),
             (self.learn, LEARNING_S),
+            (self.review, REVIEW_S),
             (self.retain, RETENTION_S),
             (self.beat, HEARTBEAT_S),
         ]
@@ -186,6 +202,41 @@ class Process:
         if learning.due(baselines.standing(connection), now.timestamp()):
             local = self._settings.local_time
             learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on, local)
+
+    def review(self) -> None:
+        """Answer proposals to change a rule with what they would have done; and the nightly report."""
+        self._upkeep("review", self._review)
+
+    def _review(self, connection: Connection, now: datetime) -> None:
+        rules = {rule.id: rule for rule in self._rules}
+        if not self._published:
+            rulebook.publish(connection, review.lines(self._rules, now))
+            self._published = True
+        if self._reported_on != now.date() or now.hour != self._reported_hour:
+            made = nightly.report(connection, rules, now, self._settings.local_time)
+            self._reported_on, self._reported_hour = now.date(), now.hour
+            if made:
+                _log.info("nightly report", proposals=made)
+        waiting = rulebook.proposals(connection, states=[ProposalState.WAITING], limit=1)
+        for asked in waiting:
+            self._answer(connection, rules, asked, now)
+
+    def _answer(self, connection: Connection, rules: Mapping[str, AnyRule], asked: Proposal, now: datetime) -> None:
+        try:
+            effect = review.evaluate(
+                connection,
+                rules,
+                self._catalogue,
+                self._settings.alerts_window_s,
+                asked,
+                now,
+                self._settings.local_time,
+            )
+        except review.NotJudgedError as error:
+            rulebook.answer(connection, asked.proposal_id, {"error": str(error)}, now, failed=True)
+            return
+        rulebook.answer(connection, asked.proposal_id, effect, now)
+        _log.info("proposal judged", proposal=asked.proposal_id, rule=asked.rule, before=effect["before"]["alerts"])
 
     def retain(self) -> None:
         """Drop what is older than it is kept."""

@@ -54,6 +54,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         """Whether the rule is for this network; a rule that names none is for all."""
         return not self.networks or network in self.networks
 
+    def content(self) -> JsonObject:
+        """All that the file says of it."""
+        return dict(msgspec.to_builtins(self))
+
     def words(self) -> JsonObject:
         """Title and advice, as an alert's evidence carries them."""
         return {"title": msgspec.to_builtins(self.title), "advice": msgspec.to_builtins(self.advice)}
@@ -94,6 +98,9 @@ class Scored(Rule, frozen=True, kw_only=True):
     limits: dict[Slug, float]
     when: Literal["above", "below"] = "above"
     deadband: float = 0.2
+    unless: frozenset[str] = frozenset()
+    """Anomaly, and what is slow in a burst: nothing new is said on a joined network where one of these rules has an
+    alert, or had one until SETTLES_S ago (scene.py)."""
     slow: ClassVar[bool] = False
     """Judged over a day and again each quarter of an hour; else over the window and again each minute."""
     momentary: ClassVar[bool] = False
@@ -104,8 +111,6 @@ class Anomaly(Scored, frozen=True, kw_only=True, tag="anomaly"):
     """Not as on other days at this hour, nor as the neighbours say: detectors/anomaly.py."""
 
     quantities: frozenset[str]
-    unless: frozenset[str] = frozenset()
-    """Rules with an open alert on the same joined network: they explain it, and nothing new is said."""
     slow: ClassVar[bool] = True
 
 
@@ -219,7 +224,7 @@ def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = 
     problems += [
         f"rule {rule.id!r}: unless names {name!r}, and there is no such rule"
         for rule in rules
-        if isinstance(rule, Anomaly)
+        if isinstance(rule, Scored)
         for name in sorted(rule.unless - known)
     ]
     if problems:
@@ -248,6 +253,8 @@ def _scored_problems(rule: Scored, catalogue: Catalogue, window_s: float) -> lis
         found.append("limits of a score are above zero")
     if rule.deadband < 0:
         found.append("deadband is below zero")
+    if rule.unless and not isinstance(rule, Anomaly | Burst):
+        found.append(f"{rule.detector} takes no unless")
     reach = DAY_S if rule.slow else window_s
     if max(rule.on_delay_s, rule.off_delay_s) > reach / 2:
         found.append(f"delays must fit into half of the {reach:g} s that it looks at")

@@ -26,6 +26,8 @@ Held = Mapping[int, Level]
 
 JUDGED_S = 1800.0
 """Scores older than this and twice the rule's delays change nothing any more."""
+SETTLES_S = 12 * 3600.0
+"""So long after an outage or a burst tanks fill again, most of them at night: a network is not as ever (default)."""
 STEPS = 2.0
 """A sensor that moved in each clean hour by more steps of its resolution than this cannot read the same for one."""
 CARRIED_S = 900.0
@@ -57,6 +59,8 @@ class Scene:
     """What a detector worked out from the quarters; it lasts until the next is closed."""
     nights: dict[int, dict[int, float]] = field(default_factory=dict)
     """Minimum night flows since what was learned, by first inlet and local day: the trend holds but one night."""
+    open_at: dict[tuple[str, int], float] = field(default_factory=dict)
+    """When a rule that explains others last had an open alert, by rule and joined network, epoch seconds."""
     once: dict[str, Any] = field(default_factory=dict)
     """What several detectors need, worked out once for this moment."""
 
@@ -72,6 +76,11 @@ class Scene:
             columns = known.columns[there]
             found[columns] = still[columns] & (known.part.brief[there] > STEPS * self.inventory.resolution[columns])
         return found
+
+    def explained(self, rule: Scored, component: int) -> bool:
+        """Whether a rule of ``unless`` explains what a joined network does now: it has an alert, or had one lately."""
+        begun = self.now.timestamp() - SETTLES_S
+        return component >= 0 and any(self.open_at.get((other, component), 0.0) >= begun for other in rule.unless)
 
     def highest(self, columns: Ints) -> Floats:
         """The highest reading of each column within the window; NaN where there is none."""

@@ -19,7 +19,7 @@ from lifeline.catalogue import Catalogue
 from lifeline.model import Alert, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
 from lifeline.storage import baselines as baseline_storage
-from lifeline.storage import maintenance
+from lifeline.storage import maintenance, rulebook
 from lifeline.storage import window as window_storage
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.window import States
@@ -55,6 +55,7 @@ class Watch:
         self._fingerprint: tuple[str, ...] = ()
         self._learned: tuple[str, ...] = ()
         self._overrides: list[baseline_storage.Override] = []
+        self._zones: dict[str, set[int]] = {}
         self._filled = False
         self._flaps = FlapGuard()
 
@@ -94,11 +95,12 @@ class Watch:
         """Inventory, overrides and baselines, where they changed."""
         overrides = baseline_storage.overrides(connection)
         fingerprint = window_storage.fingerprint(connection)
-        if fingerprint != self._fingerprint or overrides != self._overrides:
+        zones = rulebook.zone_sensors(connection, [one.target for one in overrides if one.scope == "zone"])
+        if (fingerprint, overrides, zones) != (self._fingerprint, self._overrides, self._zones):
             sensors, devices = window_storage.sensors(connection), window_storage.devices(connection)
             assets = window_storage.assets(connection)
-            self.detection.set_inventory(applied(sensors, assets, overrides), devices, assets)
-            self._fingerprint, self._overrides = fingerprint, overrides
+            self.detection.set_inventory(applied(sensors, assets, overrides, zones), devices, assets)
+            self._fingerprint, self._overrides, self._zones = fingerprint, overrides, zones
         learned = baseline_storage.fingerprint(connection)
         if learned != self._learned:
             self.detection.set_knowledge(read_parts(connection))

@@ -42,6 +42,8 @@ class Topology:
     """(pair, 2): methane sensors in neighbouring chambers, each pair once."""
     gauge: Columns
     """The nearest rain gauge of each sensor, -1 for none."""
+    pumped: NDArray[np.bool_]
+    """Sensors at a pump or at what it draws from: they go up and down as it starts and stops."""
     assets: dict[int, AssetRow]
     asset_of: Sequence[int | None]
     _edges: dict[int, list[tuple[int, float, int]]] = field(default_factory=dict)
@@ -102,6 +104,7 @@ def build_topology(sensors: Sequence[SensorRow], assets: Sequence[AssetRow]) -> 
         reaches=_reaches(sensors, levels, assets, by_id),
         chambers=_near(quantity["methane"], position, CHAMBERS_M),
         gauge=_nearest(quantity["rain"], position, GAUGE_M),
+        pumped=_pumped(sensors, assets),
         assets=by_id,
         asset_of=[row.asset_id for row in sensors],
         _edges=edges,
@@ -143,6 +146,11 @@ def _components(
             marks += 1
         component[column] = number[node]
     return component
+
+
+def _pumped(sensors: Sequence[SensorRow], assets: Iterable[AssetRow]) -> NDArray[np.bool_]:
+    beside = {end for asset in assets if asset.kind == "pump" for end in (asset.asset_id, asset.from_asset)}
+    return np.array([row.asset_id is not None and row.asset_id in beside for row in sensors], np.bool_)
 
 
 def _flood(start: int, edges: dict[int, list[tuple[int, float, int]]], number: dict[int, int], mark: int) -> None:

@@ -41,6 +41,7 @@ class Window:
         self.slots = int(np.ceil(seconds / SLOT_S)) + 1
         self._seen: Seconds = np.zeros(len(sensor_ids))  # 1970: before any reading, and still a time
         self._slot: int | None = None
+        self._reach: tuple[Floats, Floats] | None = None
         shape = (self.slots, len(sensor_ids))
         self._lowest, self._highest, self._last, self._first, self._final = (
             np.full(shape, np.nan, np.float32) for _ in range(5)
@@ -65,6 +66,7 @@ class Window:
     def advance(self, now: float) -> None:
         """Make room for ``now``: forget what is older than the window. A clock that goes back changes nothing."""
         slot = int(now // SLOT_S)
+        self._reach = None
         if self._slot is not None:
             for passed in range(max(self._slot + 1, slot - self.slots + 1), slot + 1):
                 for part in self._parts():
@@ -78,6 +80,7 @@ class Window:
         """
         self.advance(now)
         assert self._slot is not None
+        self._reach = None
         ts = np.minimum(ts, now)
         slot = (ts // SLOT_S).astype(np.int64)
         column = self.columns_of(sensor_ids)
@@ -145,9 +148,9 @@ class Window:
 
     def extremes(self, columns: Ints) -> tuple[Floats, Floats]:
         """Lowest and highest value of each column over the whole window; NaN where there is none."""
-        if not len(columns):
-            return np.empty(0, np.float32), np.empty(0, np.float32)
-        return np.fmin.reduce(self._lowest, axis=0)[columns], np.fmax.reduce(self._highest, axis=0)[columns]
+        if self._reach is None:  # once for all that ask between two readings
+            self._reach = np.fmin.reduce(self._lowest, axis=0), np.fmax.reduce(self._highest, axis=0)
+        return self._reach[0][columns], self._reach[1][columns]
 
     def counts(self) -> Ints:
         """In how many slots each column has a reading."""

@@ -10,20 +10,32 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    caseload,
+    editing,
+    effect,
+    endpoints,
+    exchange,
     features,
     fieldlinks,
+    handling,
     history,
     incidents,
     inventory,
     live,
+    maintenance,
+    performance,
     photos,
     planning,
+    plans,
     problems,
     risk,
+    rules,
     sensorthings,
+    standing,
     suggestions,
     system,
     usual,
+    whatif,
     zones,
 )
 from api.access import Gate
@@ -41,8 +53,9 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    suggestions, zones, inventory, usual, alerts, incidents, photos, risk, history, planning, live, system,
-    administration, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
+    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
+    planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

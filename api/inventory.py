@@ -23,7 +23,7 @@ from api.parameters import (
 )
 from api.problems import ProblemError
 from lifeline.model import AssetKind, JsonObject, Quality, Role
-from lifeline.storage import directory, series
+from lifeline.storage import directory, series, topology
 from lifeline.storage.database import borrow
 from lifeline.storage.directory import AssetLine, DeviceLine, SensorLine
 from lifeline.storage.series import Resolution
@@ -62,6 +62,24 @@ class AssetOut(BaseModel):
 class AssetPage(BaseModel):
     items: list[AssetOut]
     next: str | None
+
+
+class NeighbourOut(BaseModel):
+    """An asset up- or downstream."""
+
+    id: str
+    kind: AssetKind
+    in_service: bool
+
+
+class WayOut(BaseModel):
+    """Assets in the order in which they are reached; ``truncated``: there are more."""
+
+    items: list[NeighbourOut]
+    truncated: bool
+
+
+Most = Annotated[int, Query(ge=1, le=topology.MOST, description="Assets at most")]
 
 
 class DeviceOut(BaseModel):
@@ -168,6 +186,25 @@ def get_asset(request: Request, id: Name) -> AssetWithSensors:  # noqa: A002
         its_sensors = directory.sensors(connection, asset=id, limit=1000)
     now = here.clock()
     return AssetWithSensors(**_asset(found), sensors=[sensor_out(each, here, now) for each in its_sensors])
+
+
+def _way(request: Request, name: str, direction: topology.Direction, limit: int) -> WayOut:
+    with borrow(city(request).pool) as connection:
+        found = topology.way(connection, name, direction, limit)
+    items = [NeighbourOut(id=e.external_id, kind=AssetKind(e.kind), in_service=e.in_service) for e in found.assets]
+    return WayOut(items=items, truncated=found.truncated)
+
+
+@router.get("/assets/{id}/upstream")
+def list_upstream(request: Request, id: Name, limit: Most = topology.MOST) -> WayOut:  # noqa: A002
+    """What feeds an asset: by the direction of a drain, under pressure every way from a source; nearest first."""
+    return _way(request, id, "upstream", limit)
+
+
+@router.get("/assets/{id}/downstream")
+def list_downstream(request: Request, id: Name, limit: Most = topology.MOST) -> WayOut:  # noqa: A002
+    """Where a drain leads; under pressure what is without service while the asset is shut; nearest first."""
+    return _way(request, id, "downstream", limit)
 
 
 @router.get("/devices")

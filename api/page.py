@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from api.documents import Document, document, respond
 
@@ -47,7 +48,18 @@ def page_router(files: dict[str, Document]) -> APIRouter:
     async def get_file(request: Request, path: str) -> Response:
         found = files.get(f"/{path}")
         if found is None:
-            raise HTTPException(404)
+            allowed = _methods(request)
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}) if allowed else HTTPException(404)
         return respond(request, found)
 
     return router
+
+
+def _methods(request: Request) -> set[str]:
+    """What other routes of this path take: then it is the method that is wrong, and not the path."""
+    found: set[str] = set()
+    for included in request.app.routes:
+        for route in getattr(getattr(included, "original_router", None), "routes", ()):
+            if isinstance(route, Route) and route.path_regex.match(request.url.path):
+                found |= route.methods or set()
+    return found - {"GET", "HEAD"}

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from lifeline.errors import ConflictError, NotFoundError, StorageError, StorageUnavailableError
+from lifeline.errors import ConflictError, ImportRejectedError, NotFoundError, StorageError, StorageUnavailableError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -43,6 +43,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(NotFoundError)(_not_found)
     app.exception_handler(ConflictError)(_conflict)
+    app.exception_handler(ImportRejectedError)(_rejected)
     app.exception_handler(StorageUnavailableError)(_unavailable)
     app.exception_handler(StorageError)(_failed)
     app.exception_handler(Exception)(_failed)
@@ -77,6 +78,13 @@ async def _not_found(_: Request, error: Exception) -> Response:
 
 async def _conflict(_: Request, error: Exception) -> Response:
     return problem(409, str(error))
+
+
+async def _rejected(_: Request, error: Exception) -> Response:
+    if not isinstance(error, ImportRejectedError):
+        raise TypeError(error)
+    listed = [{"at": f"{each.unit} {each.line}", "detail": each.message} for each in error.problems]
+    return problem(400, "; ".join(each.message for each in error.problems[:20]), problems=listed)
 
 
 async def _unavailable(_: Request, error: Exception) -> Response:

@@ -24,7 +24,7 @@ from lifeline.storage.database import Connection, Pool, borrow
 from lifeline.storage.leadership import Leadership
 from lifeline.storage.snapshots import GONE, AssetShape, CellState, Frame, SegmentState
 
-LOCK = 5_461_433_660
+LOCK = 5_461_433_662
 SIGN_OF_LIFE = timedelta(seconds=60)
 """Where nothing changes a frame says so as often, so that a moment at which nobody drew the map is known as such."""
 MOST_WAITING = 500

@@ -10,11 +10,10 @@ from api.access import Access
 from api.city import city
 from api.parameters import After, Bbox, Limit, Name, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
-from lifeline.exchange.rows import Row
-from lifeline.inventory import check_zones
 from lifeline.model import JsonObject, Role, ZoneKind, ZoneStatus
-from lifeline.storage import imports, zones
+from lifeline.storage import zones
 from lifeline.storage.database import borrow
+from lifeline.storage.editing import Editor
 from lifeline.storage.keys import ApiKey
 from lifeline.storage.zones import ZoneLine
 
@@ -84,17 +83,13 @@ def get_zone(request: Request, id: Name) -> ZoneOut:  # noqa: A002
 def store_zone(request: Request, zone: ZoneIn, key: ApiKey = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
     """Draw a zone, or change the one of this id: its outline, its name, or whether it is accepted."""
     here = city(request)
-    checked = check_zones([Row(1, zone.properties, zone.geometry)], here.catalogue, "body")
-    if checked.problems:
-        raise ProblemError(400, "; ".join(problem.message for problem in checked.problems))
-    wanted, now = checked.entries[0].item, here.clock()
+    name = zone.properties.get("id")
+    if not isinstance(name, str):
+        raise ProblemError(400, "id is missing")
     with borrow(here.pool) as connection:
-        stored = zones.store_zones(connection, [wanted], now)
-        if stored.new or stored.changed:
-            action = "created" if stored.new else "changed"
-            detail = {"kind": wanted.kind, "status": wanted.status}
-            imports.note(connection, now, key.name, action, "zone", wanted.external_id, detail)
-        return _zone(zones.zone(connection, wanted.external_id))
+        editor = Editor(connection, here.catalogue, key.name, here.clock())
+        editor.put("zones", name, zone.properties, zone.geometry)
+        return _zone(zones.zone(connection, name))
 
 
 def _zone(line: ZoneLine) -> ZoneOut:

@@ -114,7 +114,7 @@ class Settings(BaseSettings):
     alerts_window_s: float = Field(3600, gt=0, description="Seconds of readings kept in memory for detectors.")
     alerts_rules: Path | None = Field(None, description="TOML file that replaces the shipped rules.")
     alerts_causes: Path | None = Field(None, description="TOML file that replaces the shipped causes of incidents.")
-    webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of one delivery attempt.")
+    webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of a delivery attempt, answer and all.")
     webhook_allow: list[str] = Field(
         default=[],
         description="Hosts (JSON list) that webhooks may reach although they are private or loopback.",
@@ -138,7 +138,10 @@ class Settings(BaseSettings):
 
     # --- planning
     planning_metrics_port: int = Field(9103, ge=0, le=65535, description="Port of planning's /metrics; 0 = off.")
+    costs: Path | None = Field(None, description="TOML file with what renewals cost; what it leaves out is as shipped.")
     planning_jobs: int = Field(1, ge=1, le=64, description="Jobs that a planning process works at the same time.")
+
+    cluster: str = Field("", description="Dask scheduler (tcp://host:8786) for long computations; empty: this machine.")
 
     # --- api
     api_host: str = Field("127.0.0.1", description="Address on which the API and the page are served.")

@@ -3,12 +3,14 @@
 import logging
 import signal
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lifeline.errors import LifelineError
+from simulators.districts import write_districts
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
 from simulators.scenario import load_scenario, shipped
@@ -22,6 +24,11 @@ app = typer.Typer(
 
 Seed = Annotated[int, typer.Option("--seed", min=0, help="The same seed gives the same town.")]
 
+Districts = Annotated[
+    int,
+    typer.Option("--districts", min=1, max=2000, help="Of 100 sensors each: 50 a real-sized town, 1000 a large one."),
+]
+
 
 @app.callback()
 def _simulators() -> None:
@@ -32,10 +39,12 @@ def _simulators() -> None:
 def inventory(
     out: Annotated[Path, typer.Option("--out", help="Folder for assets.geojson and sensors.csv.", file_okay=False)],
     seed: Seed = 1,
+    districts: Districts = 1,
 ) -> None:
     """Write the town's assets and sensors as files for `lifeline import`."""
     try:
-        for path in write_inventory(make_town(seed), out):
+        paths = write_inventory(make_town(seed), out) if districts == 1 else write_districts(seed, districts, out)
+        for path in paths:
             typer.echo(path)
     except OSError as error:
         typer.echo(f"simulators: {error}", err=True)
@@ -60,8 +69,7 @@ def run(
     try:
         settings = load_settings()
         configure_logging("simulators", settings)
-        for chatty in ("pandapower", "pandapipes", "wntr", "matplotlib"):
-            logging.getLogger(chatty).setLevel(logging.ERROR)
+        quiet_engines()
         service = Service(settings, seed, load_scenario(scenario), truth)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
@@ -69,6 +77,31 @@ def run(
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)
+
+
+@app.command(epilog="Example: `LIFELINE_DATABASE_URL=... python -m simulators history --districts 50 --days 365`")
+def history(
+    seed: Seed = 1,
+    districts: Districts = 50,
+    days: Annotated[int, typer.Option(min=1, max=3660, help="Days at 5 minutes, up to last midnight (UTC).")] = 365,
+) -> None:
+    """Write days of the past of a large town straight into the database, whose inventory it must be."""
+    from lifeline.settings import load_settings
+    from simulators.historian import write_history
+
+    try:
+        quiet_engines()
+        for line in write_history(load_settings(), seed, districts, days, datetime.now(UTC)):
+            typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
+
+
+def quiet_engines() -> None:
+    """Libraries that tell of every step."""
+    for chatty in ("pandapower", "pandapipes", "wntr", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
 
 
 @app.command(epilog="Example: `python -m simulators scenarios`")

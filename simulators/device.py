@@ -63,6 +63,12 @@ class Meters:
         self._bias = self._rng.normal(0, 0.5, len(instruments)) * self._noise
         self._decimals = np.array([max(0, round(-np.log10(r))) for r in self._resolution])
 
+    def read_all(self, truth: Floats) -> Floats:
+        """What the instruments show at many moments: ``truth`` and the result (moments, n)."""
+        spread = self._noise + self._share * np.abs(truth)
+        shown = truth + self._bias + self._rng.standard_normal(truth.shape) * spread
+        return np.asarray(np.round(np.clip(shown, self._low, self._high) / self._resolution) * self._resolution)
+
     def read(self, truth: Floats) -> list[float]:
         """What the instruments show: ``truth`` (n,) with bias and noise, at their resolution, inside their range."""
         spread = self._noise + self._share * np.abs(truth)

@@ -76,7 +76,7 @@ def underpass(nodes: dict[str, Node], pipes: dict[str, Pipe]) -> tuple[Node, Nod
     well = Node(
         "D-W-1", "drainage", AssetKind.CHAMBER, "铁路下穿集水池 Underpass wet well", at, cover, -1, ROAD_M, 2006,
         attributes={
-            "invert_m": round(cover - ROAD_M, 3), "cover_m": round(cover, 3), "area_ha": 0.6, "sewage_m3h": 30.0,
+            "invert_m": round(cover - ROAD_M, 3), "cover_m": round(cover, 3), "area_ha": 0.4, "sewage_m3h": 30.0,
             "road_m": ROAD_M, "well_m2": 6.0, "road_m2": 600.0,
         },
     )  # fmt: skip
@@ -84,7 +84,7 @@ def underpass(nodes: dict[str, Node], pipes: dict[str, Pipe]) -> tuple[Node, Nod
         "D-U-1", "drainage", AssetKind.PUMP, "铁路下穿泵站 Underpass pumps", (at[0] + 3.0, at[1]), cover, -1, 0.0, 2006,
         between=(well.id, to.id),
         attributes={
-            "start_level_m": 1.6, "stop_level_m": 0.6, "rated_flow_m3h": 110.0,
+            "start_level_m": 1.6, "stop_level_m": 0.6, "rated_flow_m3h": 200.0,
             "rated_head_m": round(to.attributes["invert_m"] - well.attributes["invert_m"] + 1.0, 2),
         },
     )  # fmt: skip

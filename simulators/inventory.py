@@ -23,7 +23,7 @@ def write_inventory(town: Town, folder: Path) -> tuple[Path, Path]:
     with sensors.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(SENSOR_COLUMNS)
-        writer.writerows(_sensor_row(instrument) for instrument in town.instruments)
+        writer.writerows(sensor_row(instrument) for instrument in town.instruments)
     return assets, sensors
 
 
@@ -73,7 +73,8 @@ def _pipe_feature(pipe: Pipe) -> JsonObject:
     return {"type": "Feature", "id": pipe.id, "geometry": geometry, "properties": properties}
 
 
-def _sensor_row(instrument: Instrument) -> list[object]:
+def sensor_row(instrument: Instrument) -> list[object]:
+    """The values of ``SENSOR_COLUMNS`` for one sensor."""
     longitude, latitude = to_wgs84(instrument.at)
     low, high = BATTERY_VOLTS if instrument.quantity == "battery" else ("", "")
     return [

@@ -4,14 +4,19 @@ import threading
 import time as clock
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
 from lifeline.catalogue import load_catalogue
-from lifeline.errors import ConfigurationError
+from lifeline.errors import ConfigurationError, StorageError
+from lifeline.model import JsonObject
 from lifeline.settings import Settings
-from simulators.director import Director, TruthFile
+from lifeline.storage.database import connect
+from lifeline.storage.truth import write as write_truth
+from simulators.director import Director, Record, TruthFile
 from simulators.fleet import Fleet
 from simulators.planning import make_town
 from simulators.scenario import Scenario
@@ -86,7 +91,7 @@ class Service:
         world.go_live(now)
         self._fleet.go_live(now)
         truth = None if self._truth is None else self._truth.open("a", encoding="utf-8")
-        record = _ignore if truth is None else TruthFile(truth).write
+        record = self._recorder(truth)
         director = Director(self._town, self._scenario, now, record)
         log.info("live", scenario=self._scenario.name, devices=len(self._fleet.devices))
         try:
@@ -97,6 +102,22 @@ class Service:
         finally:
             if truth is not None:
                 truth.close()
+
+    def _recorder(self, file: TextIO | None) -> Record:
+        """Writes the truth to the file, and to the database where one is given."""
+        to_file = _ignore if file is None else TruthFile(file).write
+        dsn = self._settings.database_url.get_secret_value()
+
+        def record(told: JsonObject) -> None:
+            to_file(told)
+            if dsn:
+                try:
+                    with connect(dsn, application="lifeline simulators") as connection:
+                        write_truth(connection, [told], datetime.now(UTC))
+                except StorageError as error:  # the file has it, and `lifeline score` brings it in
+                    log.warning("truth not written to the database", error=str(error))
+
+        return record
 
     def tick(self, world: World, director: Director, now: float) -> None:
         """One second of the city: events, physics, devices."""

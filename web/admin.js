@@ -2,12 +2,13 @@
 
 import { get } from "./api.js";
 import { networkName, quantityName, since } from "./city.js";
+import { endpointsPage, rulesPage } from "./operations.js";
 import { button, element } from "./element.js";
 import { clock, local, number, place, span, t } from "./i18n.js";
 import { change, state } from "./state.js";
 import { figure, pages, table } from "./table.js";
 
-const TABS = { health, silent, quarantine, keys };
+const TABS = { health, silent, quarantine, rules: rulesPage, endpoints: endpointsPage, keys };
 const HUGE = 1e9;
 
 /** Open the administration. @param {HTMLElement} parent @param {{failed: (error: any) => void, select: (what: any) => void}} on */
@@ -38,23 +39,24 @@ async function health() {
   const [system, storage] = await Promise.all([get("/system"), get("/system/storage")]);
   const { books, counts } = system;
   const balanced = books.received === books.stored + books.duplicate + books.quarantined;
-  const tick = system.processes.find((each) => each.process === "alerts")?.detail ?? {};
+  const ticked = system.processes.find((each) => each.process === "alerts" && each.detail.ticked_at)?.detail.ticked_at;
   const figures = [
     figure(t("lag"), system.lag_s === null ? "–" : span(system.lag_s), t("lag_hint"), system.lag_s > 120),
     figure(t("queue"), number(counts.deliveries_pending), t("queue_hint"), counts.deliveries_pending > 100),
     figure(t("failed_deliveries"), number(counts.deliveries_failed), "", counts.deliveries_failed > 0),
     figure(t("sensors_heard"), `${number(counts.sensors_heard)} / ${number(counts.sensors)}`, "", counts.sensors_heard < counts.sensors),
+    figure(t("last_tick"), ticked ? t("ago", { age: span(since(ticked)) }) : "–", t("last_tick_hint"), !ticked || since(ticked) > 60),
     figure(t("room"), bytes(storage.bytes), t("edition_is", { edition: system.edition })),
     figure(t("books"), balanced ? t("balanced") : t("unbalanced"), t("books_hint", { stored: number(books.stored), duplicate: number(books.duplicate), quarantined: number(books.quarantined) }), !balanced),
   ];
   const processes = table([
     [t("process"), (each) => element("span", { class: `alive ${each.alive ? "" : "no"}` }, each.process)], [t("instance"), (each) => each.instance],
     [t("sign_of_life"), (each) => t("ago", { age: span(each.age_s) })],
-    [t("detail"), (each) => Object.entries(each.detail).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value)).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? number(value) : value}`).join(" · "), "wide"],
+    [t("detail"), (each) => Object.entries(each.detail).filter(([name, value]) => name !== "ticked_at" && ["string", "number", "boolean"].includes(typeof value)).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? number(value) : value}`).join(" · "), "wide"],
   ], system.processes);
   const tables = table([[t("table"), ([name]) => name], [t("room"), ([, size]) => bytes(size), "number"]], Object.entries(storage.tables).sort((a, b) => b[1] - a[1]).slice(0, 12));
   return [
-    element("div", { class: "figures" }, ...figures), element("p", { class: "meta" }, t("last_tick", { detail: tick.tick_s === undefined ? "–" : span(tick.tick_s) })),
+    element("div", { class: "figures" }, ...figures),
     element("h3", {}, t("processes")), processes, element("h3", {}, t("largest_tables")), tables,
   ];
 }

@@ -14,8 +14,9 @@ const ACTIONS = { acknowledged: "acknowledged_action", returned: "returned_actio
 
 /** Everything that the panel of an incident shows. @param {string} id */
 export async function fetchIncident(id) {
-  const [incident, photos] = await Promise.all([get(`/incidents/${id}`), get(`/incidents/${id}/photos`)]);
-  incident.unacknowledged ??= incident.members.filter((each) => ["UNACK", "RTNUN"].includes(each.state)).length;
+  const [incident, photos, response] = await Promise.all([get(`/incidents/${id}`), get(`/incidents/${id}/photos`), get(`/incidents/${id}/response`)]);
+  incident.response = response;
+  incident.unacknowledged = incident.members.filter((each) => ["UNACK", "RTNUN"].includes(each.state)).length;
   const lead = await get(`/alerts/${incident.lead_alert}`);
   const sensors = lead.asset ? (await get(`/assets/${encodeURIComponent(lead.asset)}`)).sensors : lead.sensor ? [await get(`/sensors/${lead.sensor}`)] : [];
   return { incident, lead, sensors, photos: photos.items };
@@ -60,7 +61,7 @@ function members(incident, on) {
 function timeline(incident, lead) {
   const mine = incident.history.map((each) => ({ at: each.at, who: each.actor, badge: each.to_level,
     what: `${t(ACTIONS[each.action] ?? each.action)}${each.alerts.length ? ` · ${t("alerts_n", { n: each.alerts.length })}` : ""}${each.other ? ` · #${each.other}` : ""}` }));
-  const entries = [...mine, ...entriesOf(lead), ...responsesOf(incident.responses ?? lead.responses ?? [])];
+  const entries = [...mine, ...entriesOf(lead), ...responsesOf(incident.response.history)];
   return drawTimeline(entries);
 }
 
@@ -77,11 +78,13 @@ function drawTimeline(entries) {
 /** Everything that the panel of one alert shows. @param {string} id */
 export async function fetchAlert(id) {
   const alert = await get(`/alerts/${id}`);
-  const [thing, sensor, photos] = await Promise.all([
+  const [thing, sensor, photos, response] = await Promise.all([
     alert.asset ? get(`/assets/${encodeURIComponent(alert.asset)}`) : null,
     !alert.asset && alert.sensor ? get(`/sensors/${alert.sensor}`) : null,
     get(`/alerts/${id}/photos`),
+    alert.kind === "risk" ? get(`/alerts/${id}/response`) : null,
   ]);
+  if (response) alert.response = response;
   return { alert, thing, sensors: thing?.sensors ?? (sensor ? [sensor] : []), photos: photos.items };
 }
 
@@ -99,7 +102,7 @@ export function drawAlert({ alert, thing, sensors, photos }, panel, on) {
     pictures(photos),
     advice(alert.evidence.advice),
     thing ? element("section", {}, button({ class: "link", onclick: () => on.asset(thing.id) }, `${t("facts")}: ${thing.id}`)) : "",
-    drawTimeline([...entriesOf(alert), ...responsesOf(alert.responses ?? [])]),
+    drawTimeline([...entriesOf(alert), ...responsesOf(alert.response?.history ?? [])]),
   ];
 }
 

@@ -18,11 +18,11 @@ import { change, onBack, remember, remembered, state } from "./state.js";
 import { TimeBar } from "./time.js";
 import { Watch } from "./watch.js";
 
-const VIEWS = ["", "admin"];
+const VIEWS = ["", "renewal", "report", "admin"];
 const CHOICES = ["incident", "alert", "asset", "sensor", "cell"];
 const NOTHING = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 /** Views that are asked for less often are loaded when they are: the watch comes first. */
-const LOADERS = { admin: () => import("./admin.js") };
+const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js") };
 
 let map;
 let panel;
@@ -276,10 +276,9 @@ async function begin() {
   listen();
   drawWords();
   try {
-    await Promise.all([watch.loadSummary(), watch.loadPipes(), watch.loadEntries()]);
-    if (!start) fit();
+    const framed = watch.loadPipes().then(() => (start ? null : fit()));
+    await Promise.all([watch.loadSummary(), framed.then(() => watch.loadCells()), watch.loadEntries()]);
     map.filter(hidden(), state.network);
-    await watch.loadCells();
     if (state.view) await view(state.view, { visit: false });
     if (CHOICES.some((name) => state[name])) await select(chosen(), { visit: false });
     if (state.moment) await time.show();
@@ -288,7 +287,7 @@ async function begin() {
   }
   document.body.dataset.ready = "true";
   watch.refresh.sensors();
-  // loadZones();
+  loadZones();
   follow((what) => watch.changed(what), (found) => (found === "refused" ? signIn(t("error_refused")) : streamIs(found)));
   setInterval(drawFreshness, 1000);
   setInterval(() => watch.draw(), 15_000); // ages and deadlines

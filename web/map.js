@@ -4,7 +4,7 @@ import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
 import { button } from "./element.js";
 import { place, t } from "./i18n.js";
 import { badge } from "./levels.js";
-import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, marksOf } from "./mapstyle.js";
+import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } from "./mapstyle.js";
 
 maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
@@ -68,6 +68,7 @@ export class RiskMap {
   async show(name, data) {
     await this.ready;
     if (name === "pipes" || name === "zones") for (const { properties } of data.features) properties.label = place(properties.name);
+    if (name === "cells") enliven(data);
     this.data[name] = data;
     this.source(name, data);
     if (name !== "cells") return;

@@ -23,6 +23,14 @@ export const themed = (name) => getComputedStyle(document.documentElement).getPr
 const byLevel = () => ["match", ["get", "level"], ...ALL.slice(0, 4).flatMap((level) => [level, colourOf(level)]), colourOf("unknown")];
 const graded = (red, orange, yellow, blue, unknown) => ["match", ["get", "level"], "red", red, "orange", orange, "yellow", yellow, "blue", blue, unknown];
 
+/** Marks the cells in which something is going on: standing risk is a quiet tint, what happens now is loud. */
+export function enliven(cells) {
+  for (const { properties } of cells.features) properties.lively = Object.values(properties.alerts ?? {}).some(Boolean);
+  return cells;
+}
+
+const lively = (now, standing) => ["case", ["boolean", ["get", "lively"], false], now, standing];
+
 /** The hexagons' middles, where their numerals stand: for levels that ask for attention. */
 export function marksOf(cells) {
   const features = cells.features
@@ -30,7 +38,7 @@ export function marksOf(cells) {
     .map(({ geometry, properties }) => {
       const ring = geometry.coordinates[0].slice(1);
       const middle = [0, 1].map((axis) => ring.reduce((sum, point) => sum + point[axis], 0) / ring.length);
-      return { type: "Feature", geometry: { type: "Point", coordinates: middle }, properties: { level: properties.level } };
+      return { type: "Feature", geometry: { type: "Point", coordinates: middle }, properties: { level: properties.level, lively: properties.lively } };
     });
   return { type: "FeatureCollection", features };
 }
@@ -56,9 +64,9 @@ export function dressLayers(map, networks, base) {
     add("base", "raster", "base", { "raster-opacity": 0.55, "raster-saturation": -0.6 });
   }
   add("streets", "line", "pipes", { "line-color": themed("--street"), "line-width": STREET_WIDTH, "line-opacity": base ? 0 : 1 }, { "line-cap": "round", "line-join": "round" });
-  add("cells", "fill", "cells", { "fill-color": byLevel(), "fill-opacity": graded(0.5, 0.3, 0.1, 0.05, 0) }, {}, ["!=", ["get", "level"], "unknown"]);
+  add("cells", "fill", "cells", { "fill-color": byLevel(), "fill-opacity": lively(graded(0.5, 0.42, 0.3, 0.2, 0), graded(0.26, 0.14, 0.07, 0.05, 0)) }, {}, ["!=", ["get", "level"], "unknown"]);
   add("cells-unknown", "fill", "cells", { "fill-pattern": "hatching", "fill-opacity": 0.5 }, {}, ["==", ["get", "level"], "unknown"]);
-  add("cells-line", "line", "cells", { "line-color": byLevel(), "line-opacity": graded(1, 0.75, 0.16, 0.16, 0.3), "line-width": graded(2, 1.2, 1, 1, 1) });
+  add("cells-line", "line", "cells", { "line-color": byLevel(), "line-opacity": lively(graded(1, 1, 0.9, 0.7, 0.5), graded(0.6, 0.3, 0.14, 0.14, 0.3)), "line-width": lively(2.2, 1) });
   add("cells-worse", "line", "cells", { "line-color": themed("--text"), "line-width": 3 }, {}, [">", ["coalesce", ["get", "change"], 0], 0]);
   add("cells-better", "line", "cells", { "line-color": themed("--good"), "line-width": 3, "line-dasharray": [2, 1.4] }, {}, ["<", ["coalesce", ["get", "change"], 0], 0]);
   add("zones", "line", "zones", { "line-color": themed("--zone"), "line-width": 1.6, "line-dasharray": [4, 2], "line-opacity": 0.8 });
@@ -71,7 +79,7 @@ export function dressLayers(map, networks, base) {
   map.setLayerZoomRange("pipe-names", 15, 24);
   add("cells-mark", "symbol", "marks", { "icon-opacity": graded(0.95, 0.85, 0.5, 0, 0) },
     { "icon-image": ["get", "level"], "icon-size": graded(0.7, 0.55, 0.4, 0.4, 0.4), "icon-padding": 10, "symbol-sort-key": graded(1, 2, 3, 4, 5) },
-    ["any", ["!=", ["get", "level"], "yellow"], [">=", ["zoom"], 15]]);
+    ["any", ["get", "lively"], ["all", [">=", ["zoom"], 15.5], ["!=", ["get", "level"], "yellow"]], [">=", ["zoom"], 16.5]]);
   add("sensors", "circle", "sensors", {
     "circle-radius": ["interpolate", ["linear"], ["zoom"], 12, 1.8, 15, 3.6, 18, 7],
     "circle-color": ["case", ["get", "silent"], themed("--ground"), themed("--sensor")],

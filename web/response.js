@@ -48,18 +48,16 @@ export function actionsFor(thing) {
   if (thing.merged_into) return [];
   const { step } = responseOf(thing);
   const found = [];
+  const shelved = thing.state === "SHLVD" || (thing.members ?? []).some((each) => each.state === "SHLVD");
   if (thing.unacknowledged > 0 || ["UNACK", "RTNUN"].includes(thing.state)) found.push("acknowledge");
-  found.push(...NEXT[step].filter((each) => each !== "archived" || thing.closed_at));
-  if (!thing.closed_at && thing.state !== "SHLVD") found.push("shelve");
-  if (thing.state === "SHLVD") found.push("unshelve");
-  return found.filter((each) => READY.has(each));
+  if (thing.kind !== "maintenance") found.push(...NEXT[step].filter((each) => each !== "archived" || thing.closed_at));
+  if (!thing.closed_at) found.push(shelved ? "unshelve" : "shelve");
+  return found;
 }
 
-const READY = new Set(["acknowledge"]);
-
 const BODIES = {
-  acknowledge: ({ note, version }) => ["acknowledge", { note, version }],
-  shelve: ({ note, until, version }) => ["shelve", { note, until, version }],
+  acknowledge: ({ note }) => ["acknowledge", { note }],
+  shelve: ({ note, until }) => ["shelve", { note, until }],
   unshelve: ({ note }) => ["unshelve", { note }],
   fed_back: ({ note, genuine, cause }) => ["feedback", { note, genuine, cause }],
   note: ({ note }) => ["notes", { note }],
@@ -71,10 +69,6 @@ const BODIES = {
  */
 export function act(kind, thing, action, values = {}) {
   const given = { note: "", ...values };
-  if (kind === "incidents" && action === "acknowledge") {
-    const waiting = thing.members.filter((each) => ["UNACK", "RTNUN"].includes(each.state));
-    return Promise.all(waiting.map((each) => post(`/alerts/${each.id}/acknowledge`, { note: given.note })));
-  }
   const [path, body] = BODIES[action]?.(given) ?? ["steps", { step: action, note: given.note, team: given.team || null }];
   return post(`/${kind}/${thing.id}/${path}`, body);
 }
@@ -94,8 +88,9 @@ export function responseForm(kind, thing, on) {
     busy(true);
     wrong.textContent = "";
     try {
-      await act(kind, thing, action, { note: note.value, team: team.value, version: kind === "alerts" ? thing.version : undefined, ...values });
+      await act(kind, thing, action, { note: note.value, team: team.value, ...values });
       note.value = "";
+      form.querySelectorAll("details.shelve").forEach((each) => (each.open = false));
       on.changed();
     } catch (error) {
       wrong.textContent = error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;
@@ -111,7 +106,7 @@ export function responseForm(kind, thing, on) {
     t(`do_${action}`), KEYS[action] ? element("kbd", { "aria-hidden": "true" }, KEYS[action]) : ""));
   const keep = button({ class: "act note", "data-act": "note", "aria-keyshortcuts": KEYS.note, onclick: () => (note.value.trim() ? send("note") : note.focus()) }, t("do_note"), element("kbd", { "aria-hidden": "true" }, "n"));
   const wantsTeam = offered.includes("dispatched");
-  form.append(element("div", { class: `fields ${wantsTeam ? "two" : ""}` }, note, wantsTeam ? team : ""), element("div", { class: "acts" }, ...controls, READY.has("note") ? keep : ""), wrong);
+  form.append(element("div", { class: `fields ${wantsTeam ? "two" : ""}` }, note, wantsTeam ? team : ""), element("div", { class: "acts" }, ...controls, keep), wrong);
   return form;
 }
 

@@ -1,15 +1,16 @@
 """Not as on other days, nor as the neighbours say: for what no rule of its own looks at.
 
     score = min(chart, residual)  where the sensors of its group explain a sensor out of sample,
-            chart                 where none do,
+            chart / ALONE         where none do,
     chart    = |EWMA of the seasonal z| / the limit that clean days reached with a margin (detectors/seasonal, charts),
     residual = what a sensor reads against its group, in limits of its own (detectors/residual).
 
 Both must agree, as a holiday moves all sensors against the hour and none against the others, and a relation between two
 sensors can shift by a valve while each reads as ever. Of a group two sensors must be off, the second by SECOND of the
 limit: what happens in a pipe shows on both sides of it, and one that is off alone is sick (detectors/sickness tells).
-The one that is furthest off speaks for its group; where a rule that explains it has an alert on the same joined network
-nothing new is said. Judged over a day of quarters; a sensor that is not ready is not judged.
+The one that is furthest off speaks for its group; where a rule that explains it has an alert on the same joined
+network, or had one lately, nothing new is said. Judged over a day of quarters; a sensor that is not ready is not
+judged.
 """
 
 from typing import NamedTuple
@@ -33,6 +34,10 @@ SECOND = 0.75
 """How far the second sensor of a group must be off, in its limit (default)."""
 
 
+ALONE = 2.0
+"""So much further must a sensor be off that none explains, as its clean weeks may have missed a valve (default)."""
+
+
 class Judged(NamedTuple):
     """A part's sensors (quarter, sensor): the chart's score and the whole one; expected readings, and the readings."""
 
@@ -47,19 +52,10 @@ class Judged(NamedTuple):
 
 def detect(rule: Anomaly, scene: Scene) -> list[Finding]:
     """Findings of every part of the city."""
-    told = explained_networks(rule, scene)
-    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known, told)]
+    return [finding for known in scene.knowledge.parts for finding in _part(rule, scene, known)]
 
 
-def explained_networks(rule: Anomaly, scene: Scene) -> Ints:
-    """Numbers of the joined networks on which a rule of ``unless`` has an open alert."""
-    ids = [sensor for other in rule.unless for sensor in scene.held.get(other, {})]
-    columns = scene.window.columns_of(np.array(ids, np.int32))
-    found = np.unique(scene.topology.component[columns[columns >= 0]])
-    return found[found >= 0]
-
-
-def _part(rule: Anomaly, scene: Scene, known: Known, told: Ints) -> list[Finding]:
+def _part(rule: Anomaly, scene: Scene, known: Known) -> list[Finding]:
     fits = _fitting(rule, scene, known)
     if not fits.any():
         return []
@@ -70,11 +66,15 @@ def _part(rule: Anomaly, scene: Scene, known: Known, told: Ints) -> list[Finding
         if len(mine):
             held = np.isin(scene.inventory.sensor_ids[known.columns[mine]], list(scene.held[rule.id]))
             score = _of_two(judged.score[:, mine])
-            if scene.topology.component[known.columns[mine[0]]] in told and not held.any():
+            if scene.explained(rule, int(scene.topology.component[known.columns[mine[0]]])) and not held.any():
                 score[:] = 0.0
             findings += _told(rule, scene, known, judged, mine, one_of(score, held))
     alone = np.flatnonzero(fits & ~judged.explained)
-    return findings + _told(rule, scene, known, judged, alone, judged.score[:, alone])
+    score = judged.score[:, alone]
+    held = np.isin(scene.inventory.sensor_ids[known.columns[alone]], list(scene.held[rule.id]))
+    networks = scene.topology.component[known.columns[alone]]
+    score[:, ~held & np.array([scene.explained(rule, int(one)) for one in networks], np.bool_)] = 0.0
+    return findings + _told(rule, scene, known, judged, alone, score)
 
 
 def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:
@@ -88,17 +88,30 @@ def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:
 
 
 def _judged(scene: Scene, known: Known) -> Judged:
-    everything = np.where(known.columns >= 0, known.columns, 0)
-    readings, times = scene.trend.values(everything)
-    readings[:, (known.columns < 0) | scene.sick[everything] | scene.stuck[everything]] = np.nan
+    told, readings, times = against_neighbours(scene, known, healthy=True)
     _, smooth = chart(known.part.baseline.seasonal, readings, times)
     charted = np.abs(smooth) / known.part.chart_limit
     explained = np.full(readings.shape[1], False)
     for positions, model in known.residual_groups():
         explained[positions] = model.explained > 0
-    told = residual.judge_groups(known.residual_groups(), readings, times)
-    score = np.where(explained, np.fmin(charted, told.score), charted)
+    score = np.where(explained, np.fmin(charted, told.score), charted / ALONE)
     return Judged(charted, score, told.expected, readings, times, explained)
+
+
+def against_neighbours(scene: Scene, known: Known, *, healthy: bool) -> tuple[residual.Judgement, Floats, Floats]:
+    """What a part's sensors say of each other over the last day, their readings and the times; without those that are
+    sick or stuck if ``healthy``. Worked out once a moment where there are none."""
+    everything = np.maximum(known.columns, 0)
+    absent = known.columns < 0
+    if healthy:
+        absent = absent | scene.sick[everything] | scene.stuck[everything]
+    key = f"residual {int(known.part.baseline.sensor_ids[0])} {healthy and bool((absent & (known.columns >= 0)).any())}"
+    if key not in scene.once:
+        readings, times = scene.trend.values(everything)
+        readings[:, absent] = np.nan
+        scene.once[key] = residual.judge_groups(known.residual_groups(), readings, times), readings, times
+    told: tuple[residual.Judgement, Floats, Floats] = scene.once[key]
+    return told
 
 
 def _of_two(score: Floats) -> Floats:

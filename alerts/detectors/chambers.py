@@ -4,9 +4,10 @@ Neighbours. Per minute and chamber the score is the lesser of its own rate of ri
 five minutes) and that of the neighbour that rises fastest: gas that rises in one chamber is local, in two it spreads.
 The chamber that rises fastest speaks for its neighbours.
 
-Origin. A methane alert says how likely a leak is, and why. Biogas (P < 0.4) falls to a milder level: blue below
-20 %LEL, one step above, and red stays red, as what explodes need not come from a pipe. What was told a leak stays one
-until P < 0.25, what was told biogas stays so until P > 0.6. Where less than most of an hour is known, it is a leak.
+Origin. A methane alert says how likely a leak is, and why. Biogas (P < 0.4) falls by one level: below 10 %LEL it is
+nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. What was
+told a leak stays one until P < 0.25, what was told biogas stays so until P > 0.6. Where less than most of an hour is
+known, it is a leak.
 """
 
 from dataclasses import replace
@@ -101,7 +102,9 @@ def with_origin(rule: Threshold, found: list[Finding], scene: Scene) -> list[Fin
         likely = float(origin.leak[place])
         held = scene.held[rule.id].get(finding.subject.id)
         told[finding.subject] = _said(finding, likely, origin, place, held)
-    return [told.get(finding.subject, finding) if finding.level is not None else finding for finding in found]
+    judged = [told.get(finding.subject, finding) if finding.level is not None else finding for finding in found]
+    before = scene.held[rule.id]
+    return [finding for finding in judged if finding.level is not None or finding.subject.id in before]
 
 
 def _origin(scene: Scene, columns: Ints) -> tuple[biogas.Origin, Ints]:
@@ -145,5 +148,9 @@ def _said(finding: Finding, likely: float, origin: biogas.Origin, place: int, he
     }
     if not is_biogas or finding.level is Level.RED:
         return replace(finding, evidence=evidence)
-    level = Level.YELLOW if finding.level is Level.ORANGE else Level.BLUE
-    return replace(finding, level=level, evidence=evidence | {"title": TITLE, "advice": ADVICE})
+    return replace(finding, level=_milder(finding.level), evidence=evidence | {"title": TITLE, "advice": ADVICE})
+
+
+def _milder(level: Level) -> Level | None:
+    """What biogas deserves: a sewer that gives off a little on every warm day is no event."""
+    return {Level.ORANGE: Level.YELLOW, Level.YELLOW: Level.BLUE}.get(level)

@@ -112,6 +112,13 @@ def rain_of(scene: Scene, gauge: Columns) -> Rain:
     return Rain(fallen[:, place], stores[:, place], dry[:, place])
 
 
+def wet_of(scene: Scene, columns: Ints) -> NDArray[np.bool_]:
+    """Whether it rained lately where sensors are, (sensor,), by the gauge that speaks for each; False without one."""
+    gauges = scene.topology.gauge[columns]
+    wet = {int(gauge): not bool(rain_of(scene, gauge[None]).dry[-1]) for gauge in np.unique(gauges[gauges >= 0])}
+    return np.array([wet.get(int(gauge), False) for gauge in gauges], np.bool_)
+
+
 def detect_rain_response(rule: RainResponse, scene: Scene) -> list[Finding]:
     """A finding for each level that is higher than rain and hour explain."""
     found = []
@@ -157,7 +164,8 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     columns, cover = columns[near], cover[near]
     if not len(columns):
         return []
-    least = np.maximum(LOW_SHARE * cover, FULL_SHARE * np.array([_bore(scene, column) for column in columns.tolist()]))
+    full = [_full_from(scene, *each) for each in zip(columns.tolist(), cover.tolist(), strict=True)]
+    least = np.maximum(LOW_SHARE * cover, full)
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
     minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
@@ -179,15 +187,22 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     return judge(rule, Scores(of_sensors(scene, columns), minutes, times, evidence), scene)
 
 
+ABOVE_START = 0.1
+"""A well rises to the level at which its pumps start, again and again, and a little further until they draw: there is
+something to tell only from this share of what then is left to the cover (default)."""
 LATEST_SHARE = 0.75
 """Whatever the sewer's bore is said to be, from this share of the manhole's depth on a rise is told (default)."""
 
 
-def _bore(scene: Scene, column: int) -> float:
-    """Metres of the widest sewer at a level's manhole; 0 where it is not known."""
+def _full_from(scene: Scene, column: int, cover: float) -> float:
+    """Metres at which the widest sewer at a level's manhole is nearly full, or its pumps should long have started; 0
+    where neither is known."""
     asset = scene.topology.asset_of[column]
-    pipes = [scene.topology.assets.get(pipe) for _, _, pipe in scene.topology.pipes_at(asset)] if asset else []
-    return max((pipe.diameter_mm or 0.0 for pipe in pipes if pipe is not None), default=0.0) / 1000
+    links = [scene.topology.assets.get(link) for _, _, link in scene.topology.pipes_at(asset)] if asset else []
+    known = [FULL_SHARE * (link.diameter_mm or 0.0) / 1000 for link in links if link is not None]
+    starts = [link.attributes.get("start_level_m") for link in links if link is not None]
+    high = [start + ABOVE_START * max(cover - start, 0.0) for start in starts if isinstance(start, int | float)]
+    return max(known + high, default=0.0)
 
 
 def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
@@ -212,13 +227,10 @@ def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
 
 
 def _always_run(scene: Scene) -> set[int]:
-    """Columns of currents that ran in every hour of the clean days, by a wide margin of their spread."""
+    """Columns of currents that hardly ever stood still on clean days."""
     found: set[int] = set()
     for known in scene.knowledge.parts:
-        season = known.part.baseline.seasonal
-        with np.errstate(invalid="ignore"):
-            least = np.fmin.reduce(season.median - SURELY * season.sigma, axis=0)
-        runs = (least > RUNNING_A) & known.part.baseline.ready & (known.columns >= 0)
+        runs = (known.part.least > SURELY * RUNNING_A) & known.part.baseline.ready & (known.columns >= 0)
         found |= set(known.columns[runs].tolist())
     return found
 
@@ -240,7 +252,8 @@ def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -
     current, level = both[:, :1], both[:, 1:]
     running = np.where(np.isnan(current), np.nan, current > RUNNING_A)
     told = pump.detect(level, running, times, np.array([start_m]))
-    score = np.where(told.idle | told.futile, 2.0, np.where(told.cycling, 1.0, 0.0))
+    futile = told.futile & ~wet_of(scene, np.array([well]))
+    score = np.where(told.idle | futile, 2.0, np.where(told.cycling, 1.0, 0.0))
     score = np.where(np.isnan(current) | np.isnan(level), np.nan, score)
 
     def evidence(_place: int) -> JsonObject:
@@ -257,6 +270,6 @@ def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -
     return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
 
 
-SURELY = 6.0
+SURELY = 4.0
 RUNNING_A = 0.5
 """A pump that draws more than this runs: above the ripple of a transformer, below any motor (default)."""

@@ -9,10 +9,14 @@ while a second sensor reaches SECOND of its own limit, on the mean of two minute
 falls alone is more likely sick. The one with the largest fall speaks for its network: one alert a burst.
 """
 
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import burst
+from alerts.detectors import burst, charts
 from alerts.knowledge import Columns, Known, Mains
 from alerts.rules import Burst
 from alerts.scene import Scene, Scores, judge, number, of_sensors, one_of
@@ -29,29 +33,57 @@ SECOND = 0.5
 """How far the second sensor must have fallen, in its own limit (default): three sigma, more where falls are usual."""
 
 
+class Group(NamedTuple):
+    """Pressures of one network with the inventory's columns of them and of their anchors."""
+
+    known: Known
+    mains: Mains
+    columns: Columns
+    anchors: Columns
+
+
 def detect_burst(rule: Burst, scene: Scene) -> list[Finding]:
-    """At most one finding for each network of pressures, and one for each alert that is open."""
+    """At most one finding for each network of pressures, and one for each alert that is open.
+
+    Only networks are looked at in which a pressure moved within the window by half of what would be a burst, or whose
+    slow chart is half way: in the others nothing can be found.
+    """
+    groups = _groups(rule, scene)
+    lasting = _lasting(scene, groups)
+    found = []
+    for group, (slow, ends) in zip(groups, lasting, strict=True):
+        low, high = scene.window.extremes(group.columns)
+        with np.errstate(invalid="ignore"):
+            moved = bool((high - low >= SECOND * group.mains.sudden).any())
+        held = np.isin(scene.inventory.sensor_ids[group.columns], list(scene.held[rule.id]))
+        if moved or held.any() or (len(slow) and np.nanmax(slow[-1], initial=0.0) >= SECOND):
+            found += _network(rule, scene, group, slow, ends, held)
+    return found
+
+
+def _groups(rule: Burst, scene: Scene) -> list[Group]:
     found = []
     for known in scene.knowledge.parts:
         for mains in known.part.mains:
             columns, anchors = known.group(mains.pressures), known.group(mains.anchors)
             if columns is not None and anchors is not None and rule.covers(scene.inventory.rows[columns[0]].network):
-                found += _network(rule, scene, known, mains, columns, anchors)
+                found.append(Group(known, mains, columns, anchors))
     return found
 
 
 def _network(
-    rule: Burst, scene: Scene, known: Known, mains: Mains, columns: Columns, anchors: Columns
+    rule: Burst, scene: Scene, group: Group, slow: Floats, ends: Floats, held: NDArray[np.bool_]
 ) -> list[Finding]:
+    known, mains, columns, anchors = group
     pressure, times = scene.recent(columns)
     flow, _ = scene.recent(anchors)
+    pressure = np.where(_foreign(mains, flow), np.nan, pressure)
     quick = burst.residuals(mains.model, pressure, flow, times)
-    slow, ends = _lasting(scene, mains, columns, anchors)
     before = np.searchsorted(ends, times, side="right") - 1
-    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if len(ends) else 0.0
+    settled = len(ends) and not scene.explained(rule, int(scene.topology.component[columns[0]]))
+    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if settled else 0.0
     score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
     score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
-    held = np.isin(scene.inventory.sensor_ids[columns], list(scene.held[rule.id]))
 
     def evidence(place: int) -> JsonObject:
         residual, falls = quick[-1, place], burst.fall(mains.model, quick, FALL_ROWS)
@@ -70,6 +102,11 @@ def _network(
     return judge(rule, Scores(of_sensors(scene, columns), one_of(score, held), times, evidence), scene)
 
 
+def _foreign(mains: Mains, anchors: Floats) -> NDArray[np.bool_]:
+    """(row, 1): a tank stands where it never stood while its network was learned: nothing is known of pressures."""
+    return np.asarray(((anchors < mains.low) | (anchors > mains.high)).any(axis=1, keepdims=True))
+
+
 def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
     """(row, 1): whether a second sensor fell with the first."""
     falls = np.sort(np.nan_to_num(score, nan=-np.inf), axis=1)[:, -2:-1]
@@ -79,14 +116,26 @@ def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
     return np.asarray((falls + before) / 2 >= SECOND)
 
 
-def _lasting(scene: Scene, mains: Mains, columns: Columns, anchors: Columns) -> tuple[Floats, Floats]:
-    """The CUSUM's score over the quarters of a day, and their ends."""
-    key = ("burst", int(columns[0]))
-    quarters, ends = scene.trend.values(columns)
+def _lasting(scene: Scene, groups: Sequence[Group]) -> list[tuple[Floats, Floats]]:
+    """Of each network the CUSUM's score over the quarters of a day, and their ends: one chart over all at once, worked
+    out once a quarter."""
+    ends = scene.trend.values(np.empty(0, np.int64))[1]
+    key = ("burst", len(groups))
     if key not in scene.memo:
-        quarters[:, scene.sick[columns] | scene.stuck[columns]] = np.nan
-        scene.memo[key] = burst.detect(mains.model, quarters, scene.trend.values(anchors)[0], ends).score
-    return scene.memo[key], ends
+        z = [_slow_residuals(scene, group, ends) / group.mains.model.sigma for group in groups]
+        together = np.hstack(z) if z else np.empty((len(ends), 0))
+        limit = np.concatenate([np.empty(0), *(group.mains.model.limit for group in groups)])
+        scene.memo[key] = charts.cusum(together, burst.SLACK, burst.CLIP).down / limit
+    score = scene.memo[key]
+    starts = np.cumsum([0, *(len(group.columns) for group in groups)]).tolist()
+    return [(score[:, begin:end], ends) for begin, end in pairwise(starts)]
+
+
+def _slow_residuals(scene: Scene, group: Group, ends: Floats) -> Floats:
+    pressure, flow = scene.trend.values(group.columns)[0], scene.trend.values(group.anchors)[0]
+    pressure[:, scene.sick[group.columns] | scene.stuck[group.columns]] = np.nan
+    pressure = np.where(_foreign(group.mains, flow), np.nan, pressure)
+    return burst.residuals(group.mains.model, pressure, flow, ends)
 
 
 def _falling(scene: Scene, columns: Ints, falls: Floats) -> list[JsonObject]:

@@ -1,7 +1,8 @@
 """Failure of a pump: it should run and does not, or it runs and moves nothing.
 
 does not run    wet-well level above the start level, rising, and no pump of the station draws current, held 5 min
-moves nothing   a pump draws current while neither level falls nor flow is seen, held 10 min
+moves nothing   a pump draws current while neither level falls nor flow is seen, held 10 min (in rain it may be that
+                more comes than it can move: who has a gauge does not claim it then)
 starts too often  more starts in an hour than the motor bears (short cycling: a leaking check valve, a stuck float)
 """
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import health, residual
+from alerts.detectors import anomaly, drains, health
 from alerts.knowledge import Known
 from alerts.learning import BRIEF_S, STILL_S, quarters_in
 from alerts.rules import Health
@@ -31,6 +31,8 @@ CLEARLY = 4.0
 SCATTER_S = 4 * 3600.0
 """A sensor that speaks every few minutes is judged for noise over so long, else over an hour."""
 JUMPS = 3
+SEWERS = ("level", "flow", "velocity", "ponding_depth")
+CYCLED = ("rain", "pump_current", "ponding_depth")
 GUSTY = frozenset({"methane", "h2s", "rain", "pump_current", "flow", "velocity", "noise", "signal"})
 """Quantities that truly come and go within a minute: a reading that stands alone says nothing of the sensor."""
 SHARED = 0.25
@@ -72,6 +74,7 @@ def _flatline(rule: Health, scene: Scene) -> list[Finding]:
         step = scene.inventory.resolution[columns]
         stuck = health.flatline(values, step, known.part.still[places] / CLEARLY)
         full = np.sum(~np.isnan(values), axis=0) >= 0.75 * quarters_in(STILL_S)
+        full &= ~scene.topology.pumped[columns]  # a pump may rest for long
         quick: Callable[[int], bool] = lambda p: bool(scene.stuck[columns[p]] and not (full[p] and stuck[p]))  # noqa: E731
         score = np.where(full | scene.stuck[columns], (stuck | scene.stuck[columns]).astype(float), np.nan)
         return score, lambda p: {
@@ -110,9 +113,12 @@ def _either(often: health.Noise, seldom: health.Noise) -> health.Noise:
 
 
 def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
-    """Sensors that may scatter because the world does: in alarm, or as others of their quantity do, or rain gauges."""
+    """Sensors that may scatter because the world does: in alarm, or as others of their quantity do, or rain gauges, or
+    as pumps start and stop beside them, or sewers in rain."""
     quantities = np.array([scene.inventory.rows[column].quantity for column in columns.tolist()])
-    stirred = scene.alarmed[columns] | (quantities == "rain")
+    stirred = scene.alarmed[columns] | np.isin(quantities, CYCLED) | scene.topology.pumped[columns]
+    sewers = np.flatnonzero(np.isin(quantities, SEWERS))
+    stirred[sewers] |= drains.wet_of(scene, columns[sewers])
     for quantity in np.unique(quantities).tolist():
         alike = quantities == quantity
         if np.mean(np.nan_to_num(ratio[alike]) > health.NOISE_RATIO / 2) > SHARED and alike.sum() > 1:
@@ -122,13 +128,9 @@ def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
 
 def _drift(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, _columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
-        everything = np.maximum(known.columns, 0)
-        readings, times = scene.trend.values(everything)
-        readings[:, known.columns < 0] = np.nan
-        groups = [(p, model) for p, model in known.residual_groups()]
-        told = residual.judge_groups(groups, readings, times)
-        score = np.full(len(everything), np.nan)
-        for positions, model in groups:
+        told, readings, _ = anomaly.against_neighbours(scene, known, healthy=False)
+        score = np.full(readings.shape[1], np.nan)
+        for positions, model in known.residual_groups():
             mates = np.ones((len(positions), len(positions)), np.bool_)
             limit = model.limit_ewma * model.scale
             drifted = health.drift(told.smoothed[-quarters_in(12 * 3600.0) :, positions], limit, mates)

@@ -27,7 +27,7 @@ RADIUS_M = 100.0
 """Half of the side of the square that is drawn around a point; an alert knows a place and no extent."""
 LIFETIME = timedelta(hours=24)
 
-_LANGUAGES: tuple[tuple[str, Language], ...] = (("zh-CN", "zh"), ("en", "en"))
+_LANGUAGES: tuple[tuple[str, Language], ...] = (("zh-CN", "zh"), ("en-US", "en"))
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_IN_NAMES = re.compile(r"[\s,<>&]+")
 
@@ -88,7 +88,7 @@ def _info(message: Message, code: str, language: Language) -> ElementTree.Elemen
     texts = [
         ("language", code),
         ("category", _category(data)),
-        ("event", _clean(title_of(data, language)) or str(data.get("rule") or "Lifeline")),
+        ("event", _clean(title_of(data, language)) or _clean(str(data.get("rule") or "")) or "Lifeline"),
         ("responseType", "AllClear" if over else RESPONSES[level]),
         ("urgency", "Past" if over else URGENCIES[level]),
         ("severity", SEVERITIES[level]),
@@ -104,7 +104,7 @@ def _info(message: Message, code: str, language: Language) -> ElementTree.Elemen
     ]
     _add(info, texts)
     for name, value in (("rule", data.get("rule")), ("level", data.get("level")), ("state", data.get("state"))):
-        if value:
+        if _clean(str(value or "")):
             _add(ElementTree.SubElement(info, "parameter"), [("valueName", name), ("value", str(value))])
     info.append(_area(data, language))
     return info
@@ -146,5 +146,5 @@ def _clean(text: str) -> str:
 
 
 def _name(text: str) -> str:
-    """Identifiers and senders hold no space, comma, ``<`` or ``&``."""
-    return _NOT_IN_NAMES.sub("-", text)
+    """Identifiers and senders hold no space, comma, ``<`` or ``&``, and are never empty."""
+    return _NOT_IN_NAMES.sub("-", _clean(text)) or "lifeline"

@@ -9,19 +9,29 @@ import typer
 
 from lifeline import __version__
 from lifeline.cli import (
+    assets,
     backtest,
+    calibrate,
     checks,
+    criticality,
     demo,
+    effect,
     endpoints,
+    export,
     inventory,
     keys,
+    load,
     maintenance,
     performance,
+    plan,
+    rules,
     schema,
+    score,
     sensors,
     state,
-    suggestions,
+    stress,
     up,
+    zones,
 )
 from lifeline.cli.console import fail
 from lifeline.errors import LifelineError
@@ -40,14 +50,24 @@ demo.register(app)
 schema.register(app)
 checks.register(app)
 inventory.register(app)
+export.register(app)
 state.register(app)
 performance.register(app)
 backtest.register(app)
+plan.register(app)
+effect.register(app)
+score.register(app)
+load.register(app)
+criticality.register(app)
+calibrate.register(app)
+app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
+app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
-app.add_typer(suggestions.app, name="zones")
+app.add_typer(rules.app, name="rules")
+app.add_typer(stress.app, name="stress")
 
 
 def _version(wanted: bool) -> None:

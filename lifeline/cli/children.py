@@ -67,6 +67,11 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process is not None and self.alive else None
+
+    @property
     def finished(self) -> bool:
         """Whether it has ended well and is not wanted again."""
         return self.once and self._process is not None and self._process.poll() == 0

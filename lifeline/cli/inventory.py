@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from lifeline.breaks import is_break_file, parse_breaks
 from lifeline.catalogue import Catalogue, load_catalogue
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import count_of, out, say, table
@@ -14,12 +15,16 @@ from lifeline.errors import ConfigurationError, ImportRejectedError
 from lifeline.exchange.coordinates import Placement
 from lifeline.exchange.files import Contents, Options, read_file
 from lifeline.exchange.mapping import KINDS, read_mapping
+from lifeline.storage import standing
+from lifeline.storage.breaks import store_breaks
 from lifeline.storage.database import Connection
 from lifeline.storage.imports import Outcome, import_contents
 
 EXAMPLES = """Examples:
 
 `lifeline import assets.geojson zones.geojson sensors.csv --dry-run`
+
+`lifeline import breaks.csv`
 
 `lifeline import pipes.shp --mapping pipes.toml --crs EPSG:4547`
 
@@ -52,7 +57,7 @@ def import_(
     prefix: Annotated[str, typer.Option(help="Put before every id, so that two sources cannot clash.")] = "",
     encoding: Annotated[str | None, typer.Option(help="Of text files; a Chinese one may be gb18030.")] = None,
 ) -> None:
-    """Load assets, zones and sensors: all of the files or nothing. What is there already is updated by its id.
+    """Load assets, zones, sensors and breaks: all of the files or nothing. What is there already is updated by its id.
 
     Every mistake is listed with its line. docs/reference/inventory.md describes the files.
     """
@@ -64,9 +69,16 @@ def import_(
         raise ConfigurationError(f"--network {network!r} is none of {', '.join(sorted(catalogue.networks))}")
     columns = read_mapping(mapping) if mapping else None
     options = Options(as_, crs, Placement.parse(place) if place else None, columns, network, prefix, encoding)
+    now = datetime.now(UTC)
+    records = [path for path in files if path.suffix.lower() == ".csv" and is_break_file(content(path))]
     with where.connection() as connection:
-        contents = read_files(files, options)
-        _show(contents, _import(connection, contents, catalogue, datetime.now(UTC)))
+        contents = read_files([path for path in files if path not in records], options)
+        if contents:
+            _show(contents, _import(connection, contents, catalogue, now))
+        for path in records:
+            say(import_breaks(connection, path, now))
+        if records:
+            standing.recompute(connection, now)
         if dry_run:
             connection.rollback()
             say("nothing was stored (--dry-run)")
@@ -80,14 +92,30 @@ def import_files(connection: Connection, files: Sequence[Path], catalogue: Catal
     return [_line(outcome) for outcome in _import(connection, read_files(files, Options()), catalogue, now)]
 
 
+def import_breaks(connection: Connection, path: Path, now: datetime) -> str:
+    """Store the break records of a file in the caller's transaction; a line about it. Raises ImportRejectedError."""
+    done = store_breaks(connection, parse_breaks(content(path), now, str(path)), str(path))
+    return f"{path.name}: breaks: {done.new} new, {done.changed} changed, {done.same} unchanged"
+
+
+def content(path: Path) -> bytes:
+    """The bytes of a file. Raises ConfigurationError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}") from error
+
+
 def read_files(files: Sequence[Path], options: Options) -> list[Contents]:
     """Contents of all files. A file that cannot be read at all keeps none of the others' problems from being listed."""
     contents: list[Contents] = []
-    for path in files:
-        try:
-            contents += read_file(path, options)
-        except ImportRejectedError as error:
-            contents.append(Contents(error.source, problems=list(error.problems)))
+    with count_of("reading files", len(files)) as progress:
+        for path in files:
+            try:
+                contents += read_file(path, options)
+            except ImportRejectedError as error:
+                contents.append(Contents(error.source, problems=list(error.problems)))
+            progress(1)
     return contents
 
 

@@ -18,6 +18,8 @@ app = typer.Typer(help="Maintenance windows: add, list, end.", no_args_is_help=T
 @app.command(epilog="Example: `lifeline maintenance add --asset K-7 --hours 4 --reason 'valve work'`")
 def add(
     network: Annotated[str | None, typer.Option(help="Only this network.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Only in this zone, by the city's own id.")] = None,
+    sensor: Annotated[int | None, typer.Option(help="Only this sensor, by its number.")] = None,
     asset: Annotated[str | None, typer.Option(help="Only at this asset, by the city's own id.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
     begin: Annotated[datetime | None, typer.Option(help="When it begins, UTC; default now.")] = None,
@@ -33,8 +35,8 @@ def add(
     ends_at = begins_at + timedelta(hours=hours) if hours else None
     with place.connection() as connection:
         number = maintenance.open_window(
-            connection, getpass.getuser(), now, begins_at=begins_at, ends_at=ends_at, network=network, asset=asset,
-            rule=rule, reason=reason,
+            connection, getpass.getuser(), now, begins_at=begins_at, ends_at=ends_at, network=network, zone=zone,
+            sensor_id=sensor, asset=asset, rule=rule, reason=reason,
         )  # fmt: skip
     say(f"window {number} {'until it is ended' if ends_at is None else f'until {ends_at:%Y-%m-%d %H:%M} UTC'}")
 
@@ -47,11 +49,12 @@ def list_(
     """List the windows that are open or to come."""
     with find(home).connection() as connection:
         found = maintenance.windows(connection, datetime.now(UTC) - timedelta(days=days))
-    columns = table("window", "network", "asset", "rule", "begins", "ends", "by", "reason")
+    columns = table("window", "network", "zone", "asset", "sensor", "rule", "begins", "ends", "by", "reason")
     for each in found:
         ends = f"{each.ends_at:%Y-%m-%d %H:%M}" if each.ends_at else "when ended"
         columns.add_row(
-            f"{each.window_id}", each.network or "any", each.asset or "any", each.rule or "any",
+            f"{each.window_id}", each.network or "any", each.zone or "any", each.asset or "any",
+            str(each.sensor_id or "any"), each.rule or "any",
             f"{each.begins_at:%Y-%m-%d %H:%M}", ends, each.created_by, each.reason,
         )  # fmt: skip
     out.print(columns)

@@ -12,6 +12,7 @@ import typer
 from lifeline.catalogue import Catalogue, load_catalogue
 from lifeline.cli.address import HomeOption, Place, find
 from lifeline.cli.console import out, say, table
+from lifeline.cli.edits import DryRun, Fields, edit, remove
 from lifeline.cli.home import Home
 from lifeline.cli.up import RELOAD
 from lifeline.embedded.passwords import password_file
@@ -92,6 +93,29 @@ def adopt(
     with place.connection() as connection:
         channels = inventory.adopt(connection, device, load_catalogue(place.settings.catalogue), network)
     say(f"adopted {device}: {', '.join(channels) or 'every channel was known already'}")
+
+
+@app.command("set", epilog="Example: `lifeline sensors set rtu-17 pressure high=1.2 low=0 --dry-run`")
+def set_(
+    device: Device,
+    channel: Annotated[str, typer.Argument(help="The channel, as `pressure` or `flow.main`.")],
+    fields: Fields,
+    home: HomeOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Change fields of a sensor (columns of sensors.csv); an empty value takes one away."""
+    edit(home, "sensors", f"{device}/{channel}", fields, dry_run)
+
+
+@app.command(epilog="Example: `lifeline sensors delete rtu-17 pressure`")
+def delete(
+    device: Device,
+    channel: Annotated[str, typer.Argument(help="The channel, as `pressure` or `flow.main`.")],
+    home: HomeOption = None,
+    dry_run: DryRun = False,
+) -> None:
+    """Remove a sensor that has no readings and no alerts; another is taken out of service by `set`."""
+    remove(home, "sensors", f"{device}/{channel}", dry_run)
 
 
 @app.command(epilog="Example: `lifeline sensors password rtu-17`")

@@ -10,10 +10,11 @@ from lifeline.cli.console import out, say, table
 from lifeline.model import ZoneKind
 from lifeline.storage import suggestions
 
-app = typer.Typer(help="Zones: suggest some.", no_args_is_help=True)
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: `lifeline zones suggest --kind risk_control --least 60 --dry-run`")(suggest)
 
 
-@app.command(epilog="Example: `lifeline zones suggest --kind risk_control --least 60 --dry-run`")
 def suggest(
     kind: Annotated[ZoneKind | None, typer.Option(help="risk_control or resilience; default: both.")] = None,
     least: Annotated[

@@ -67,7 +67,7 @@ class System:
         port = self._port("api", self.settings.api_port)
         host = self.settings.api_host
         self.url = f"http://{_reachable(host)}:{port}/"
-        self.start("ingest", self._metrics("ingest") | self._connection("ingest") | self._mqtt())
+        self.start_ingest()
         self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
         self.start("api", {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links())
         self.start("planning", self._metrics("planning") | self._connection("planning"), module="lifeline.planning")
@@ -78,6 +78,10 @@ class System:
             )
         )  # fmt: skip
         note(f"processes ingest, alerts, api and planning run; logs in {self.home.logs}")
+
+    def start_ingest(self) -> Child:
+        """ingest alone."""
+        return self.start("ingest", self._metrics("ingest") | self._connection("ingest") | self._mqtt())
 
     def start(self, name: str, own: dict[str, str], *arguments: str, once: bool = False, module: str = "") -> Child:
         """Start ``python -m module arguments`` (``module`` is the name unless told) and look after it from now on."""
@@ -169,6 +173,14 @@ class System:
             note(f"port      {wanted} is taken: {name.replace('_', ' ')} is on {port}")
         return port
 
+    def wait_for_ingest(self, since: datetime) -> None:
+        """Until ingest has subscribed: what is published before has nobody to keep it for. Raises ServiceError."""
+        deadline = time.monotonic() + READY_S
+        while not self._beating({"ingest"}, since):
+            if time.monotonic() > deadline:
+                raise ServiceError(f"ingest was not ready within {READY_S:.0f} s")
+            time.sleep(0.1)
+
     def _wait_for(self, processes: set[str], began: datetime) -> None:
         deadline = time.monotonic() + READY_S
         while waiting := self._not_yet(processes, began):
@@ -180,10 +192,12 @@ class System:
             time.sleep(0.1)
 
     def _not_yet(self, processes: set[str], began: datetime) -> set[str]:
-        with connect(self.dsn, application="lifeline up", autocommit=True) as connection:
-            beating = {beat.process for beat in health.heartbeats(connection) if beat.at >= began}
-        missing = processes - beating
+        missing = processes - self._beating(processes, began)
         return missing if _answers(self.url) else missing | {"api"}
+
+    def _beating(self, processes: set[str], since: datetime) -> set[str]:
+        with connect(self.dsn, application="lifeline up", autocommit=True) as connection:
+            return {beat.process for beat in health.heartbeats(connection) if beat.at >= since} & processes
 
 
 def _start_again(service: Database | Broker) -> None:

@@ -18,6 +18,12 @@ from lifeline.exchange.rows import Row
 Floats = NDArray[np.float64]
 Transform = Callable[[Floats], Floats]
 
+WGS84 = "wgs84"
+CHINESE = ("gcj02", "bd09")
+"""Systems that no registry of coordinate systems has."""
+DECIMALS = 8
+"""Of degrees that were computed: a millimetre. What is exported in another system comes back as the same numbers."""
+
 METRES_A_DEGREE = 111_195.08
 """Of latitude, on the sphere by which lifeline.geo measures."""
 
@@ -33,17 +39,39 @@ def to_wgs84(crs: str) -> Transform | None:
 
     Raises ConfigurationError where there is no such system.
     """
-    name = crs.strip().lower().replace("-", "").replace("_", "")
-    if name in ("wgs84", "epsg:4326", "ogc:crs84"):
+    name = plain_name(crs)
+    if name == WGS84:
         return None
-    if name in ("gcj02", "bd09", "bd09ll"):
+    if name in CHINESE:
         return gcj02_to_wgs84 if name == "gcj02" else bd09_to_wgs84
+    return _projected(crs, crs, "EPSG:4326")
+
+
+def from_wgs84(crs: str) -> Transform | None:
+    """The way back: how WGS 84 becomes coordinates of ``crs``. Raises ConfigurationError."""
+    name = plain_name(crs)
+    if name == WGS84:
+        return None
+    if name in CHINESE:
+        return wgs84_to_gcj02 if name == "gcj02" else wgs84_to_bd09
+    return _projected(crs, "EPSG:4326", crs)
+
+
+def plain_name(crs: str) -> str:
+    """The one name of a system that has several; what is none of Lifeline's own stays as it is."""
+    name = crs.strip().lower().replace("-", "").replace("_", "")
+    if name in ("wgs84", "epsg:4326", "ogc:crs84", "urn:ogc:def:crs:ogc:1.3:crs84", "urn:ogc:def:crs:ogc::crs84"):
+        return WGS84
+    return {"bd09ll": "bd09"}.get(name, name)
+
+
+def _projected(crs: str, source: str, target: str) -> Transform:
     try:
         import pyproj
     except ImportError as error:
         raise ConfigurationError(f"--crs {crs} needs pyproj: pip install 'lifeline[planning]'") from error
     try:
-        transformer = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+        transformer = pyproj.Transformer.from_crs(source, target, always_xy=True)
     except pyproj.exceptions.CRSError as error:
         raise ConfigurationError(
             f"--crs {crs!r} is no coordinate system: give an EPSG code as EPSG:4547 (CGCS2000, 114E), gcj02 or bd09"
@@ -80,6 +108,11 @@ def gcj02_to_bd09(xy: Floats) -> Floats:
     radius = np.hypot(x, y) + 0.000_02 * np.sin(y * _X_PI)
     angle = np.arctan2(y, x) + 0.000_003 * np.cos(x * _X_PI)
     return np.column_stack((radius * np.cos(angle) + 0.0065, radius * np.sin(angle) + 0.006))
+
+
+def wgs84_to_bd09(xy: Floats) -> Floats:
+    """Both offsets."""
+    return gcj02_to_bd09(wgs84_to_gcj02(xy))
 
 
 def gcj02_to_wgs84(xy: Floats) -> Floats:
@@ -139,7 +172,7 @@ class Placement:
         return transform
 
 
-def transform_rows(rows: Sequence[Row], transform: Transform) -> list[Row]:
+def transform_rows(rows: Sequence[Row], transform: Transform, decimals: int | None = DECIMALS) -> list[Row]:
     """The rows with every geometry transformed at once; a geometry that is wrong stays for the checks to find."""
     flat: list[list[Any]] = []
     spans: list[tuple[int, int] | None] = []
@@ -149,7 +182,8 @@ def transform_rows(rows: Sequence[Row], transform: Transform) -> list[Row]:
         if not good:
             del flat[begin:]
         spans.append((begin, len(flat)) if good else None)
-    moved = transform(np.array(flat, dtype=np.float64).reshape(-1, 2)).tolist() if flat else []
+    found = transform(np.array(flat, dtype=np.float64).reshape(-1, 2)) if flat else np.empty((0, 2))
+    moved = (found if decimals is None else np.round(found, decimals)).tolist()
     return [
         row
         if span is None or row.geometry is None

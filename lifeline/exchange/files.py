@@ -86,7 +86,9 @@ def read_file(path: Path, options: Options) -> list[Contents]:
         return [contents]
     text = decoded(data, str(path), _encoding(options))
     if suffix in GEOJSON:
-        _sort(list(feature_rows(text, str(path), contents.problems)), contents, options, options_crs(options))
+        systems: list[str] = []
+        rows = list(feature_rows(text, str(path), contents.problems, systems))
+        _sort(rows, contents, options, options_crs(options) or next(iter(systems), None))
     else:
         _read_table(text, contents, options)
     return [contents]
@@ -140,9 +142,10 @@ def _read_table(text: str, contents: Contents, options: Options) -> None:
         check_sensor_columns(columns, contents.source)
     if options.columns is not None:
         rows = _mapped(rows, contents, options)
-    if as_ != "sensors":
+    crs = options_crs(options)
+    if as_ != "sensors" or (crs is not None and to_wgs84(crs) is not None):
         rows = with_geometry(rows, contents.problems)
-    _sort(rows, contents, options, options_crs(options), as_=as_, mapped=True)
+    _sort(rows, contents, options, crs, as_=as_, mapped=True)
 
 
 def _layers(path: Path, options: Options) -> Iterator[Contents]:

@@ -22,10 +22,11 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def feature_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
+def feature_values(text: str, source: str, systems: list[str] | None = None) -> Iterator[tuple[int, Any]]:
     """(line, value) of each member of ``features``; the caller checks that it is a feature.
 
-    Raises ImportRejectedError where the text is no JSON or no FeatureCollection.
+    The name of the coordinate system, where the file states one as GeoJSON of before 2016 does, is put into
+    ``systems``. Raises ImportRejectedError where the text is no JSON or no FeatureCollection.
     """
     walk = _Walk(text, source)
     seen: set[str] = set()
@@ -33,17 +34,27 @@ def feature_values(text: str, source: str) -> Iterator[tuple[int, Any]]:
         seen.add(key)
         if key == "features":
             yield from walk.elements()
-        elif (value := walk.value()) != "FeatureCollection" and key == "type":
+            continue
+        value = walk.value()
+        if key == "type" and value != "FeatureCollection":
             walk.reject(f"the file must be a FeatureCollection, not {str(value)[:40]!r}")
+        elif key == "crs" and systems is not None:
+            systems += _system(value)
     for key in ("type", "features"):
         if key not in seen:
             walk.reject(f"{key!r} is missing: the file must be a FeatureCollection", at=0)
     walk.end()
 
 
-def feature_rows(text: str, source: str, problems: list[Problem]) -> Iterator[Row]:
+def _system(crs: object) -> list[str]:
+    stated = crs.get("properties") if isinstance(crs, dict) else None
+    name = stated.get("name") if isinstance(stated, dict) else None
+    return [name] if isinstance(name, str) else []
+
+
+def feature_rows(text: str, source: str, problems: list[Problem], systems: list[str] | None = None) -> Iterator[Row]:
     """The features as rows; what is none is noted in ``problems`` and left out."""
-    for line, feature in feature_values(text, source):
+    for line, feature in feature_values(text, source, systems):
         if not isinstance(feature, dict) or feature.get("type") != "Feature":
             problems.append(Problem(line, f"a feature must be an object of type Feature, not {shown(feature)}"))
         elif not isinstance(feature.get("properties"), dict):

@@ -1,5 +1,6 @@
 """Shapefiles, GeoPackages and FlatGeobuf, by pyogrio: rows numbered by feature, and the layer's coordinate system."""
 
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,12 @@ from lifeline.exchange.rows import Row
 SUFFIXES = (".shp", ".gpkg", ".fgb", ".zip")
 
 
+_BEGINNINGS = {".shp": b"\x00\x00\x27\x0a", ".gpkg": b"SQLite format 3\x00", ".fgb": b"fgb"}
+"""GDAL looks at the content and not at the name: what only calls itself a shapefile could have it read anything."""
+_BESIDE = (".shp", ".shx", ".dbf", ".prj", ".cpg", ".sbn", ".sbx", ".qix", ".qmd", ".qpj", ".xml", ".txt", ".pdf")
+"""What a zipped shapefile comes with."""
+
+
 class Layer(NamedTuple):
     """One layer; ``crs`` as the file states it, None where it does not."""
 
@@ -24,12 +31,33 @@ class Layer(NamedTuple):
 def read_layers(path: Path, encoding: str | None = None) -> list[Layer]:
     """Every layer of the file. Raises ImportRejectedError where it cannot be read."""
     pyogrio = library()
+    _check_beginning(path)
     where = f"/vsizip/{path}" if path.suffix.lower() == ".zip" else str(path)
     try:
         names = [str(name) for name, _ in pyogrio.list_layers(where)]
         return [_layer(pyogrio, where, name, encoding) for name in names]
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, UnicodeDecodeError, ValueError) as error:
         raise ImportRejectedError(str(path), [Problem(1, f"cannot be read: {error}")]) from error
+
+
+def _check_beginning(path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix != ".zip":
+        with path.open("rb") as file:
+            if not file.read(16).startswith(_BEGINNINGS[suffix]):
+                raise ImportRejectedError(str(path), [Problem(1, f"cannot be read: it is no {suffix} file", "file")])
+        return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+            foreign = [name for name in names if Path(name).suffix.lower() not in _BESIDE]
+            shapes = [name for name in names if name.lower().endswith(".shp")]
+            true = all(archive.open(name).read(4) == _BEGINNINGS[".shp"] for name in shapes)
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise ImportRejectedError(str(path), [Problem(1, f"cannot be read: {error}", "file")]) from error
+    if foreign or not shapes or not true:
+        what = f"{foreign[0]!r} does not belong to one" if foreign else "it holds none"
+        raise ImportRejectedError(str(path), [Problem(1, f"a zip must be one of shapefiles: {what}", "file")])
 
 
 def library() -> Any:

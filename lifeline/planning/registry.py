@@ -37,7 +37,12 @@ class JobKind:
         return cast("Run", import_module(self.module).run)
 
 
-KINDS: dict[str, JobKind] = {}
+KINDS: dict[str, JobKind] = {
+    "plan": JobKind("lifeline.planning.renewal_job", "A renewal plan: what to renew first for a budget"),
+    "criticality": JobKind("lifeline.planning.criticality", "what is lost with each asset", nightly=time(1, 30)),
+    "calibrate": JobKind("lifeline.planning.recalibration", "rates of failure fitted to the break records"),
+    "stress": JobKind("lifeline.planning.stress", "a storm, a loss or an earthquake tried on the network"),
+}
 
 
 def kind_of(name: str, kinds: Mapping[str, JobKind] = KINDS) -> JobKind:

@@ -49,7 +49,7 @@ def work(dsn: str, job_id: int, attempt: int, parent: int, kinds: Mapping[str, J
     tie_to_parent(parent)
     os.nice(NICENESS)
     with connect(dsn, application=f"lifeline job {job_id}", autocommit=True) as connection:
-        job = jobs.get(connection, job_id)
+        job = jobs.begin(connection, job_id)
         speaker = Speaker(dsn, job_id, attempt)
         try:
             kind = kind_of(job.kind, kinds)

@@ -66,11 +66,13 @@ class Deterioration:
 def cumulative(classes: Deterioration, chosen: Ints, age_years: Floats) -> Floats:
     """Failures per km up to an age: the integral of the rate from 0, in the form that each class uses.
 
-    Exponential (Shamir and Howard 1979): rate exp(A (t - t0)); NHPP power law: rate (t / t0)^(beta - 1).
+    Exponential (Shamir and Howard 1979): rate exp(A (t - t0)); NHPP power law: rate (t / t0)^(beta - 1). Before it is
+    laid (age < 0) nothing fails.
     """
+    age = np.maximum(age_years, 0.0)
     rate, at, growth, shape = (classes.column(name)[chosen] for name in ("rate", "at_age", "growth", "shape"))
     power = np.array([each.form == "power" for each in classes.classes])[chosen]
-    return np.where(power, power_law(rate, at, shape, age_years), exponential(rate, at, growth, age_years))
+    return np.where(power, power_law(rate, at, shape, age), exponential(rate, at, growth, age))
 
 
 def exponential(rate: Floats, at_age: Floats, growth: Floats, age: Floats) -> Floats:

@@ -195,6 +195,12 @@ def get(connection: Connection, alert_id: int) -> Alert:
     return _alert(row)
 
 
+def known(connection: Connection, alert_ids: Sequence[int]) -> list[int]:
+    """Which of these alerts there are."""
+    with storage_errors():
+        return [row[0] for row in connection.execute(_SQL["known"], {"alert_ids": list(alert_ids)})]
+
+
 def list_open(
     connection: Connection,
     *,

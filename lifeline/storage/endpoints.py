@@ -106,36 +106,86 @@ def add(
     is the address with its key, kept as the secret, and ``url`` what may be seen of it. Raises ConfigurationError for a
     URL that cannot be posted to or pacing that makes no sense, ConflictError where the name is taken.
     """
-    pacing = pacing or Pacing()
-    if format not in FORMATS or (format == "chat") != bool(channel):
-        raise ConfigurationError(f"the format is one of {', '.join(FORMATS)}; chat alone has a channel")
-    if scope not in SCOPES:
-        raise ConfigurationError(f"the scope is one of {', '.join(SCOPES)}")
-    if format != "chat":
-        check_url(url)
-    _check_pacing(pacing, format)
+    if (format == "chat") != bool(channel):
+        raise ConfigurationError("chat alone has a channel")
     secret = channel or new_secret()
-    values = asdict(pacing) | {
-        "group_by": list(pacing.group_by),
-        "format": format,
-        "events": None if events is None else list(events),
-        "links": links,
-        "scope": scope,
-        "zones": list(zones) if zones else None,
-        "name": name,
-        "url": url,
-        "secret": secret,
-        "networks": list(networks) if networks else None,
-        "kinds": [str(kind) for kind in kinds],
-        "worst_level": int(worst_level),
-        "now": now,
-    }
+    given = _values(name, url, networks, kinds, worst_level, format, events, links, pacing or Pacing(), scope, zones)
+    values = given | {"secret": secret, "now": now}
     try:
         with storage_errors(), connection.transaction():
             connection.execute(_SQL["add"], values)
     except ConflictError as error:
         raise ConflictError(f"there is an endpoint {name!r} already") from error
     return secret
+
+
+def change(
+    connection: Connection,
+    name: str,
+    url: str,
+    *,
+    networks: Sequence[str] | None = None,
+    kinds: Sequence[AlertKind] = tuple(AlertKind),
+    worst_level: Level = Level.BLUE,
+    format: str = "own",  # noqa: A002 - the column's name
+    events: Sequence[str] | None = None,
+    links: bool = True,
+    pacing: Pacing | None = None,
+    scope: str = "incident",
+    zones: Sequence[str] | None = None,
+) -> None:
+    """Change all of a webhook but name and secret. Raises as ``add``; NotFoundError, ConflictError for a channel."""
+    if format == "chat":
+        raise ConfigurationError("a chat channel is added anew: its address is its key")
+    values = _values(name, url, networks, kinds, worst_level, format, events, links, pacing or Pacing(), scope, zones)
+    with storage_errors(), connection.transaction():
+        if get(connection, name).format == "chat":
+            raise ConflictError(f"{name!r} is a chat channel: add it anew")
+        connection.execute(_SQL["change"], values)
+
+
+def _values(
+    name: str,
+    url: str,
+    networks: Sequence[str] | None,
+    kinds: Sequence[AlertKind],
+    worst_level: Level,
+    form: str,
+    events: Sequence[str] | None,
+    links: bool,
+    pacing: Pacing,
+    scope: str,
+    zones: Sequence[str] | None,
+) -> dict[str, Any]:
+    """The columns, checked. Raises ConfigurationError."""
+    if form not in FORMATS:
+        raise ConfigurationError(f"the format is one of {', '.join(FORMATS)}")
+    if scope not in SCOPES:
+        raise ConfigurationError(f"the scope is one of {', '.join(SCOPES)}")
+    if form != "chat":
+        check_url(url)
+    _check_pacing(pacing, form)
+    return asdict(pacing) | {
+        "group_by": list(pacing.group_by),
+        "format": form,
+        "events": None if events is None else list(events),
+        "links": links,
+        "scope": scope,
+        "zones": list(zones) if zones else None,
+        "name": name,
+        "url": url,
+        "networks": list(networks) if networks else None,
+        "kinds": [str(kind) for kind in kinds],
+        "worst_level": int(worst_level),
+    }
+
+
+def get(connection: Connection, name: str) -> Endpoint:
+    """One endpoint. Raises NotFoundError."""
+    found = [one for one in list_endpoints(connection) if one.name == name]
+    if not found:
+        raise NotFoundError(f"there is no endpoint {name!r}")
+    return found[0]
 
 
 def new_secret() -> str:

@@ -103,6 +103,19 @@ def store_assets(
 
     Raises ImportRejectedError where an end of a pipe is neither in the file nor in the database; the caller rolls back.
     """
+    (stored,) = store_asset_files(connection, [entries], now, source, progress)
+    return stored
+
+
+def store_asset_files(
+    connection: Connection,
+    files: Sequence[Sequence[Entry[Asset]]],
+    now: datetime,
+    source: str,
+    progress: Progress | None = None,
+) -> list[Stored]:
+    """The same for several files at once, whose pipes may end at each other's nodes; what became of each file's."""
+    entries = [entry for file in files for entry in file]
     assets = [entry.item for entry in entries]
     connection.execute(_SQL["inventory_lock"])
     connection.execute(_SQL["stage_assets"])
@@ -122,10 +135,18 @@ def store_assets(
     # Every asset and not only those that have changed: they have aged since the last import.
     standing.refresh(connection, now, sorted({asset.network for asset in assets}), numbers)
     connection.execute(_SQL["announce"])
-    new = sum(is_new for _, is_new in touched)
     if progress is not None:
         progress(len(assets) - len(touched))
-    return Stored(new, len(touched) - new, len(assets) - len(touched))
+    return _by_file([len(file) for file in files], dict(touched))
+
+
+def _by_file(sizes: Sequence[int], touched: dict[int, bool]) -> list[Stored]:
+    found, begin = [], 0
+    for size in sizes:
+        own = [touched[at] for at in range(begin, begin + size) if at in touched]
+        found.append(Stored(sum(own), len(own) - sum(own), size - len(own)))
+        begin += size
+    return found
 
 
 def _jsonb(value: object) -> Jsonb:

@@ -136,6 +136,20 @@ def take(connection: Connection, kinds: Sequence[str], instance: str, now: datet
     return Task(*row)
 
 
+def begin(connection: Connection, job_id: int) -> Job:
+    """Say that this connection works this job from now on; give it."""
+    with storage_errors():
+        connection.execute(_SQL["begin"], {"job": job_id})
+    return get(connection, job_id)
+
+
+def current(connection: Connection) -> Job | None:
+    """The job that this connection works; None where it works none."""
+    with storage_errors():
+        row = connection.execute(_SQL["current"]).fetchone()
+    return get(connection, int(row[0])) if row and row[0] is not None else None
+
+
 def keep_alive(connection: Connection, instance: str, now: datetime) -> list[Held]:
     """Say that this process still works its jobs; give those that it holds."""
     with storage_errors(), connection.transaction():

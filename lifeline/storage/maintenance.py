@@ -1,4 +1,4 @@
-"""Maintenance windows: planned work, by network, asset and rule. A window without an end is out of service.
+"""Maintenance windows: planned work by network, zone, asset, sensor, device and rule. Without an end: out of service.
 
 While one is open nothing new is raised in it, and what is open there is out of service; afterwards what still is in
 alarm is raised, and what is not is closed.
@@ -22,7 +22,10 @@ class Window:
 
     window_id: int
     network: str | None
+    zone: str | None
     asset: str | None
+    sensor_id: int | None
+    device: str | None
     rule: str | None
     begins_at: datetime
     ends_at: datetime | None
@@ -39,27 +42,57 @@ def open_window(
     begins_at: datetime,
     ends_at: datetime | None,
     network: str | None = None,
+    zone: str | None = None,
     asset: str | None = None,
     rule: str | None = None,
+    sensor_id: int | None = None,
+    device_id: int | None = None,
+    asset_id: int | None = None,
     reason: str = "",
 ) -> int:
-    """Plan a window and give its id.
+    """Plan a window and give its id. ``asset`` is the city's own name, ``asset_id`` Lifeline's number of it.
 
-    Raises ConflictError where it is about nothing or ends before it begins or now, NotFoundError for an unknown asset.
+    Raises ConflictError where it is about nothing or ends before it begins or now, NotFoundError for a place unknown.
     """
-    if not (network or asset or rule):
-        raise ConflictError("a window is about a network, an asset or a rule")
+    if not any((network, zone, asset, asset_id, sensor_id, device_id, rule)):
+        raise ConflictError("a window is about a network, a zone, an asset, a sensor or a rule")
     if ends_at is not None and ends_at <= max(begins_at, now):
         raise ConflictError("a window ends after it begins, and in the future")
     values = {
-        "network": network, "asset": asset, "rule": rule, "begins_at": begins_at, "ends_at": ends_at, "reason": reason,
+        "network": network, "zone": zone, "asset": asset, "rule": rule, "sensor_id": sensor_id, "device_id": device_id,
+        "asset_id": asset_id, "begins_at": begins_at, "ends_at": ends_at, "reason": reason,
         "actor": actor, "now": now,
     }  # fmt: skip
     with storage_errors(), connection.transaction():
-        if asset and connection.execute(_SQL["asset_exists"], {"asset": asset}).fetchone() is None:
-            raise NotFoundError(f"there is no asset {asset!r}")
+        for what, name in (("asset", asset), ("zone", zone), ("sensor", sensor_id)):
+            if name and connection.execute(_SQL[f"{what}_exists"], {"name": name}).fetchone() is None:
+                raise NotFoundError(f"there is no {what} {name!r}")
         row = connection.execute(_SQL["open"], values).fetchone()
     return int(row[0]) if row else 0
+
+
+def get(connection: Connection, window_id: int) -> Window:
+    """One window. Raises NotFoundError."""
+    with storage_errors():
+        row = connection.execute(_SQL["get"], {"window_id": window_id}).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no window {window_id}")
+    return Window(*row)
+
+
+def change_window(
+    connection: Connection, window_id: int, actor: str, now: datetime, *, ends_at: datetime | None, reason: str
+) -> None:
+    """Another end, another reason. Raises NotFoundError, ConflictError for a window that is over or an end that is."""
+    if ends_at is not None and ends_at <= now:
+        raise ConflictError("a window ends in the future; to end it now, end it")
+    values = {"window_id": window_id, "actor": actor, "now": now, "ends_at": ends_at, "reason": reason}
+    with storage_errors(), connection.transaction():
+        was = get(connection, window_id)
+        if ends_at is not None and ends_at <= was.begins_at:
+            raise ConflictError("a window ends after it begins")
+        if connection.execute(_SQL["change"], values).fetchone() is None:
+            raise ConflictError(f"window {window_id} is over")
 
 
 def end_window(connection: Connection, window_id: int, actor: str, now: datetime) -> None:

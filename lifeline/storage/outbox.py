@@ -1,9 +1,10 @@
 """From the outbox to endpoints: deliveries with a lease, and the log of their attempts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 from lifeline.model import JsonObject, Level
 from lifeline.storage.database import Connection, storage_errors
@@ -58,6 +59,34 @@ class Attempt:
     status_code: int | None
     error: str
     duration_ms: int
+
+
+class Tried(NamedTuple):
+    """One attempt; ``status_code`` None where no answer came."""
+
+    at: datetime
+    status_code: int | None
+    error: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLine:
+    """A message to one endpoint; ``log``: its ten newest attempts, the newest first."""
+
+    delivery_id: int
+    endpoint: str
+    message_id: str
+    event_type: str
+    alert_id: int | None
+    incident_id: int | None
+    level: Level
+    state: DeliveryState
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    log: list["Tried"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +185,30 @@ def attempts(connection: Connection, alert_id: int) -> list[Attempt]:
     """The delivery log of an alert, oldest first."""
     with storage_errors():
         return [Attempt(*row) for row in connection.execute(_SQL["attempts"], {"alert_id": alert_id})]
+
+
+def deliveries(
+    connection: Connection,
+    *,
+    endpoint: str | None = None,
+    state: DeliveryState | None = None,
+    alert_id: int | None = None,
+    incident_id: int | None = None,
+    before_id: int | None = None,
+    limit: int = 100,
+) -> list[DeliveryLine]:
+    """The delivery log, the newest first, behind ``before_id``."""
+    values = {
+        "endpoint": endpoint, "state": state, "alert_id": alert_id, "incident_id": incident_id, "before": before_id,
+        "limit": limit,
+    }  # fmt: skip
+    with storage_errors():
+        rows = connection.execute(_SQL["deliveries"], values).fetchall()
+    return [_line(row) for row in rows]
+
+
+def _line(row: Sequence[Any]) -> DeliveryLine:
+    values = list(row)
+    values[6], values[7] = Level(row[6]), DeliveryState(row[7])
+    values[12] = [Tried(datetime.fromisoformat(at), code, error, took) for at, code, error, took in row[12]]
+    return DeliveryLine(*values)

@@ -236,6 +236,17 @@ def overdue(connection: Connection, deadlines: Deadlines, now: datetime) -> list
     ]
 
 
+def due_at(connection: Connection, deadlines: Deadlines, now_at: Response) -> datetime | None:
+    """When the step is due: its clock runs from the step or from the last rise of the level. None: no deadline."""
+    with storage_errors():
+        row = connection.execute(_SQL["clock"], {"alert_id": now_at.alert_id}).fetchone()
+    if row is None:
+        return None
+    level, rose_at = row
+    seconds = deadlines.get((now_at.step, Level(level)))
+    return None if seconds is None else max(now_at.since, rose_at or now_at.since) + timedelta(seconds=seconds)
+
+
 def tell_overdue(connection: Connection, deadlines: Deadlines, now: datetime) -> list[Overdue]:
     """Tell of steps that have become overdue, each once, with history and message; give those.
 

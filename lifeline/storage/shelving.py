@@ -1,5 +1,6 @@
 """Shelving: an operator mutes an alert for a while. It comes back by itself, and its return is told all the same."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from lifeline.errors import ConflictError
@@ -47,6 +48,34 @@ def unshelve(connection: Connection, alert_id: int, actor: str, now: datetime, n
         back = alerts.operate(connection, alert_id, Event.UNSHELVE, actor, now, note)
         connection.execute(_SQL["set_until"], {"alert_id": alert_id, "until": None})
     return back
+
+
+def shelve_many(
+    connection: Connection, alert_ids: Sequence[int], actor: str, now: datetime, *, until: datetime, note: str = ""
+) -> tuple[list[Alert], dict[int, str]]:
+    """The same for several: those that were shelved, and of each other one why it was not. Raises ConflictError."""
+    if not now < until <= now + LONGEST:
+        raise ConflictError("an alert is shelved for seven days at most, and into the future")
+    said = f"until {until:%Y-%m-%d %H:%M:%S %Z}{': ' if note else ''}{note}"
+    with storage_errors(), connection.transaction():
+        shelved, refused = alerts.operate_many(connection, alert_ids, Event.SHELVE, actor, now, said)
+        _set_until(connection, shelved, until)
+    return shelved, refused
+
+
+def unshelve_many(
+    connection: Connection, alert_ids: Sequence[int], actor: str, now: datetime, note: str = ""
+) -> tuple[list[Alert], dict[int, str]]:
+    """Take several from the shelf before their time; of each other one why not."""
+    with storage_errors(), connection.transaction():
+        back, refused = alerts.operate_many(connection, alert_ids, Event.UNSHELVE, actor, now, note)
+        _set_until(connection, back, None)
+    return back, refused
+
+
+def _set_until(connection: Connection, moved: Sequence[Alert], until: datetime | None) -> None:
+    values = {"alert_ids": [alert.alert_id for alert in moved], "until": until}
+    connection.execute(_SQL["set_until_of"], values)
 
 
 def release(connection: Connection, now: datetime) -> list[Alert]:

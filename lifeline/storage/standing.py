@@ -34,6 +34,11 @@ class Columns(NamedTuple):
     from_asset: Ints
     to_asset: Ints
     inventory: Inventory
+    demand_lps: Floats
+    """What a hydraulic model lets out at an asset; NaN where none says."""
+    slope: Floats
+    area_ha: Floats
+    """Of a drain, and what drains to it; NaN where nothing says."""
 
 
 class Lost(NamedTuple):
@@ -49,9 +54,9 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
     """Every asset of the networks (None: all) with its history and criticality, as of ``now``."""
     given = None if networks is None else list(networks)
     rows = connection.execute(_SQL["columns"], {"networks": given}).fetchall()
-    turned = list(zip(*rows, strict=True)) or [()] * 17
+    turned = list(zip(*rows, strict=True)) or [()] * 20
     (ids, network, kind, material, year, diameter, length, customers, critical, ends_from, ends_to, soil, road,
-     condition, loss, lost, critical_lost) = turned  # fmt: skip
+     condition, loss, lost, critical_lost, demand, slope, area) = turned  # fmt: skip
     asset_id = np.array(ids, dtype=np.int_)
     years = _floats(year)
     breaks, record_years = _history(connection, asset_id, network, now)
@@ -78,6 +83,9 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
             customers_lost=_floats(lost),
             critical_lost=_floats(critical_lost),
         ),
+        _floats(demand),
+        _floats(slope),
+        _floats(area),
     )
 
 
@@ -148,10 +156,8 @@ def graph_criticality(network: str, found: Columns) -> Lost:
     on pipes. A network without customers is weighed by length.
     """
     kinds = [str(kind) for kind in found.inventory.kind]
-    graph = reach.topology(
-        network, kinds, _index(found.asset_id, found.from_asset), _index(found.asset_id, found.to_asset)
-    )
-    weight, counted = service_weights(found.inventory)
+    graph = graph_of(network, found)
+    weight, counted = service_weights(found)
     critical = found.inventory.critical & np.isin(kinds, ("junction", "chamber", "valve"))
     cut = reach.cut_off(graph, np.stack([weight, critical.astype(float)], axis=1), _valves(network, kinds))
     total = max(float(weight.sum()), 1e-9)
@@ -165,15 +171,69 @@ def graph_criticality(network: str, found: Columns) -> Lost:
     )
 
 
-def service_weights(inventory: Inventory) -> tuple[Floats, bool]:
-    """What each asset delivers, and whether that is customers (else metres of pipe)."""
-    kinds = np.array([str(kind) for kind in inventory.kind])
-    held = np.nan_to_num(inventory.customers, nan=0.0)
+def graph_of(network: str, found: Columns) -> reach.Topology:
+    """The graph of a network's assets, by their places in the columns."""
+    kinds = [str(kind) for kind in found.inventory.kind]
+    ends = (_index(found.asset_id, each) for each in (found.from_asset, found.to_asset))
+    return reach.topology(network, kinds, *ends)
+
+
+def service_weights(found: Columns) -> tuple[Floats, bool]:
+    """What each asset delivers, and whether that is customers (else demand of a model, else metres of pipe)."""
+    kinds = np.array([str(kind) for kind in found.inventory.kind])
+    held = np.nan_to_num(found.inventory.customers, nan=0.0)
     for chosen in (np.isin(kinds, ("junction", "chamber", "valve")), kinds == "pipe"):
         weight = np.where(chosen, held, 0.0)
         if weight.sum() > 0:
             return weight, True
-    return np.nan_to_num(inventory.length_m, nan=0.0), False
+    demand = np.maximum(np.nan_to_num(found.demand_lps, nan=0.0), 0.0)
+    return (demand if demand.sum() > 0 else np.nan_to_num(found.inventory.length_m, nan=0.0)), False
+
+
+class Elements(NamedTuple):
+    """The assets of a network by their names in a model: columns of length n, ids ascending."""
+
+    asset_id: Ints
+    external_id: list[str]
+    kind: list[str]
+    customers: Ints
+    critical: Bools
+    element: list[str]
+    length_m: Floats
+    diameter_mm: Floats
+    material: list[str | None]
+    from_asset: list[int | None]
+    to_asset: list[int | None]
+
+
+def elements(connection: Connection, network: str) -> Elements:
+    """Every asset in service of a network."""
+    rows = connection.execute(_SQL["elements"], {"network": network}).fetchall()
+    ids, names, kinds, customers, critical, element, length, diameter, material, a, b = (
+        list(zip(*rows, strict=True)) or [()] * 11
+    )
+    return Elements(
+        np.array(ids, dtype=np.int_), list(names), list(kinds), np.array(customers, dtype=np.int_),
+        np.array(critical, dtype=np.bool_), list(element), _floats(length), _floats(diameter), list(material),
+        list(a), list(b),
+    )  # fmt: skip
+
+
+def model(connection: Connection, network: str, kind: str) -> tuple[str, str] | None:
+    """Name and text of the network's model (``kind``: epanet or swmm) that was imported last, or None."""
+    row = connection.execute(_SQL["model"], {"network": network, "format": kind}).fetchone()
+    return None if row is None else (row[0], bytes(row[1]).decode("utf-8", errors="replace"))
+
+
+def networks(connection: Connection) -> list[str]:
+    """The networks that have assets in service."""
+    return [network for (network,) in connection.execute(_SQL["networks"])]
+
+
+def years_since_breaks(connection: Connection, now: datetime) -> tuple[Ints, Floats]:
+    """Every break on record: its asset's id, and how many years ago it was."""
+    rows = connection.execute(_SQL["break_years"], {"now": now}).fetchall()
+    return np.array([row[0] for row in rows], dtype=np.int_), np.array([row[1] for row in rows], dtype=np.float64)
 
 
 def store_criticality(connection: Connection, lost: Lost, method: str, now: datetime) -> None:

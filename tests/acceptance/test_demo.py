@@ -90,6 +90,9 @@ def test_the_demo_ends_in_a_running_city_and_starts_again_at_once(folder: Path) 
         alert = wait_for_risk_alert(url, key, 120 - (time.monotonic() - shown), witness)
         assert alert["network"] in networks
         assert truth(first.home.path / "truth.jsonl")
+        scored = lifeline("score", "--home", folder, "--each").stdout
+        assert "gas_leak" in scored
+        assert "demo-1-1" in scored
         assert "they agree with the tables" in lifeline("status", "--home", folder).stdout
         for _ in range(5):
             witness.look()

@@ -143,3 +143,15 @@ def test_the_pinned_requirements_have_hashes_and_cover_what_pyproject_asks_for()
         asked = {re.split(r"[\[><=]", each)[0].lower().replace("_", "-") for each in wanted}
         assert asked <= pinned, name
         assert text.count("==") <= text.count("--hash=sha256:")
+
+
+def test_every_advisory_lock_has_a_number_of_its_own() -> None:
+    """Two that share one wait for each other for ever: recording the map once kept alerts from ticking."""
+    found = [
+        (number, f"{path.relative_to(ROOT)}:{name}")
+        for path in sources(*PACKAGES)
+        for name, number in re.findall(r"^(\w*LOCK\w*)(?:: \w+)? = (5_461_\w+)", path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert len(found) >= 5
+    numbers = [number for number, _ in found]
+    assert [each for each in found if numbers.count(each[0]) > 1] == []

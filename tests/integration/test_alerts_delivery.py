@@ -1,19 +1,21 @@
 """Delivery to real receivers over HTTP, from the real outbox."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import wait
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
-from alerts.delivery import Courier
+from alerts.delivery import PER_ENDPOINT, Courier
 from lifeline.lifecycle import Event, step
 from lifeline.model import AlertKind, Finding, Level, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
 from lifeline.storage import outbox
 from lifeline.storage.database import Connection, Pool, open_pool
 from tests.integration.city import add_device, add_sensor, count
+from tests.integration.dripping import Dripper
 from tests.integration.receiver import SECRET, Receiver
 
 pytestmark = pytest.mark.usefixtures("clean_database")
@@ -276,3 +278,32 @@ def test_a_disabled_endpoint_is_left_alone(office: Office) -> None:
         assert receiver.attempts == []
     assert count(office.connection, "delivery") == 0
     assert outbox.waiting(office.connection).messages == 0
+
+
+def test_receivers_that_drip_hold_no_thread_beyond_the_time_out_and_others_are_served(office: Office) -> None:
+    office.courier = office.new_courier(timeout_s=1)
+    with Dripper() as dripper, Receiver() as receiver:
+        office.endpoint(dripper.url, "dripping")
+        office.endpoint(receiver.url, "good")
+        for _ in range(PER_ENDPOINT):
+            office.raise_alert()
+        started = time.monotonic()
+        running = office.courier.run(office.now)
+        assert len(running) == 2 * PER_ENDPOINT
+        assert not wait(running, timeout=15).not_done
+        assert time.monotonic() - started < 10
+        assert sum(receiver.ids.values()) == PER_ENDPOINT
+        assert all(dripper.ended.acquire(timeout=5) for _ in range(PER_ENDPOINT))
+    assert sorted(office.states()) == ["delivered"] * PER_ENDPOINT + ["pending"] * PER_ENDPOINT
+    failed = [each for each in outbox.attempts(office.connection, 1) if each.error]
+    assert [each.status_code for each in failed] == [None]
+    assert "no whole answer within 1 s" in failed[0].error
+
+
+def test_an_answer_whose_body_never_ends_counts_by_its_status(office: Office) -> None:
+    with Dripper(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n") as dripper:
+        office.endpoint(dripper.url)
+        office.raise_alert()
+        assert office.work() == 1
+        assert dripper.ended.acquire(timeout=5)
+    assert office.states() == ["delivered"]

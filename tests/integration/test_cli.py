@@ -115,7 +115,7 @@ def test_migrate_tells_what_it_would_do_and_that_nothing_is_left(place: dict[str
 
 
 def test_migrate_gives_the_roles_their_passwords(place: dict[str, str], tmp_path: Path) -> None:
-    for role in ("ingest", "alerts", "api"):
+    for role in ("ingest", "alerts", "api", "planning"):
         (tmp_path / f"lifeline_{role}").write_text(f"word-{role}\n")
     assert lifeline("migrate", "--role-passwords", tmp_path, **place).returncode == 0
     owner = place["LIFELINE_DATABASE_URL"]

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def test_the_registry_refuses_what_a_kind_does_not_take() -> None:
 class Planning:
     """One planning process with the trial's kinds, in the process's own role."""
 
-    def __init__(self, dsn: str, **more: str) -> None:
+    def __init__(self, dsn: str, command: Sequence[str] = COMMAND, **more: str) -> None:
         self.port = free_port()
         environment = {
             "PATH": os.environ["PATH"],
@@ -169,7 +169,7 @@ class Planning:
             "LIFELINE_PLANNING_METRICS_PORT": str(self.port),
             **more,
         }
-        self.process = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
     def metrics(self) -> str:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:

@@ -15,7 +15,7 @@ from alerts.egress import RefusedAddressError
 from lifeline.chat import open_channel, shown
 from lifeline.errors import ConfigurationError, ConflictError, NotFoundError
 from lifeline.lifecycle import Event, step
-from lifeline.model import AlertKind, Level
+from lifeline.model import AlertKind, Finding, Level, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
 from lifeline.storage import endpoints, outbox, pacing
 from lifeline.storage.endpoints import Pacing
@@ -434,3 +434,53 @@ def test_kinds_and_secret_are_those_of_the_foundation(office: Office) -> None:
     (found,) = endpoints.list_endpoints(office.connection)
     assert found.kinds == tuple(AlertKind)
     assert count(office.connection, "endpoint_secret") == 0
+
+
+def test_cap_begins_a_new_story_where_the_old_one_was_cancelled(office: Office, mailbox: Mailbox) -> None:
+    add(office, mailbox.url, format="cap")
+    alert = office.raise_alert()
+    office.work()
+    for event in (Event.RETURN, Event.CONDITION, Event.LEVEL_FALL, Event.RETURN):
+        now = alert_storage.get(office.connection, alert.alert_id)
+        taken = step(now.state, alert_storage.is_active(now), event)
+        assert taken is not None
+        office.now += timedelta(seconds=1)
+        alert_storage.change_alerts(
+            office.connection,
+            [alert_storage.Change(now, taken, now.level, taken.message)],
+            office.now,
+        )
+        office.connection.commit()
+        office.work()
+    told = [ElementTree.fromstring(content) for _, content in mailbox.posts]
+    kinds = [each.findtext(f"{{{NAMESPACE}}}msgType") for each in told]
+    references = [len((each.findtext(f"{{{NAMESPACE}}}references") or "").split()) for each in told]
+    assert kinds == ["Alert", "Cancel", "Alert", "Update", "Cancel"]
+    assert references == [0, 1, 0, 1, 4], "what was cancelled is not updated; the end names all"
+
+
+@pytest.mark.parametrize("scope", ["incident", "alert"])
+def test_a_silent_gateway_is_told_to_every_scope(office: Office, mailbox: Mailbox, scope: str) -> None:
+    add(office, mailbox.url, scope=scope)
+    finding = Finding(
+        Subject(SubjectKind.DEVICE, office.device),
+        "silence.device",
+        Level.YELLOW,
+        office.now,
+        office.now,
+        {"title": {"en": "Silent", "zh": "离线"}},
+    )
+    opening = alert_storage.Opening(
+        finding,
+        "v1",
+        AlertKind.MAINTENANCE,
+        "sensor.offline",
+    )
+    alert_storage.raise_alerts(
+        office.connection,
+        [opening],
+        office.now,
+    )
+    office.connection.commit()
+    office.work()
+    assert mailbox.types == ["sensor.offline"]

@@ -105,3 +105,15 @@ def test_extremes_are_those_of_the_readings(readings: list[tuple[int, float, flo
     for column, sensor in enumerate((1, 2, 3)):
         mine = [value for one, ago, value in readings if one == sensor and NOW + ago >= NOW + floor]
         assert (lowest[column], highest[column]) == (min(mine), max(mine)) if mine else np.isnan(lowest[column])
+
+
+def test_the_reach_of_a_window_is_that_of_what_came_last_and_forgets_what_is_over() -> None:
+    window = Window(np.array([1, 2], np.int32), 600)
+    both = np.array([0, 1])
+    window.merge(np.array([1, 2], np.int32), np.array([1000.0, 1000.0]), np.array([5.0, 7.0]), 1000.0)
+    assert [part.tolist() for part in window.extremes(both)] == [[5.0, 7.0], [5.0, 7.0]]
+    window.merge(np.array([1], np.int32), np.array([1060.0]), np.array([9.0]), 1060.0)
+    assert [part.tolist() for part in window.extremes(both)] == [[5.0, 7.0], [9.0, 7.0]]
+    window.advance(1000.0 + 1200)
+    assert np.isnan(window.extremes(both)).all()
+    assert window.counts().tolist() == [0, 0]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
@@ -148,6 +148,7 @@ def test_what_no_broker_takes_for_a_device_gets_no_password_and_leaves_no_file(d
     assert home.mqtt_users() == {}
 
 
+@settings(deadline=None)
 @given(st.from_regex(r"[A-Za-z0-9._:-]{1,20}", fullmatch=True))
 def test_every_name_that_gets_a_password_is_one_that_the_broker_reads(device: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.detection import DETECTORS, Detection
-from alerts.learning import learn_part, parts_of
+from alerts.learning import PART_MOST, _packed, learn_part, parts_of
 from alerts.replay import Replay, long_form
 from alerts.rules import AnyRule, load_rules, parse_rules
 from lifeline.catalogue import shipped_catalogue
@@ -140,6 +140,17 @@ def test_low_steady_methane_is_biogas_and_blue_whatever_the_ladder_says() -> Non
     assert set(methane(slow)) == {("methane.level", 1, Level.BLUE)}
 
 
+def test_a_sewer_that_gives_off_a_little_on_a_warm_day_is_no_event() -> None:
+    rng = np.random.default_rng(5)
+    day = 0.24 - 0.05 * np.cos(2 * np.pi * np.arange(1440) / 1440) + rng.normal(0, 0.004, 1440)
+    assert (day > 0.26).mean() > 0.2, "it is above the lowest limit for hours"
+    assert methane(day) == []
+
+
+def test_a_little_gas_of_which_nothing_is_known_yet_is_told() -> None:
+    assert methane(np.full(20, 0.3)) == [("methane.level", 1, Level.BLUE)]
+
+
 def test_a_leak_that_grows_keeps_its_level() -> None:
     leak = np.concatenate([np.full(120, 0.02), np.linspace(0.02, 3.0, 10), 3 + 0.5 * np.sin(np.arange(50))])
     found = methane(leak)
@@ -266,6 +277,82 @@ def test_while_a_burst_is_open_its_network_is_not_reported_a_second_time() -> No
     assert {rule for rule, _ in found} == {"pressure.burst"}
 
 
+def station(history: np.ndarray, values: np.ndarray, well: bool) -> set[tuple[str, int, Level]]:
+    """A pump's current, and where ``well`` the level of the well that it draws from, which starts it at 1.6 m."""
+    pump = AssetRow(2, "U-1", "drainage", "pump", 1, 3, None, None, {"start_level_m": 1.6} if well else {})
+    nodes = [AssetRow(n, f"N-{n}", "drainage", "chamber", None, None, None, None, {}) for n in (1, 3)]
+    rows = [sensor(1, "pump_current", "drainage", 2), sensor(2, "level", "drainage", 1 if well else 3)]
+    city = City(rows, [nodes[0], pump, nodes[1]])
+    times = START + QUARTER_S * np.arange(1, len(history) + 1)
+    city.learn(history, times)
+    live = minutes(times[-1], len(values))
+    return set(city.play(np.concatenate([history, values]), np.concatenate([times, live]), times[-1]))
+
+
+def cycling(count: int) -> np.ndarray:
+    """A well that is pumped from 1.6 m to 0.6 m twice an hour, at a reading a quarter or a minute."""
+    phase = np.arange(count) % 30 / 30
+    running = phase > 0.7
+    level = np.where(running, 1.6 - (phase - 0.7) / 0.3, 0.6 + phase / 0.7)
+    noise = np.random.default_rng(5).normal(0, 0.02, count)
+    return np.column_stack([np.where(running, 6.8, 0.0) + np.abs(noise), level + noise / 10])
+
+
+def test_a_well_that_is_pumped_up_and_down_is_no_overflow_and_its_sensors_are_not_sick() -> None:
+    assert station(cycling(8 * 96), cycling(240), well=True) == set()
+
+
+def test_a_well_that_rises_a_little_further_until_its_pump_draws_is_no_overflow() -> None:
+    values = cycling(240) * np.array([1.0, 1.08])
+    assert values[:, 1].max() > 1.7, "ten centimetres above the level that starts the pump"
+    assert station(cycling(8 * 96), values, well=True) == set()
+
+
+def test_a_pump_that_stands_still_above_its_start_level_has_failed() -> None:
+    values = cycling(240)
+    values[150:, 0] = 0.0
+    values[150:, 1] = np.minimum(1.2 + 0.02 * np.arange(90), 2.6)
+    found = station(cycling(8 * 96), values, well=True)
+    assert ("pump.failure", 1, Level.ORANGE) in found
+
+
+def test_a_pump_that_always_ran_has_failed_where_it_stands_still_and_one_that_rests_now_and_then_has_not() -> None:
+    always = np.column_stack([6.8 + 0.1 * np.sin(np.arange(8 * 96)), np.full(8 * 96, 0.3)])
+    still = np.column_stack([np.where(np.arange(120) < 60, 6.8, 0.0), np.full(120, 0.3)])
+    assert ("pump.failure", 1, Level.ORANGE) in station(always, still, well=False)
+    resting = always.copy()
+    resting[::5, 0] = 0.0
+    assert "pump.failure" not in {rule for rule, _, _ in station(resting, still, well=False)}
+
+
+def test_after_a_burst_the_network_settles_for_hours_and_that_is_no_anomaly() -> None:
+    """The burst is mended after an hour; what stays off is smaller than what was found."""
+    city = City([sensor(n, "pressure", "water", n) for n in range(1, 7)], chain(6, "water"))
+    history, times = water_week(6)
+    city.learn(history, times)
+    live = minutes(times[-1], 8 * 60)
+    cycle = 30 + 3 * np.sin(2 * np.pi * live / DAY_S)
+    values = cycle[:, None] + np.arange(6) + np.random.default_rng(3).normal(0, 0.05, (len(live), 6))
+    hours = (live - live[0]) / 3600
+    values[(hours > 1) & (hours < 2)] -= np.array([0.1, 0.4, 4.0, 6.0, 2.0, 0.4])
+    values[hours >= 2] += np.array([0, 0, 2.0, 2.0, 0, 0])
+    both = np.concatenate([history, values]), np.concatenate([times, live])
+    assert {rule for rule, _, _ in city.play(*both, times[-1], every_s=300.0)} == {"pressure.burst"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=12), st.integers(0, 300))
+def test_parts_hold_whole_networks_and_no_more_sensors_than_they_may(sizes: list[int], unjoined: int) -> None:
+    component = np.concatenate([np.full(unjoined, -1), *(np.full(size, n) for n, size in enumerate(sizes))])
+    columns = np.arange(len(component))
+    parts = _packed(columns, component)
+    assert np.concatenate(parts).tolist() == columns.tolist()
+    assert max(map(len, parts)) <= PART_MOST
+    for number, size in enumerate(sizes):
+        holding = sum(bool((component[part] == number).any()) for part in parts)
+        assert holding == -(-size // PART_MOST) or size > PART_MOST
+
+
 def test_a_silent_gauge_means_that_nothing_is_known_of_dry_weather() -> None:
     live = np.full((90, 2), 0.2)
     live[20:, 0] = np.linspace(0.2, 1.0, 70)
@@ -294,6 +381,11 @@ def test_a_clock_that_runs_backwards_breaks_nothing() -> None:
         (("limits = { orange = 0.2 }", "limits = { orange = -1 }"), "limits of a score are above zero"),
         (("limits = { orange = 0.2 }", "limits = {}"), "limits are missing"),
         (("confirmed_s = 14400", "confirmed_s = 0"), "confirmed_s must lie between"),
+        (
+            ('unless = ["pump.failure"]', 'unless = ["pump.falure"]'),
+            "unless names 'pump.falure', and there is no such rule",
+        ),
+        (("confirmed_s = 14400", 'confirmed_s = 14400\nunless = ["pump.failure"]'), "blockage takes no unless"),
         (('kind = "maintenance"\nfault', 'kind = "risk"\nfault'), "never a risk alert"),
         (('fault = "noise"', 'fault = "noise"\non_delay_s = 60'), "takes no delays"),
         (('quantities = ["pressure"', 'quantities = ["presure"'), "unknown quantity 'presure'"),

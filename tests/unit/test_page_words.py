@@ -87,7 +87,9 @@ def test_no_module_reads_text_as_html_or_names_another_host() -> None:
 
 def test_every_import_of_a_module_leads_to_a_file() -> None:
     for path in MODULES:
-        for name in re.findall(r'(?:from|import\()\s*"([^"]+)"', path.read_text(encoding="utf-8")):
+        for name in re.findall(
+            r'(?:\} from |^import \w+ from |as \w+ from |import\()"([^"]+)"', path.read_text(encoding="utf-8")
+        ):
             there = WEB / name.lstrip("/") if name.startswith("/") else path.parent / name
             assert there.is_file(), f"{path.name} imports {name}"
 

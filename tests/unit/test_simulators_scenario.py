@@ -355,3 +355,28 @@ def test_timestamps_are_utc_to_the_millisecond() -> None:
 def test_devices_hurry_on_a_breach() -> None:
     assert FAST_S < NORMAL_S <= 10
     assert BREACH["methane"] <= 0.25
+
+
+# ------------------------------------------------------------------------------------------------------ recovery
+
+
+def test_within_ten_minutes_of_the_demo_a_leak_a_storm_and_a_burst_have_come_and_gone(town: Town, demo: Played) -> None:
+    """What `make demo` promises to a person at the page: each from its first sign to its recovery."""
+    last = {record["id"]: record for record in demo}
+    first = {record["kind"]: record for record in reversed(list(last.values()))}
+    live = demo.times[0]
+    for kind, quantity, calm in (("gas_leak", "methane", 0.25), ("storm", "rain", 0.1), ("burst", "pressure", 25.0)):
+        record = first[kind]
+        assert record["state"] == "ended"
+        assert record["visible_from"]
+        assert seconds_of(record["to"]) - live < 600
+        columns = [n for n, i in enumerate(town.instruments) if i.quantity == quantity]
+        at = next(n for n, time in enumerate(demo.times) if time >= live + 600)
+        values = [demo.shown[at][n] for n in columns]
+        assert min(values) > calm if kind == "burst" else max(values) < calm, kind
+
+
+def test_the_demo_shows_them_one_after_the_other_and_not_all_at_once(demo: Played) -> None:
+    began = [record["from"] for record in demo if record["state"] == "began"][:3]
+    assert began == sorted(began)
+    assert all(30 <= seconds_of(b) - seconds_of(a) <= 300 for a, b in pairwise(began))

@@ -97,7 +97,7 @@ CREATE TRIGGER inventory_history_append_only BEFORE UPDATE OR DELETE ON inventor
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
 GRANT SELECT ON zone, zone_asset, zone_sensor, zone_flow, network_model TO lifeline_alerts, lifeline_api;
-GRANT SELECT ON inventory_history TO lifeline_api;
+GRANT SELECT ON inventory_history TO lifeline_alerts, lifeline_api;
 -- Engineers edit the inventory through the API.
 GRANT INSERT, UPDATE, DELETE ON asset, device, sensor, asset_cell, asset_risk, zone, zone_asset, zone_sensor, zone_flow TO lifeline_api;
 GRANT INSERT, UPDATE ON network_model TO lifeline_api;

@@ -48,3 +48,5 @@ CREATE TABLE stress_test (
 CREATE INDEX stress_test_computed ON stress_test (computed_at DESC);
 
 GRANT SELECT ON asset_break, asset_criticality, deterioration, stress_test TO lifeline_alerts, lifeline_api;
+-- An edit of the inventory through the API brings what hangs on each asset up to date.
+GRANT INSERT, UPDATE, DELETE ON asset_criticality TO lifeline_api;

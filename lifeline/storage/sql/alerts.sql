@@ -94,6 +94,9 @@ SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, ra
     sensor_id, device_id, asset_id, longitude, latitude, acknowledged_at, acknowledged_by, returned_at, closed_at
 FROM alert WHERE alert_id = ANY (%(alert_ids)s) ORDER BY alert_id FOR UPDATE;
 
+-- name: known
+SELECT alert_id FROM alert WHERE alert_id = ANY (%(alert_ids)s) ORDER BY alert_id;
+
 -- name: list_open
 -- Open alerts, worst first, the newest of a level first.
 SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, raised_at, updated_at, version, evidence,

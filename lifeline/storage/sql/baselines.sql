@@ -63,4 +63,4 @@ SELECT extract(epoch FROM max(learned_at))::float8, count(*) FILTER (WHERE ready
 -- name: overrides
 -- Changes to rules that hold, the widest scope first.
 SELECT rule, scope, target, limits FROM rule_override
-ORDER BY array_position(ARRAY['network', 'asset_kind', 'asset', 'sensor'], scope), override_id;
+ORDER BY array_position(ARRAY['network', 'asset_kind', 'zone', 'asset', 'sensor'], scope), override_id;

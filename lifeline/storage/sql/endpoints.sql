@@ -7,6 +7,13 @@ VALUES (%(name)s, %(url)s, %(secret)s, %(networks)s, %(kinds)s, %(worst_level)s,
     %(quiet_from)s, %(quiet_until)s, %(quiet_zone)s, %(group_by)s, %(group_wait_s)s, %(group_interval_s)s, %(repeat_s)s,
     %(scope)s, %(zones)s)
 
+-- name: change
+UPDATE endpoint SET url = %(url)s, networks = %(networks)s, kinds = %(kinds)s, worst_level = %(worst_level)s, format = %(format)s,
+    events = %(events)s, links = %(links)s, quiet_from = %(quiet_from)s, quiet_until = %(quiet_until)s, quiet_zone = %(quiet_zone)s,
+    group_by = %(group_by)s, group_wait_s = %(group_wait_s)s, group_interval_s = %(group_interval_s)s, repeat_s = %(repeat_s)s,
+    scope = %(scope)s, zones = %(zones)s
+WHERE name = %(name)s
+
 -- name: list
 -- With the number of deliveries in each state. The secret stays where it is.
 SELECT name, url, format, networks, kinds, worst_level, enabled, disabled_reason, created_at, scope, zones, events, links,

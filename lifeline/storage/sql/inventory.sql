@@ -3,7 +3,7 @@
 
 -- name: inventory_lock
 -- One import at a time: two that touch the same rows in another order would dead-lock.
-SELECT pg_advisory_xact_lock(5461433646)
+SELECT pg_advisory_xact_lock(5461433663)
 
 -- name: stage_assets
 -- A file's assets as they stand in it; `position` is the index in the file.

@@ -75,6 +75,14 @@ UPDATE job SET
 WHERE job_id = %(job)s AND attempt = %(attempt)s AND state = 'running'
 RETURNING state
 
+-- name: begin
+-- From now on this session works that job.
+SELECT set_config('lifeline.job', %(job)s::text, false)
+
+-- name: current
+-- The job that this session works.
+SELECT nullif(current_setting('lifeline.job', true), '')::bigint
+
 -- name: announce
 SELECT pg_notify('lifeline_changed', json_build_object('what', 'job', 'job', %(job)s::bigint)::text)
 

@@ -110,3 +110,18 @@ SELECT (SELECT count(*) FROM outbox WHERE NOT fanned_out), (SELECT count(*) FROM
 SELECT e.name, o.message_id, o.event_type, t.at, t.status_code, t.error, t.duration_ms
 FROM delivery_attempt t JOIN delivery d USING (delivery_id) JOIN outbox o USING (outbox_id) JOIN endpoint e USING (endpoint_id)
 WHERE o.alert_id = %(alert_id)s ORDER BY t.attempt_id;
+
+
+-- name: deliveries
+-- The delivery log, the newest first, each with its newest attempts.
+SELECT d.delivery_id, e.name, o.message_id, o.event_type, o.alert_id, o.incident_id, d.level, d.state, d.attempts, o.created_at,
+    d.next_attempt_at, d.delivered_at,
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(at, status_code, error, duration_ms)), '[]') FROM (
+        SELECT at, status_code, error, duration_ms FROM delivery_attempt t WHERE t.delivery_id = d.delivery_id
+        ORDER BY attempt_id DESC LIMIT 10) newest)
+FROM delivery d JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
+WHERE (%(before)s::bigint IS NULL OR d.delivery_id < %(before)s)
+    AND (%(endpoint)s::text IS NULL OR e.name = %(endpoint)s) AND (%(state)s::text IS NULL OR d.state = %(state)s)
+    AND (%(alert_id)s::bigint IS NULL OR o.alert_id = %(alert_id)s)
+    AND (%(incident_id)s::bigint IS NULL OR o.incident_id = %(incident_id)s)
+ORDER BY d.delivery_id DESC LIMIT %(limit)s;

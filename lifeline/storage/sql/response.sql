@@ -106,6 +106,13 @@ FROM running JOIN deadline USING (step, level)
 WHERE since + make_interval(secs => seconds) <= %(now)s
 ORDER BY level, due_at, alert_id;
 
+-- name: clock
+-- The level of the event that an alert holds the response to, and when it rose last; nothing for one that has no deadlines.
+SELECT coalesce(i.level, a.level), CASE WHEN i.incident_id IS NULL
+    THEN (SELECT max(at) FROM alert_history h WHERE h.alert_id = a.alert_id AND h.action IN ('escalated', 'raised_again'))
+    ELSE (SELECT max(at) FROM incident_history h WHERE h.incident_id = i.incident_id AND h.action IN ('escalated', 'raised_again')) END
+FROM alert a LEFT JOIN incident i USING (incident_id) WHERE a.alert_id = %(alert_id)s AND a.kind = 'risk';
+
 -- name: mark_told
 -- Notes that somebody was told of an overdue step; nothing where the step has changed meanwhile.
 INSERT INTO response AS r (alert_id, step, since, team, overdue_told_at, version)

@@ -3,6 +3,9 @@
 -- name: set_until
 UPDATE alert SET shelved_until = %(until)s WHERE alert_id = %(alert_id)s;
 
+-- name: set_until_of
+UPDATE alert SET shelved_until = %(until)s WHERE alert_id = ANY (%(alert_ids)s);
+
 -- name: due
 -- Alerts whose time on the shelf is over; one that was shelved without a time has the ordinary one.
 SELECT alert_id FROM alert

@@ -3,7 +3,10 @@
 -- name: columns
 -- Assets in service as columns for the risk model, of the networks given (NULL: all), in order of their id.
 SELECT asset_id, network, kind, material, install_year, diameter_mm, length_m, customers, critical,
-       coalesce(from_asset, 0), coalesce(to_asset, 0), soil, road_class, condition, loss, customers_lost, critical_lost
+       coalesce(from_asset, 0), coalesce(to_asset, 0), soil, road_class, condition, loss, customers_lost, critical_lost,
+       CASE WHEN jsonb_typeof(attributes -> 'demand_lps') = 'number' THEN (attributes ->> 'demand_lps')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'slope') = 'number' THEN (attributes ->> 'slope')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'area_ha') = 'number' THEN (attributes ->> 'area_ha')::double precision END
 FROM asset LEFT JOIN asset_criticality USING (asset_id)
 WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id
@@ -73,9 +76,11 @@ WHERE known.method = 'graph' OR excluded.method = 'hydraulic'
 -- name: unstage_criticality
 DROP TABLE staged_criticality
 
--- name: names
--- asset_id and id of the assets of a network that are links of a model or are joined by them.
-SELECT asset_id, external_id, kind, customers, critical FROM asset WHERE network = %(network)s ORDER BY asset_id
+-- name: elements
+-- The assets in service of a network with the names that they have in the model they came from.
+SELECT asset_id, external_id, kind, customers, critical, coalesce(attributes ->> 'element', external_id),
+       length_m, diameter_mm, material, from_asset, to_asset
+FROM asset WHERE network = %(network)s AND in_service ORDER BY asset_id
 
 -- name: stage_breaks
 CREATE TEMPORARY TABLE staged_break (
@@ -106,9 +111,31 @@ RETURNING xmax = 0 AS is_new
 -- name: unstage_breaks
 DROP TABLE staged_break
 
--- name: break_ages
--- Every break on record: asset and time.
-SELECT asset_id, at FROM asset_break WHERE at <= %(now)s ORDER BY at, break_id
+-- name: break_years
+-- Every break on record: its asset, and how many years ago it was.
+SELECT asset_id, extract(epoch FROM %(now)s - at)::double precision / 31557600 FROM asset_break
+WHERE at <= %(now)s ORDER BY at, break_id
+
+-- name: model
+-- The model of a network that was imported last.
+SELECT name, content FROM network_model WHERE network = %(network)s AND format = %(format)s
+ORDER BY imported_at DESC, model_id DESC LIMIT 1
+
+-- name: networks
+SELECT DISTINCT network FROM asset WHERE in_service ORDER BY network
+
+-- name: store_stress_test
+INSERT INTO stress_test (kind, network, method, parameters, result, computed_at, requested_by)
+VALUES (%(kind)s, %(network)s, %(method)s, %(parameters)s, %(result)s, %(computed_at)s, %(requested_by)s)
+RETURNING stress_test_id
+
+-- name: stress_tests
+-- The newest first.
+SELECT stress_test_id, kind, network, method, parameters, result, computed_at, requested_by FROM stress_test
+WHERE (%(number)s::bigint IS NULL OR stress_test_id = %(number)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(network)s::text IS NULL OR network = %(network)s)
+  AND (%(before)s::bigint IS NULL OR stress_test_id < %(before)s)
+ORDER BY stress_test_id DESC LIMIT %(limit)s
 
 -- name: criticality
 -- The assets whose loss costs most.

@@ -22,15 +22,16 @@ COPY staged_zone FROM STDIN
 
 -- name: store_zones
 -- Number of each zone that is new or has changed, and whether it is new; rows that are as they were are not touched.
+-- The source stays: it says who made the zone, and not who wrote it last.
 INSERT INTO zone (external_id, kind, network, name, geometry, west, south, east, north, attributes, source, status, updated_at)
 SELECT external_id, kind, network, name, geometry, west, south, east, north, attributes, source, status, %(now)s
 FROM staged_zone ORDER BY position
 ON CONFLICT (external_id) DO UPDATE SET
     kind = excluded.kind, network = excluded.network, name = excluded.name, geometry = excluded.geometry,
     west = excluded.west, south = excluded.south, east = excluded.east, north = excluded.north,
-    attributes = excluded.attributes, source = excluded.source, status = excluded.status, updated_at = excluded.updated_at
-WHERE (zone.kind, zone.network, zone.name, zone.geometry, zone.attributes, zone.source, zone.status) IS DISTINCT FROM
-      (excluded.kind, excluded.network, excluded.name, excluded.geometry, excluded.attributes, excluded.source, excluded.status)
+    attributes = excluded.attributes, status = excluded.status, updated_at = excluded.updated_at
+WHERE (zone.kind, zone.network, zone.name, zone.geometry, zone.attributes, zone.status) IS DISTINCT FROM
+      (excluded.kind, excluded.network, excluded.name, excluded.geometry, excluded.attributes, excluded.status)
 RETURNING zone_id, xmax = 0 AS is_new
 
 -- name: unstage_zones

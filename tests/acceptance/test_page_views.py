@@ -1,0 +1,232 @@
+"""Every view of the page in a real browser: by keys, by mouse, in both themes; nothing that axe calls serious."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Browser
+
+from lifeline.lifecycle import Event
+from lifeline.model import Role
+from lifeline.response import Step
+from lifeline.storage import alerts, endpoints, response
+from lifeline.storage.database import connect
+from tests.acceptance.visits import Visit, chromium, visiting
+from tests.api_process import ROOT, Api, running_api, until
+from tests.integration.town import build, empty, open_alert
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def served(database_dsn: str) -> Iterator[Api]:
+    """The API with the town of three streets, and the process that works long computations."""
+    empty(database_dsn)
+    with connect(database_dsn) as connection:
+        build(connection)
+        endpoints.add(connection, "crew", "https://example.org/", datetime.now(UTC))
+    env = {"PATH": os.environ["PATH"], "LIFELINE_DATABASE_URL": database_dsn, "LIFELINE_PLANNING_METRICS_PORT": "0"}
+    worker = subprocess.Popen([sys.executable, "-m", "lifeline.planning"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
+    try:
+        with running_api(database_dsn) as api:
+            until(lambda: '"numberMatched":6' in api.get("/api/v1/risk/segments").text, "the map")
+            yield api
+    finally:
+        worker.terminate()
+        worker.wait(20)
+
+
+@pytest.fixture
+def alert(served: Api) -> Iterator[int]:
+    """One red alert, gone again after the test."""
+    with connect(served.dsn) as connection:
+        found = open_alert(connection, 1, rule=f"methane.{datetime.now(UTC):%f}").alert_id
+        yield found
+        with connection.transaction():
+            connection.execute("UPDATE alert SET state = 'NORM', closed_at = now() WHERE closed_at IS NULL")
+            connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "alert"}')""")
+
+
+def press(visit: Visit, *keys: str) -> None:
+    for key in keys:
+        visit.page.keyboard.press(key)
+
+
+def test_an_operator_goes_from_the_alert_to_the_archive_by_keys_alone(
+    served: Api, alert: int, browser: Browser
+) -> None:
+    with visiting(browser, served) as visit, connect(served.dsn, autocommit=True) as connection:
+        visit.open("lang=en")
+        page = visit.page
+        page.locator("#entries .row").wait_for()
+        press(visit, "j", "Enter")
+        page.locator("#panel [data-act=acknowledge]").wait_for()
+        press(visit, "a")
+        page.locator("#panel [data-act=acknowledge]").wait_for(state="detached")
+        for key, step in (("c", Step.CONFIRMED), ("d", Step.DISPATCHED), ("o", Step.ON_SITE), ("h", Step.HANDLED)):
+            page.locator(f"#panel [data-act={step}]").wait_for()
+            press(visit, key, "Enter")
+            until(lambda step=step: response.get(connection, alert).step is step, f"{step}")  # type: ignore[misc]
+        page.locator("#panel details.fed_back input").fill("third party digging")
+        page.locator("#panel details.fed_back button", has_text="It was real").press("Enter")
+        until(lambda: response.get(connection, alert).step is Step.FED_BACK, "the feedback")
+        alerts.operate(connection, alert, Event.RETURN, "detector", datetime.now(UTC))
+        page.locator("#panel [data-act=archived]").wait_for()
+        press(visit, "z", "Enter")
+        until(lambda: response.get(connection, alert).step is Step.ARCHIVED, "the archive")
+        entries = [entry.to_step for entry in response.history(connection, alert)]
+        assert entries == ["confirmed", "dispatched", "on_site", "handled", "fed_back", "archived"]
+        assert visit.complaints == []
+
+
+def test_an_alert_is_shelved_and_noted_by_mouse_with_who_and_until_when(
+    served: Api, alert: int, browser: Browser
+) -> None:
+    with visiting(browser, served) as visit, connect(served.dsn, autocommit=True) as connection:
+        visit.open(f"lang=zh&alert={alert}")
+        page = visit.page
+        page.locator("#panel textarea").fill("施工队在现场")
+        page.locator("#panel [data-act=note]").click()
+        page.locator("#panel .timeline q", has_text="施工队在现场").wait_for()
+        page.locator("#panel [data-act=shelve]").click()
+        page.locator("#panel .unfolded button", has_text="8 小时").click()
+        page.locator("#panel .state.SHLVD").wait_for()
+        (entry,) = [each for each in alerts.history(connection, alert) if each.action == "shelved"]
+        assert entry.actor == f"operator-{served.port}"
+        until_when = datetime.now(UTC) + timedelta(hours=8)
+        assert f"{until_when:%Y-%m-%d}" in entry.note
+        assert visit.complaints == []
+
+
+def test_the_map_of_a_past_moment_is_asked_for_and_left_again(served: Api, alert: int, browser: Browser) -> None:
+    assert alert
+    with visiting(browser, served) as visit:
+        visit.open("lang=en")
+        page = visit.page
+        span = served.get("/api/v1/risk/span").json()
+        assert span["first"] is not None
+        with page.expect_response(lambda answer: "/risk/cells" in answer.url and "at=" in answer.url) as asked:
+            page.goto(f"{served.url}/?lang=en&moment={span['last'][:19]}Z")
+        assert asked.value.status == 200
+        page.locator("#time.past").wait_for()
+        page.locator("#time button.compare").click()
+        page.locator("#time button.compare[aria-pressed=true]").wait_for()
+        page.locator("#time button.live").click()
+        page.locator("#time.past").wait_for(state="detached")
+        assert "moment=" not in page.url
+
+
+def test_a_plan_is_made_for_a_budget_and_drawn_on_the_map(served: Api, browser: Browser) -> None:
+    with visiting(browser, served) as visit:
+        visit.open("lang=en&view=renewal&tab=plan", Role.ENGINEER)
+        page = visit.page
+        page.fill("#budget", "10")
+        page.fill("#years", "2")
+        page.locator("#side form .primary").click()
+        page.locator(".figures-of-plan dd").first.wait_for(timeout=240_000)
+        page.locator(".ranks .rank").first.click()
+        with page.expect_download() as kept:
+            page.locator(".figures-of-plan button", has_text="CSV").click()
+        assert kept.value.suggested_filename.endswith(".csv")
+        assert visit.faults() == []
+        assert visit.complaints == []
+
+
+def test_what_if_answers_for_pipes_that_are_chosen(served: Api, browser: Browser) -> None:
+    with visiting(browser, served) as visit:
+        visit.open("lang=en&view=renewal")
+        page = visit.page
+        page.locator(".rank").first.wait_for()
+        assert page.locator(".rank").count() == 6
+        page.locator("#side .tab", has_text="What if").click()
+        page.locator(".hint", has_text="nothing is stored").wait_for()
+        box = page.locator("#map").bounding_box()
+        assert box is not None
+        with page.expect_response("**/risk/what-if") as answer:
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        assert answer.value.status == 200
+        page.locator(".side-body tbody tr").first.wait_for()
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_view_has_a_serious_fault_by_axe(served: Api, alert: int, browser: Browser, theme: str) -> None:
+    with visiting(browser, served, theme=theme) as visit:
+        visit.open(f"lang=zh&alert={alert}", Role.ADMIN)
+        visit.page.locator("#panel .u-over").wait_for()
+        found = {"watch": visit.faults()}
+        press(visit, "?")
+        visit.page.locator("#help[open]").wait_for()
+        found["help"] = visit.faults()
+        press(visit, "Escape")
+        visit.page.locator("#views .view").nth(2).click()
+        visit.page.locator(".figure").first.wait_for()
+        found["report"] = visit.faults()
+        visit.page.locator("#views .view").nth(3).click()
+        for number in range(6):
+            visit.page.locator("#document .tab").nth(number).click()
+            visit.page.locator(".sheet > *").first.wait_for()
+            found[f"administration {number}"] = visit.faults()
+        assert {name: faults for name, faults in found.items() if faults} == {}
+        assert visit.complaints == []
+
+
+def test_the_report_tells_of_the_shift_and_is_kept_as_a_file(served: Api, alert: int, browser: Browser) -> None:
+    assert alert
+    with visiting(browser, served) as visit:
+        visit.open("lang=en&view=report")
+        page = visit.page
+        page.locator(".figure", has_text="MTTA").wait_for()
+        page.locator("h3", has_text="Deliveries that failed").wait_for()
+        with page.expect_download() as kept:
+            page.locator("button", has_text="As CSV").click()
+        assert kept.value.suggested_filename.startswith("shift-")
+        page.emulate_media(media="print")
+        assert not page.locator("#bar").is_visible()
+        assert page.locator(".figure").first.is_visible()
+        assert visit.complaints == []
+
+
+def test_filters_and_the_search_stay_in_the_address(served: Api, alert: int, browser: Browser) -> None:
+    with visiting(browser, served) as visit:
+        visit.open("lang=en")
+        page = visit.page
+        page.locator(f"#entries .row[data-id='{alert}']").wait_for()
+        press(visit, "/")
+        page.keyboard.type("nowhere")
+        page.locator("#entries .empty", has_text="filter").wait_for()
+        assert "find=nowhere" in page.url
+        page.reload()
+        visit.ready()
+        page.locator("#entries .empty", has_text="filter").wait_for()
+        page.fill("#find", "Chamber")
+        page.locator(f"#entries .row[data-id='{alert}']").wait_for()
+        page.locator(".pill", has_text="In hand").click()
+        assert "step=working" in page.url
+        page.locator("#entries .empty").wait_for()
+
+
+def test_a_sound_is_made_for_a_new_red_only_where_somebody_asked_for_it(served: Api, browser: Browser) -> None:
+    listen = "window.chimes = 0; const Real = AudioContext; window.AudioContext = class extends Real {"
+    listen += " createOscillator() { window.chimes += 1; return super.createOscillator(); } };"
+    with visiting(browser, served) as visit, connect(served.dsn, autocommit=True) as connection:
+        visit.page.add_init_script(listen)
+        visit.open("lang=en")
+        page = visit.page
+        open_alert(connection, 1, rule="methane.silent")
+        page.locator("#entries .row").first.wait_for()
+        assert page.evaluate("window.chimes") == 0
+        page.locator("#sound").click()
+        heard = page.evaluate("window.chimes")
+        assert heard > 0, "heard at once, so that nobody wonders"
+        open_alert(connection, 2, rule="pressure.loud")
+        until(lambda: page.evaluate("window.chimes") > heard, "the sound")
+        assert page.title().startswith("(2) ●")
+        connection.execute("UPDATE alert SET state = 'NORM', closed_at = now() WHERE closed_at IS NULL")
