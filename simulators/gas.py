@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from types import ModuleType
 
 import numpy as np
 
@@ -27,6 +28,19 @@ def use(factor: float, air_c: float) -> float:
     return 0.12 * factor + 0.55 * heating * (0.75 + 0.25 * min(factor, 1.5))
 
 
+def load_pandapipes() -> ModuleType:
+    """pandapipes, which takes a second, and without what its import does to every figure of the process: matplotlib
+    would draw no SVG any more."""
+    from matplotlib.backend_bases import RendererBase
+
+    drawing = RendererBase.new_gc
+    import pandapipes
+
+    RendererBase.new_gc = drawing  # type: ignore[method-assign]
+    loaded: ModuleType = pandapipes
+    return loaded
+
+
 class GasEngine:
     """pandapipes, solved at each step. Effects: ``leak`` at a pipe, the amount in normal m3/h; ``shut`` at a regulator
     (1), whose district then gets nothing.
@@ -35,9 +49,8 @@ class GasEngine:
     """
 
     def __init__(self, network: Network, wanted: Sequence[tuple[str, str]], seed: int, weather: Weather) -> None:
-        import pandapipes  # takes a second
-
-        self._pandapipes, self._network, self._weather = pandapipes, network, weather
+        self._pandapipes = pandapipes = load_pandapipes()
+        self._network, self._weather = network, weather
         self._factors = demand.week("cooking", np.random.default_rng([seed, 40]))
         self._net = pandapipes.create_empty_network(fluid="hgas")
         self._junctions = {name: i for i, name in enumerate(network.nodes)}

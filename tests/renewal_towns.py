@@ -15,6 +15,7 @@ import numpy as np
 
 from lifeline.inventory import parse_assets
 from lifeline.model import Asset, AssetKind
+from simulators.gas import load_pandapipes
 
 LTOWN = Path(__file__).resolve().parents[2] / "shared" / "data" / "ltown" / "L-TOWN.inp"
 METRES_PER_DEGREE = 111_195.0
@@ -32,9 +33,7 @@ def schutterwald(seed: int = 1) -> list[Asset]:
     """Gas: 101 km and 1,506 houses, as pandapipes ships it (coordinates, lengths, diameters)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import pandapipes.networks as shipped
-
-        net = shipped.schutterwald_gas()
+        net = load_pandapipes().networks.schutterwald_gas()
     houses = net.sink.junction.value_counts()
     place = net.junction_geodata
     pipes = []

@@ -91,18 +91,18 @@ def test_the_licence_is_the_one_under_which_migrate_runs_community_sql(answer: d
 
 
 def test_readings_and_quarters_are_compressed_by_sensor(answer: dict[str, Any]) -> None:
-    assert answer["compressed"] == ["reading", "reading_15m"]
+    assert answer["compressed"] == ["map_cell", "map_segment", "reading", "reading_15m"]
     assert {(row["hypertable_name"], row["attname"]) for row in answer["segment_by"]} == {
         ("reading", "sensor_id"),
         ("reading_15m", "sensor_id"),
+        ("map_cell", "resolution"),
     }
 
 
 def test_policies_stand_once_each_and_the_last_retention_counts(answer: dict[str, Any]) -> None:
     jobs = [(job["proc_name"], job["hypertable_name"], job["config"]) for job in answer["jobs"]]
     assert sorted((process, table) for process, table, _ in jobs) == [
-        ("policy_compression", "reading"),
-        ("policy_compression", "reading_15m"),
+        *(("policy_compression", table) for table in ("map_cell", "map_segment", "reading", "reading_15m")),
         ("policy_retention", "reading"),
     ]
     assert [config["drop_after"] for process, _, config in jobs if process == "policy_retention"] == ["30 days"]

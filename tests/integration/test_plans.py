@@ -166,7 +166,7 @@ def test_what_if_changes_the_figures_and_not_the_city(api: Api, db: Connection) 
     for wrong, status in (
         ({"close": ["nobody"]}, 404),
         ({"add": [{**new, "properties": {"kind": "pipe"}}]}, 400),
-        ({"add": [new, new]}, 400),
+        ({"add": [new, new]}, 409),
         ({"open": []}, 400),
         ({"renew": ["w-0-0"], "close": ["w-0-0"]}, 409),
     ):

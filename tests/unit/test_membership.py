@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from lifeline.storage.membership import overlap
@@ -51,6 +51,7 @@ PLACES = st.tuples(st.floats(116.5, 118.5), st.floats(30.5, 32.5))
 @given(st.lists(PLACES, min_size=2, max_size=6, unique=True))
 def test_shares_of_areas_that_tile_the_plane_add_up_to_one(places: list[tuple[float, float]]) -> None:
     line = shapely.LineString(places)
+    assume(line.is_simple)  # of a line that runs back over itself a polygon cuts out the ground that it covers
     tiles = np.array([shapely.box(116 + x, 30 + y, 117 + x, 31 + y) for x in range(3) for y in range(3)])
     total = overlap(tiles, np.array([line] * len(tiles))).sum()
     assert total == pytest.approx(1.0, abs=1e-6) or total > 1.0  # along an edge a line lies in two tiles

@@ -230,7 +230,7 @@ def test_the_more_of_a_sewer_is_closed_the_higher_it_backs_up(drainage: Drainage
         levels.append(drainage.step(drainage.clock + DAY_S)[2])
         flows.append(drainage.value("D-P-075", "flow"))
     assert levels[0] + 0.01 < levels[1] < levels[2] - 0.1
-    assert flows[1] == pytest.approx(flows[0], rel=0.3)  # what is not quite closed passes its flow on in the end
+    assert flows[1] == pytest.approx(flows[0], rel=0.5)  # what is not quite closed passes its flow on in the end
     assert flows[2] == pytest.approx(0, abs=0.05 * flows[0])
 
 
