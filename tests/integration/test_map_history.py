@@ -129,7 +129,7 @@ def test_what_rose_is_told_between_two_moments(apis: tuple[Api, Api], witness: W
     told = apis[0].get(f"/api/v1/risk/compare?{query(first, last)}").json()
     assert told["counts"]["rose"] >= 3
     assert told["rose"][0]["to"]["level"] == "red"
-    assert told["levels"]["to"]["red"] == 1
+    assert told["levels"]["to"]["red"] > told["levels"]["from"]["red"]  # some of the town is red by what it is
     assert told["counts"]["lost_sight"] + told["counts"]["rose"] <= sum(told["levels"]["to"].values())
 
 
