@@ -215,7 +215,8 @@ def test_a_time_out_is_a_failure_that_is_tried_again(office: Office) -> None:
         office.work()
     (attempt,) = outbox.attempts(office.connection, alert.alert_id)
     assert attempt.status_code is None
-    assert "Timeout" in attempt.error
+    # httpx gives up by itself, or its connection is shut under it: whichever is first.
+    assert "Timeout" in attempt.error or "no whole answer within 0.2 s" in attempt.error
     assert office.states() == ["pending"]
 
 
