@@ -207,7 +207,7 @@ def _finding(rule: Scored, scores: Scores, standing: Standing, place: int, now: 
     evidence = rule.words() | {
         "detector": rule.detector,
         "score": number(newest[-1]) if len(newest) else None,
-        "limit": rule.limits.get((level or max(Level.from_slug(slug) for slug in rule.limits)).slug),  # type: ignore[call-overload]
+        "score_limit": rule.limits.get((level or max(Level.from_slug(slug) for slug in rule.limits)).slug),  # type: ignore[call-overload]
         **scores.evidence(place),
     }
     return Finding(scores.subjects[place], rule.id, level, now, begun, evidence)

@@ -207,6 +207,16 @@ def test_a_manhole_that_fills_up_is_told_before_it_overflows() -> None:
     assert warned.raised_at < times[full]
 
 
+def test_the_limit_of_a_score_is_not_told_as_a_limit_of_the_value() -> None:
+    """Minutes to the overflow are no metres: the page would say that 2 m are above the limit of 30 m."""
+    city = City([sensor(1, "level", "drainage")], [], [rule for rule in RULES if rule.id == "sewer.overflow"])
+    values = np.concatenate([np.full(60, 1.0), 1.0 + 0.04 * np.arange(1, 51)])[:, None]
+    city.play(values, minutes(START, len(values)), START)
+    (warned,) = city.replay.book.episodes.values()
+    assert warned.alert.evidence["score_limit"] in (5.0, 15.0, 30.0, 60.0)
+    assert "limit" not in warned.alert.evidence
+
+
 def test_a_rise_within_the_pipe_is_no_forecast_of_an_overflow_and_one_in_the_shaft_is() -> None:
     """Manholes of 3 m on a sewer of 1.5 m: while its pipe is not nearly full there is room."""
     pipe = AssetRow(101, "P-1", "drainage", "pipe", 1, 2, 200.0, 1500.0, {})
