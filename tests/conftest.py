@@ -93,6 +93,12 @@ def clean_database(database_dsn: str) -> str:
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
             )
         ]
-        if names:
-            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(names)))
+        statement = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(names))
+        for attempt in range(5 if names else 0):
+            try:
+                connection.execute(statement)
+                break
+            except psycopg.errors.DeadlockDetected:  # with a process of the test before, which is about to end
+                if attempt == 4:
+                    raise
     return database_dsn

@@ -33,7 +33,10 @@ def schutterwald(seed: int = 1) -> list[Asset]:
     """Gas: 101 km and 1,506 houses, as pandapipes ships it (coordinates, lengths, diameters)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        net = load_pandapipes().networks.schutterwald_gas()
+        load_pandapipes()
+        import pandapipes.networks as shipped
+
+        net = shipped.schutterwald_gas()
     houses = net.sink.junction.value_counts()
     place = net.junction_geodata
     pipes = []
