@@ -212,11 +212,11 @@ class Consumer:
     def _adapt(self, commit_ms: float) -> None:
         """Gather for about as long as a commit takes: the busier the database, the larger the batches.
 
-        A large one is cheaper by the message, since of each sensor only the newest state is written. An eighth of the
+        A large one is cheaper by the message, since of each sensor only the newest state is written. A twentieth of the
         greatest age at most: gathering must not be what a reading waits for.
         """
         factor = 1.25 if commit_ms > self._linger_ms else 0.8
-        longest = self._settings.ingest_batch_age_ms / 8
+        longest = self._settings.ingest_batch_age_ms / 20
         self._linger_ms = max(min(self._linger_ms * factor, longest), float(self._settings.ingest_idle_ms), 1.0)
 
     def _blocked(self) -> bool:

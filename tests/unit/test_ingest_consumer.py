@@ -348,7 +348,7 @@ def test_gathering_follows_the_commits_within_its_bounds(commits: list[float], i
     bench = Bench(ingest_idle_ms=idle, ingest_batch_age_ms=age)
     for commit_ms in commits:
         bench.consumer._adapt(commit_ms)
-        assert max(idle, 1) <= bench.consumer._linger_ms <= max(age / 8, idle, 1)
+        assert max(idle, 1) <= bench.consumer._linger_ms <= max(age / 20, idle, 1)
 
 
 def test_a_broker_whose_host_is_no_name_is_a_broker_that_is_away() -> None:
