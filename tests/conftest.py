@@ -20,9 +20,8 @@ from lifeline.embedded import Broker, Database, unpack
 from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.migrations import migrate
 
-settings.register_profile("quick", max_examples=40)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 PASSWORDS = {name: secrets.token_urlsafe(12) for name in ("ingest", "simulator", "device-1", "device-2")}
 """Names and passwords that the broker of the tests knows; a device's name is its user name."""
