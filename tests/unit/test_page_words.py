@@ -104,9 +104,11 @@ def test_exported_functions_say_what_they_do() -> None:
     assert silent == []
 
 
-def test_the_modules_are_javascript() -> None:
+def test_the_modules_are_javascript(tmp_path: Path) -> None:
     node = shutil.which("node")
     if node is None:
         pytest.skip("no Node on this machine")
     for path in MODULES:
-        subprocess.run([node, "--check", path], check=True, capture_output=True)
+        module = tmp_path / f"{path.stem}.mjs"  # Debian 12's Node 18 takes a .js for a script of the older kind
+        shutil.copyfile(path, module)
+        subprocess.run([node, "--check", module], check=True, capture_output=True)
