@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,13 @@ class Bench:
         connect(self.broker.port, "ingest", PASSWORDS["ingest"], session, version=4, clean=True).close()
         with psycopg.connect(self.database.dsn) as connection:
             connection.execute("TRUNCATE reading, sensor_state, quarantine, ingest_account, rollup_note, device_state")
+        self.settle()
+
+    def settle(self) -> None:
+        """All that the part before wrote is on disk, so that none pays for another's."""
+        with psycopg.connect(self.database.dsn, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+        os.sync()
 
     def ingest(self, **settings: Any) -> Any:
         env = environment(self.database.dsn, self.broker, PASSWORDS["ingest"], **settings)
