@@ -13,7 +13,7 @@ from lifeline.errors import LifelineError
 from simulators.districts import write_districts
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
-from simulators.scenario import load_scenario, shipped
+from simulators.scenario import hastened, load_scenario, shipped
 
 app = typer.Typer(
     help="A city that misbehaves on purpose: three networks driven by hydraulic engines, over MQTT.",
@@ -60,6 +60,7 @@ def run(
     history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Events come so many times as soon.")] = 1.0,
 ) -> None:
     """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
     from lifeline.log import configure_logging
@@ -70,7 +71,7 @@ def run(
         settings = load_settings()
         configure_logging("simulators", settings)
         quiet_engines()
-        service = Service(settings, seed, load_scenario(scenario), truth)
+        service = Service(settings, seed, hastened(load_scenario(scenario), speed), truth)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)
@@ -93,6 +94,16 @@ def history(
         quiet_engines()
         for line in write_history(load_settings(), seed, districts, days, datetime.now(UTC)):
             typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators check burst`")
+def check(scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a .toml file.")]) -> None:
+    """Say what a scenario is, or what is wrong with it."""
+    try:
+        typer.echo(load_scenario(scenario).title)
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)

@@ -55,6 +55,7 @@ class Fleet:
         self._channels = [i.channel for i in town.instruments]
         self._quantities = [i.quantity for i in town.instruments]
         self._stored: dict[str, list[JsonObject]] = defaultdict(list)
+        self._root = settings.topic_root
 
     def start(self) -> None:
         """Connect every gateway."""
@@ -117,7 +118,7 @@ class Fleet:
             if not now < device.due <= now + interval:  # held up: it does not make up for lost samples
                 device.due = now + interval
             if device.name in garbling:
-                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), rubbish(now))
+                self.gateway_of(device).offer(self._topic(device), rubbish(now))
                 continue
             if not values:
                 continue
@@ -141,6 +142,9 @@ class Fleet:
                 for device in self.devices.values():
                     if self.gateway_of(device) is gateway:
                         self._publish(device, self._stored.pop(device.name, []))
+
+    def _topic(self, device: Device) -> str:
+        return wire.readings_topic(device.network, device.name, self._root)
 
     def _publish(self, device: Device, frames: list[JsonObject]) -> None:
         for begin in range(0, len(frames), BACKLOG_FRAMES):

@@ -15,6 +15,7 @@ from lifeline.cli import (
     checks,
     criticality,
     demo,
+    drill,
     effect,
     endpoints,
     export,
@@ -67,6 +68,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(rules.app, name="rules")
+app.add_typer(drill.app, name="drill")
 app.add_typer(stress.app, name="stress")
 
 
