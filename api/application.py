@@ -11,6 +11,7 @@ from api import (
     administration,
     alerts,
     caseload,
+    drills,
     editing,
     effect,
     endpoints,
@@ -53,7 +54,7 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
+    handling, maintenance, rules, performance, endpoints, plans, drills, whatif, effect, standing,
     suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
     planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip

@@ -66,14 +66,28 @@ def _tables(report: JsonObject, zone: tzinfo) -> Iterator[tuple[str, list[tuple[
     """Heading, columns with their shares of the width, and rows of each table."""
     yield (
         "真实与发现 Truth and what was found",
-        [("事件 event", 16), ("管网 network", 12), ("位置 place", 18), ("可见 visible", 14), ("延迟 delay", 12)]
-        + [("等级 level", 12), ("判断 right", 16)],
+        [
+            ("事件 event", 16),
+            ("管网 network", 12),
+            ("位置 place", 18),
+            ("可见 visible", 14),
+            ("延迟 delay", 12),
+            ("等级 level", 12),
+            ("判断 right", 16),
+        ],
         [_event_row(event, zone) for event in report["events"]],
     )
     yield (
         "人员时限 Clocks of people",
-        [("预警 alert", 24), ("等级 level", 10), ("步骤 step", 22), ("队伍 team", 14), ("用时 took", 10)]
-        + [("时限 due", 10), ("结果 result", 10)],
+        [
+            ("预警 alert", 24),
+            ("等级 level", 10),
+            ("步骤 step", 22),
+            ("队伍 team", 14),
+            ("用时 took", 10),
+            ("时限 due", 10),
+            ("结果 result", 10),
+        ],
         [_clock_row(clock) for clock in report["clocks"]],
     )
     yield (
@@ -102,9 +116,9 @@ def _summary(figures: JsonObject) -> str:
         f"需响应 {figures['handled']},步骤按时 {figures['clocks_in_time']},超时 {figures['clocks_late']};"
         f"任务按时 {figures['tasks_in_time']}/{figures['tasks']};平均接报用时 {answer}。\n"
         f"{figures['events']} events, {figures['found']} found, {figures['missed']} missed, "
-        f"{figures['false_alerts']} false alerts; {figures['handled']} to respond to, {figures['clocks_in_time']} steps "
-        f"in time, {figures['clocks_late']} late; {figures['tasks_in_time']} of {figures['tasks']} tasks in time; "
-        f"answered after {answer} on average."
+        f"{figures['false_alerts']} false alerts; {figures['handled']} to respond to, {figures['clocks_in_time']} "
+        f"steps in time, {figures['clocks_late']} late; {figures['tasks_in_time']} of {figures['tasks']} tasks in "
+        f"time; answered after {answer} on average."
     )
 
 

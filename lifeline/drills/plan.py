@@ -58,7 +58,7 @@ class Plan:
 
     def to_json(self) -> JsonObject:
         """As it is stored; ``plan_of`` reads it back."""
-        return asdict(self)
+        return {**asdict(self), "teams": [asdict(team) for team in self.teams]}
 
 
 @dataclass(slots=True)

@@ -198,7 +198,10 @@ def handled(connection: Connection) -> list[Handled]:
     """What people had to respond to, oldest first."""
     with storage_errors():
         rows = connection.execute(_SQL["handled"]).fetchall()
-    return [Handled(*row[:3], Level(row[3]), *row[4:7], title=row[7] or {}) for row in rows]
+    return [
+        Handled(alert, incident, network, Level(level), raised_at, acknowledged_at, place, title or {})
+        for alert, incident, network, level, raised_at, acknowledged_at, place, title in rows
+    ]
 
 
 def steps(connection: Connection) -> list[StepTaken]:
@@ -212,7 +215,10 @@ def deliveries(connection: Connection) -> list[Deliveries]:
     """What was sent to whom."""
     with storage_errors():
         rows = connection.execute(_SQL["deliveries"]).fetchall()
-    return [Deliveries(*row[:4], slowest_s=None if row[4] is None else float(row[4])) for row in rows]
+    return [
+        Deliveries(name, messages, delivered, failed, None if slowest is None else float(slowest))
+        for name, messages, delivered, failed, slowest in rows
+    ]
 
 
 def readings(connection: Connection) -> int:
