@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -118,7 +119,10 @@ def replay(
 
     try:
         wish = Wish(csv, _moment(first), _moment(last), tuple(device or ()), speed, shift, over_live, dry_run)
-        for line in replay_recorded(load_settings(), wish, passwords, datetime.now(UTC)):
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        for line in replay_recorded(load_settings(), wish, passwords, datetime.now(UTC), stop):
             typer.echo(line)
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)

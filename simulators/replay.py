@@ -31,8 +31,8 @@ class Pace:
     """When a reading is played and which time it then bears.
 
     ``speed``: seconds of the recording in a second; 0 is as fast as it goes. ``shift``: readings bear the moment at
-    which they are played, so that they are live. As fast as it goes the last one bears ``begun``. What is not live is marked
-    as backlog, which never raises a live alert.
+    which they are played, so that they are live. As fast as it goes the last one bears ``begun``. What is not live is
+    marked as backlog, which never raises a live alert.
     """
 
     first: float
@@ -112,27 +112,34 @@ class Voices:
 class Player:
     """Plays one recording. ``readings`` and ``messages`` count what was handed over."""
 
-    def __init__(self, recorded: Recorded, voices: Voices, pace: Pace, now: Callable[[], float] = clock.time) -> None:
-        self._recorded, self._voices, self._pace, self._now = recorded, voices, pace, now
-        self.stop = threading.Event()
+    def __init__(
+        self,
+        recorded: Recorded,
+        voices: Voices,
+        pace: Pace,
+        stop: threading.Event,
+        now: Callable[[], float] = clock.time,
+    ) -> None:
+        self._recorded, self._voices, self._pace, self._now, self._stop = recorded, voices, pace, now, stop
         self.readings = self.messages = 0
 
     def play(self, tell: Callable[[float], None]) -> None:
         """Until the end, or until ``stop`` is set; ``tell`` hears the recording's time that has been reached."""
         for block in self._recorded.blocks():
             begin = 0
-            while begin < len(block.times) and not self.stop.is_set():
+            while begin < len(block.times) and not self._stop.is_set():
                 due = self._pace.due(self._now())
                 end = min(int(np.searchsorted(block.times, due, side="right")), begin + AT_ONCE)
                 if end > begin:
-                    self._publish(Block(*(column[begin:end] for column in block)))
+                    part = slice(begin, end)
+                    self._publish(Block(block.times[part], block.sensor[part], block.values[part]))
                     tell(float(block.times[end - 1]))
                     begin = end
                 else:
                     tell(due)
                     wait = (block.times[begin] - due) / self._pace.speed
-                    self.stop.wait(float(np.clip(wait, 0.001, TICK_S)))
-            if self.stop.is_set():
+                    self._stop.wait(float(np.clip(wait, 0.001, TICK_S)))
+            if self._stop.is_set():
                 return
 
     def _publish(self, block: Block) -> None:
@@ -148,7 +155,7 @@ class Player:
             own = [self._frame(time, moments[time]) for time in sorted(moments)]
             for begin in range(0, len(own), BACKLOG_FRAMES):
                 gateway = self._voices.of(device)
-                gateway.wait_for_room(self.stop)
+                gateway.wait_for_room(self._stop)
                 gateway.publish(network, device, own[begin : begin + BACKLOG_FRAMES])
                 self.messages += 1
 

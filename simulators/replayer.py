@@ -1,6 +1,6 @@
 """Runs ``simulators.replay`` for the command: what is asked for, what stands against it, bars, and what came of it."""
 
-import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,9 +37,11 @@ class Wish:
     dry_run: bool = False
 
 
-def replay_recorded(settings: Settings, wish: Wish, passwords: Path | None, now: datetime) -> Iterator[str]:
-    """Play, and give lines about what was done. Raises ConfigurationError, and ServiceError where the broker did not
-    take everything."""
+def replay_recorded(
+    settings: Settings, wish: Wish, passwords: Path | None, now: datetime, stop: threading.Event
+) -> Iterator[str]:
+    """Play until the end or ``stop``, and give lines about what was done. Raises ConfigurationError, and ServiceError
+    where the broker did not take everything."""
     with connect(settings.require_database(), application="lifeline replay") as connection:
         recorded = _recorded(connection, wish, now.timestamp())
         speaking = _speaking(connection, recorded, now.timestamp()) if wish.shift else []
@@ -54,7 +56,7 @@ def replay_recorded(settings: Settings, wish: Wish, passwords: Path | None, now:
                 f"{len(speaking)} of the sensors speak themselves ({', '.join(speaking[:NAMED])}): what is played now "
                 "would lie among their own readings and raise alerts. --over-live plays all the same"
             )
-        yield from _played(settings, recorded, wish, passwords)
+        yield from _played(settings, recorded, wish, passwords, stop)
 
 
 def _recorded(connection: Connection, wish: Wish, now: float) -> Recorded:
@@ -106,15 +108,15 @@ def _count(recorded: Recorded) -> int:
     return total
 
 
-def _played(settings: Settings, recorded: Recorded, wish: Wish, passwords: Path | None) -> Iterator[str]:
+def _played(
+    settings: Settings, recorded: Recorded, wish: Wish, passwords: Path | None, stop: threading.Event
+) -> Iterator[str]:
     settings.require_broker()
     voices = Voices(settings, passwords, recorded.sensors)
     pace = Pace(recorded.first, recorded.last, time.time(), wish.speed, wish.shift)
-    player = Player(recorded, voices, pace)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: player.stop.set())
+    player = Player(recorded, voices, pace, stop)
     begun, whole = time.monotonic(), True
-    voices.start(player.stop)
+    voices.start(stop)
     try:
         with _bar(recorded) as tell:
             player.play(tell)
@@ -127,7 +129,7 @@ def _played(settings: Settings, recorded: Recorded, wish: Wish, passwords: Path 
     )
     if not whole:
         raise ServiceError("the broker did not take everything in time; play the same again: what is there stays once")
-    if player.stop.is_set():
+    if stop.is_set():
         yield "stopped   before the end"
 
 
