@@ -3,6 +3,7 @@
 import getpass
 import json
 import os
+import re
 from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Annotated
@@ -123,11 +124,11 @@ def schedule(
     home: HomeOption = None,
 ) -> None:
     """Let a drill come back every month; `lifeline up` runs it. `lifeline drill stop --schedule N` ends that."""
-    place, plan = find(home), _plan(scenario, teams, speed, lasts, seed, keep)
-    try:
-        moment = time.fromisoformat(at)
-    except ValueError as error:
-        raise ConfigurationError(f"--at {at!r}: must be a time like 14:30") from error
+    # time.fromisoformat takes "14.30" for two in the afternoon.
+    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", at):
+        raise ConfigurationError(f"--at {at!r}: must be a time like 14:30")
+    hour, minute = map(int, at.split(":"))
+    place, plan, moment = find(home), _plan(scenario, teams, speed, lasts, seed, keep), time(hour, minute)
     now = datetime.now(UTC)
     with place.connection() as connection:
         _check_endpoints(connection, plan.teams)

@@ -74,6 +74,8 @@ class Exercise:
             signal.signal(number, _interrupt)
         home, name = home_of_drill(self._real, drill_id), ""
         try:
+            home.path.parent.mkdir(parents=True, exist_ok=True)
+            home.path.parent.chmod(0o711)  # root's broker is another user: it must be able to pass
             with home.claimed():
                 place = sandbox.create(self._dsn, drill_id)
                 name = place.name
