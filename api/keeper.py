@@ -32,6 +32,8 @@ LONGEST_REST_S = 2.0
 LATE_S = 3 * TIME_LIMIT_S
 READINGS_S = 2.0
 """Readings alone can only change what is covered: they are read no more often than this."""
+TOGETHER_S = 0.02
+"""Changes of one kind are taken together for so long: a drawing must not wait for what may still come."""
 DRAWN = frozenset({"alert", "incident", "reading", "inventory", "risk"})
 """What the map is made of: of the rest no drawing need know."""
 
@@ -130,7 +132,7 @@ class MapKeeper:
         return riskmap.build(before.ground, alerts, newest, now, before)
 
     def _listen(self) -> None:
-        for what in changes.listen(self._dsn, self._stop, application="lifeline api changes"):
+        for what in changes.listen(self._dsn, self._stop, application="lifeline api changes", debounce_s=TOGETHER_S):
             if not what:
                 continue
             for word in what:
