@@ -116,7 +116,7 @@ def assets(connection: Connection) -> list[AssetRow]:
     """Every asset in order of its id."""
     with storage_errors():
         rows = connection.execute(_SQL["assets"])
-        return [AssetRow(*row[:15], row[15] and orjson.loads(row[15]), *row[16:]) for row in rows]
+        return [AssetRow._make((*row[:15], row[15] and orjson.loads(row[15]), *row[16:])) for row in rows]
 
 
 def asset_cells(connection: Connection, resolution: int) -> list[CellShare]:
