@@ -59,7 +59,7 @@ class RiskMap:
     """Number of the drawing that ``changed`` is the difference to; None: to nothing, all of it changed."""
     number: int = field(default_factory=itertools.count().__next__)
     served_from: datetime | None = None
-    screens: dict[tuple[Box | None, int], Document] = field(default_factory=dict)
+    screens: dict[tuple[Box | None, int, bool], Document] = field(default_factory=dict)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many cells (by resolution) and segments there are of each level."""
