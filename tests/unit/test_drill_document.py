@@ -8,8 +8,6 @@ import pytest
 
 from lifeline.drills import document
 from lifeline.drills.document import after_action_report
-from lifeline.drills.plan import Plan
-from lifeline.drills.review import Material, review
 from lifeline.errors import ConfigurationError
 from tests.unit import test_drill_report_worked as worked
 
@@ -19,18 +17,7 @@ NOW = datetime(2026, 11, 22, 6, 40, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    return review(
-        Material(
-            plan=Plan("chain-burst-gas", worked.TEAMS),
-            score=worked.score([worked.BURST, worked.LEAK], worked.ALERTS),
-            handled=worked.HANDLED,
-            steps=worked.STEPS,
-            deliveries=worked.DELIVERIES,
-            deadlines=worked.DEADLINES,
-            began=worked.BEGAN,
-            ended=worked.ENDED,
-        )
-    )
+    return worked.made()
 
 
 def tables(report: dict[str, Any]) -> dict[str, list[tuple[Any, ...]]]:

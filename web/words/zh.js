@@ -64,4 +64,12 @@ export const ZH = {
   job_running: "计算中", job_done: "完成", whatif_hint: "在地图上点选管线,看改造或关闭后的变化;不会保存", whatif_renew: "更新", whatif_close: "关闭", take_away: "移除", before: "之前",
   after: "之后", cut_off: "{n} 条管线({length})将与其余管网断开", wi_pipes: "管线数", wi_length_m: "总长(米)", wi_failures_per_year: "年破损次数", wi_loss_per_year: "年损失(元)",
   wi_score: "平均风险分",
+  view_drills: "演练", drills_hint: "演练在独立沙箱中播放情景:不触碰真实数据,除参演队伍外无人收到消息。", drills_nobody: "此处没有可执行演练的进程:需要运行 `lifeline up`,或在命令行使用 `lifeline drill run`。",
+  drills_none: "尚无演练", drill_scenario: "情景", drill_minutes: "时长(分钟)", drill_speed: "事件加速", drill_add_team: "再加一支队伍或任务", drill_start: "开始演练", drill_team: "队伍",
+  drill_endpoint: "消息发往", drill_page_alone: "仅页面", drill_task: "任务", drill_step: "步骤", drill_within: "限时(分钟)", drill_teams: "参演队伍", drill_go: "进入演练页面", drill_stop: "结束",
+  drill_report: "总结", drill_schedules: "每月演练", drill_next: "下次", drill_planned: "已计划", drill_running: "进行中", drill_done: "已完成", drill_failed: "失败",
+  drill_cancelled: "已取消", drill_found: "发现事件", drill_missed_n: "漏报 {n}", drill_false: "误报", drill_answer: "平均接报用时", drill_in_time: "按时步骤", drill_late_n: "超时 {n}",
+  drill_tasks: "按时任务", drill_change: "改进建议", drill_all_well: "没有:全部发现,全部按时。", drill_truth: "真实与发现", drill_clocks: "人员时限", drill_visible: "数据可见", drill_delay: "延迟",
+  drill_right: "位置、原因、等级", drill_took: "用时", drill_verdict: "结果", drill_untried: "未练到", drill_began: "事件发生:", drill_ended: "事件结束:", drill_alert: "发出预警:",
+  verdict_in_time: "按时", verdict_late: "超时", verdict_missed: "未完成", verdict_open: "未到期", exercise_banner: "演练:此处一切均非真实,消息只发给本次演练的队伍。",
 };
