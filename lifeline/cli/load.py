@@ -34,7 +34,7 @@ Fault = Callable[[System], None]
 
 def register(app: typer.Typer) -> None:
     example = "lifeline load --sensors 100000 --per-message 5 --rate 50000 --seconds 60 --kill-broker --kill-database"
-    fast = "lifeline load --sensors 100000 --per-message 1 --rate 0 --snapshots --restart-broker --kill-database"
+    fast = "lifeline load --sensors 100000 --per-message 1 --rate 40000 --snapshots --kill-database"
     app.command("load", epilog=f"Examples: `lifeline load`, `{example}`, `{fast}`")(load)
 
 
@@ -95,7 +95,7 @@ def load(
         bool, typer.Option("--restart-broker", help="Stop it in order and start it again after a third.")
     ] = False,
     snapshots: Annotated[
-        bool, typer.Option("--snapshots", help="A broker that writes snapshots: faster, and not safe from a kill.")
+        bool, typer.Option("--snapshots", help="A broker that writes snapshots: faster, and not safe from a restart.")
     ] = False,
 ) -> None:
     """Load a database, a broker and an ingest of its own, in a temporary folder, and check what arrived.
@@ -104,8 +104,9 @@ def load(
     """
     if outage >= seconds or ramp > seconds:
         raise typer.BadParameter("--outage and --ramp must fit into --seconds")
-    if kill_broker and (snapshots or restart_broker):
-        raise typer.BadParameter("a killed broker loses what came since its last snapshot: use --restart-broker alone")
+    if snapshots and (kill_broker or restart_broker):
+        # Mosquitto's snapshot keeps no shared subscription: what comes before ingest subscribes again has no reader.
+        raise typer.BadParameter("a broker with snapshots loses messages when it is restarted: leave --snapshots out")
     folder = Path(tempfile.mkdtemp(prefix="lifeline-load-"))
     home = Home(folder)
     home.make()
