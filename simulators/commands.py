@@ -12,6 +12,7 @@ import typer
 
 from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
+from simulators.habits import load_habits
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
 from simulators.scenario import hastened, load_scenario, shipped
@@ -62,6 +63,8 @@ def run(
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
     speed: Annotated[float, typer.Option(min=0.1, max=100, help="Events come so many times as soon.")] = 1.0,
+    habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
+    passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
 ) -> None:
     """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
     from lifeline.log import configure_logging
@@ -72,7 +75,9 @@ def run(
         settings = load_settings()
         configure_logging("simulators", settings)
         quiet_engines()
-        service = Service(settings, seed, hastened(load_scenario(scenario), speed), truth)
+        manners = load_habits(habits) if habits else None
+        played = hastened(load_scenario(scenario), speed)
+        service = Service(settings, seed, played, truth, habits=manners, passwords=passwords)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)

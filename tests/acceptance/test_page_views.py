@@ -212,14 +212,14 @@ def test_a_drill_is_started_stopped_and_read_on_the_page(served: Api, browser: B
         page.locator(".drill-form input[name=task]").fill("确认 Confirm")
         page.locator(".drill-form input[name=within]").fill("5")
         page.locator(".drill-form .primary").click()
-        page.locator("td", has_text="Planned").wait_for()
+        page.get_by_role("cell", name="Planned", exact=True).wait_for()
         with connect(served.dsn) as connection:
             asked = drills.list_drills(connection)[0]
         assert asked.plan["teams"][0]["tasks"] == [
             {"text": "确认 Confirm", "step": "confirmed", "network": "", "within_s": 300.0}
         ]
         page.locator("button", has_text="Stop").click()
-        page.locator("td", has_text="Cancelled").wait_for()
+        page.get_by_role("cell", name="Cancelled", exact=True).wait_for()
         page.locator("tr", has_text="chain-burst-gas").locator("button", has_text="Report").click()
         page.locator(".drill-findings li", has_text="Nobody answered: G-V3").wait_for()
         page.locator("td", has_text="not done").first.wait_for()
