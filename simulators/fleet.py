@@ -86,7 +86,7 @@ class Fleet:
         """Deliver what can be delivered and say goodbye."""
         for device in self.devices.values():
             for payload in self._manners[device.name].rest(device.name):
-                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), payload)
+                self.gateway_of(device).offer(self._topic(device), payload)
         lost = [gateway.name for gateway in self.gateways.values() if not gateway.stop()]
         if lost:
             log.warning("not everything was delivered", gateways=lost)

@@ -25,11 +25,12 @@ from lifeline.storage.roles import ROLES, dsn_as
 COPIED = (
     "asset", "asset_cell", "asset_risk", "asset_break", "asset_criticality", "deterioration", "device", "sensor",
     "zone", "zone_asset", "zone_sensor", "zone_flow", "network_model", "baseline", "baseline_sensor", "rule_override",
-    "api_key",
+    "facility", "asset_facility", "api_key", "app_user",
 )  # fmt: skip
 """Tables that a sandbox gets, in the order in which they refer to each other: what the city has, what is normal in it,
-and who may come in. No reading, alert, label, message, endpoint or escalation; a table that is not named stays out."""
-INVENTORY = frozenset(COPIED) - {"api_key"}
+and who may come in. No reading, alert, label, message, endpoint or escalation; a table that is not named stays out, one that
+this version has not is passed over."""
+INVENTORY = frozenset(COPIED) - {"api_key", "app_user"}
 """What stays out where the twin is a town of its own."""
 _RUN = ("ingest", "alerts", "api")
 _LONGEST_NAME = 40

@@ -66,7 +66,7 @@ def place(real: tuple[str, str]) -> Iterator[Sandbox]:
 def test_a_sandbox_has_what_the_city_has_and_nothing_that_happened(real: tuple[str, str], place: Sandbox) -> None:
     city, copy = contents(real[0]), contents(place.dsn)
     assert city.keys() == copy.keys()
-    for table in sandbox.COPIED:
+    for table in city.keys() & set(sandbox.COPIED):
         assert copy[table] == city[table], table
     assert city["asset"][0] == 15
     assert {table: copy[table][0] for table in HAPPENED} == dict.fromkeys(HAPPENED, 0)
