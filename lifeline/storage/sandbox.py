@@ -28,8 +28,8 @@ COPIED = (
     "facility", "asset_facility", "api_key", "app_user",
 )  # fmt: skip
 """Tables that a sandbox gets, in the order in which they refer to each other: what the city has, what is normal in it,
-and who may come in. No reading, alert, label, message, endpoint or escalation; a table that is not named stays out, one that
-this version has not is passed over."""
+and who may come in. No reading, alert, label, message, endpoint or escalation; a table that is not named stays out, and
+one that this version has not is passed over."""
 INVENTORY = frozenset(COPIED) - {"api_key", "app_user"}
 """What stays out where the twin is a town of its own."""
 _RUN = ("ingest", "alerts", "api")
