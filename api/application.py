@@ -8,8 +8,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    accounts,
     administration,
     alerts,
+    audit,
     caseload,
     editing,
     effect,
@@ -31,6 +33,7 @@ from api import (
     risk,
     rules,
     sensorthings,
+    session,
     standing,
     suggestions,
     system,
@@ -51,11 +54,12 @@ from lifeline.catalogue import load_catalogue
 from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
+from lifeline.storage.sessions import Lives
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
     suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
-    planning, live, system, administration, fieldlinks, features, sensorthings,
+    planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -78,7 +82,9 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         recorder = Recorder(dsn, pool, clock, keyframe_every, keep)
         keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
-        app.state.gate = Gate(pool, clock)
+        app.state.pool = pool
+        lives = Lives(timedelta(minutes=settings.session_idle_min), timedelta(hours=settings.session_h))
+        app.state.gate = Gate(pool, clock, lives)
         app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)
         recorder.start()
         keeper.start()

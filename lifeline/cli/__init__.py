@@ -31,6 +31,7 @@ from lifeline.cli import (
     state,
     stress,
     up,
+    users,
     zones,
 )
 from lifeline.cli.console import fail
@@ -64,6 +65,7 @@ app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(zones.app, name="zones")
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
 app.add_typer(rules.app, name="rules")
