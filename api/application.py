@@ -49,6 +49,7 @@ from api.live import Broadcaster
 from api.page import page_router, read_page
 from api.past import Archive
 from api.recorder import Recorder
+from api.scopemaps import ScopeMaps
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
 from lifeline.risk.scheme import load_scheme
@@ -82,7 +83,8 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         recorder = Recorder(dsn, pool, clock, keyframe_every, keep)
         keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
-        app.state.pool = pool
+        app.state.pool, app.state.keeper = pool, keeper
+        app.state.maps = ScopeMaps(keeper, pool, catalogue, scheme, clock)
         lives = Lives(timedelta(minutes=settings.session_idle_min), timedelta(hours=settings.session_h))
         app.state.gate = Gate(pool, clock, lives)
         app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)

@@ -11,6 +11,7 @@ from api.access import SAFE, address_of
 from api.keeper import MapKeeper
 from api.live import Broadcaster
 from api.past import Archive
+from api.scopemaps import ScopeMap, ScopeMaps
 from lifeline.catalogue import Catalogue
 from lifeline.principal import WHOLE, Kind, Principal
 from lifeline.settings import Settings
@@ -25,7 +26,7 @@ class City:
     settings: Settings
     pool: Lender
     catalogue: Catalogue
-    map: MapKeeper
+    map: MapKeeper | ScopeMap
     live: Broadcaster
     archive: Archive
     clock: Callable[[], datetime]
@@ -42,7 +43,11 @@ def city(request: Request) -> City:
     if changes:
         name, kind = (who.name, who.kind) if who else ("field link", Kind.LINK)
         actor = Actor(name, kind, whole.clock(), address_of(request), f"{request.method} {route_of(request)}")
-    return replace(whole, pool=PoolOnBehalf(request.app.state.pool, actor, scope))
+    pool = PoolOnBehalf(request.app.state.pool, actor, scope)
+    if scope.whole:
+        return replace(whole, pool=pool)
+    maps: ScopeMaps = request.app.state.maps
+    return replace(whole, pool=pool, map=ScopeMap(maps, request.app.state.keeper, scope))
 
 
 def route_of(request: Request) -> str:

@@ -6,13 +6,32 @@ is drawn from them (docs/decisions/0009-scopes-in-the-database.md). What is outs
 
 from fastapi import Request
 
-_READ = (
-    "/metrics", "/api/v1/openapi.json", "/api/v1/catalogue", "/api/v1/me",
-    "/api/v1/assets", "/api/v1/assets/{id}",
-    "/api/v1/sensors", "/api/v1/sensors/{id}", "/api/v1/devices", "/api/v1/zones", "/api/v1/zones/{id}",
-    "/api/v1/alerts", "/api/v1/alerts/{id}", "/api/v1/incidents", "/api/v1/incidents/{id}",
-)  # fmt: skip
-SCOPED = frozenset(("GET", path) for path in _READ)
+_ONE = [f"/api/v1/{what}/{{id}}" for what in ("alerts", "incidents")]
+_READ = [
+    *(f"/api/v1/{path}" for path in ("openapi.json", "catalogue", "me", "session", "live", "caseload", "silent")),
+    *(f"/api/v1/{what}{one}" for what in ("assets", "sensors", "zones") for one in ("", "/{id}", "/export")),
+    *(f"/api/v1/{what}{one}" for what in ("alerts", "incidents", "maintenance-windows") for one in ("", "/{id}")),
+    *(f"{one}/{of}" for one in _ONE for of in ("response", "photos")),
+    *(f"/api/v1/risk/{path}" for path in ("cells", "cells/{cell}", "segments", "zones", "chains", "summary")),
+    "/api/v1/risk/assets/{id}", "/api/v1/devices", "/api/v1/sensors/{id}/readings", "/api/v1/sensors/{id}/usual",
+    "/api/v1/photos/{id}",
+    "/ogc", "/ogc/conformance", "/ogc/collections", "/ogc/collections/{collection_id}",
+    "/ogc/collections/{collection_id}/items", "/ogc/collections/{collection_id}/items/{feature_id}",
+    "/sensorthings/v1.1", "/sensorthings/v1.1/{path:path}",
+]  # fmt: skip
+_ACTS = ("acknowledge", "shelve", "unshelve", "steps", "assign", "notes", "feedback")
+SCOPED = frozenset(
+    {
+        *(("GET", path) for path in _READ),
+        *(("POST", f"{one}/{act}") for one in _ONE for act in _ACTS),
+        ("POST", "/api/v1/alerts/{id}/out-of-service"),
+        ("POST", "/api/v1/alerts/bulk"),
+        ("POST", "/api/v1/maintenance-windows"),
+        ("PATCH", "/api/v1/maintenance-windows/{id}"),
+        ("DELETE", "/api/v1/maintenance-windows/{id}"),
+        ("DELETE", "/api/v1/session"),
+    }
+)
 """Method and pattern of each such route."""
 
 
