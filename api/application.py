@@ -12,6 +12,7 @@ from api import (
     administration,
     alerts,
     audit,
+    bulletins,
     caseload,
     editing,
     effect,
@@ -59,8 +60,8 @@ from lifeline.storage.sessions import Lives
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
-    planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
+    suggestions, exchange, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk,
+    history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -87,7 +88,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         app.state.maps = ScopeMaps(keeper, pool, catalogue, scheme, clock)
         lives = Lives(timedelta(minutes=settings.session_idle_min), timedelta(hours=settings.session_h))
         app.state.gate = Gate(pool, clock, lives)
-        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)
+        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock, clock())
         recorder.start()
         keeper.start()
         heartbeat.start()
