@@ -72,6 +72,7 @@ class Callers:
     def __init__(self, api: Api) -> None:
         self.api = api
         self.texts: dict[tuple[Role, str], str] = {}
+        self.client = httpx.Client(base_url=api.url, timeout=20)
 
     def call(self, role: Role, scope: str, method: str, path: str, **options: Any) -> httpx.Response:
         if (role, scope) not in self.texts:
@@ -79,15 +80,17 @@ class Callers:
                 name = f"{role} {scope}"
                 self.texts[role, scope] = keys.create(connection, name, role, NOW, None, SCOPES[scope])
         headers = {"Authorization": f"Bearer {self.texts[role, scope]}"}
-        return httpx.request(method, self.api.url + path, headers=headers, timeout=20, **options)
+        return self.client.request(method, path, headers=headers, **options)
 
     def get(self, scope: str, path: str) -> httpx.Response:
         return self.call(Role.VIEWER, scope, "GET", path)
 
 
 @pytest.fixture(scope="module")
-def callers(api: Api) -> Callers:
-    return Callers(api)
+def callers(api: Api) -> Iterator[Callers]:
+    made = Callers(api)
+    yield made
+    made.client.close()
 
 
 def things(answer: httpx.Response) -> set[str]:
@@ -188,16 +191,7 @@ def test_a_list_names_what_lies_in_the_scope_and_nothing_else(path: str, api: Ap
     everything = things(api.get(path))
     gas, zone = things(callers.get("gas", path)), things(callers.get("zone", path))
     assert gas == {name for name in everything if name.startswith("G-") or name == "rtu-gas"}
-    assert zone == gas & {
-        "G-C0",
-        "G-P0",
-        "rtu-gas",
-        *(["G-C1"] if "export" in path and "assets" in path else []),
-    } or zone <= {
-        "G-C0",
-        "G-P0",
-        "rtu-gas",
-    }
+    assert zone <= {"G-C0", "G-P0", "rtu-gas"}
     assert zone or "alerts/items" in path
     assert things(callers.get("nothing", path)) == set()
 
@@ -307,7 +301,7 @@ NETWORKS = st.none() | st.lists(st.sampled_from(["gas", "water", "drainage", "he
 ZONES = st.none() | st.lists(st.sampled_from(["Z-GAS", "Z-WATER", "Z-NONE"]), min_size=1, max_size=3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(networks=NETWORKS, zones=ZONES)
 def test_a_narrower_scope_never_sees_more(api: Api, networks: list[str] | None, zones: list[str] | None) -> None:
     def seen(scope: Scope) -> dict[str, set[str]]:

@@ -53,7 +53,7 @@ class Browser:
 
     def __init__(self, api: Api, name: str = "", password: str = PASSWORD) -> None:
         headers = {"X-Forwarded-For": next(ADDRESSES)}
-        self.client = httpx.Client(base_url=api.url, headers=headers, timeout=20)
+        self.client = httpx.Client(base_url=api.url, headers=headers, timeout=20, verify=False)
         _OPEN.append(self.client)
         self.csrf = ""
         if name:
