@@ -1,6 +1,5 @@
 """Users, sessions, links, keys with scopes and the audit in the database."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -21,9 +20,9 @@ LIVES = Lives(timedelta(hours=1), timedelta(days=1))
 
 
 @pytest.fixture
-def li(connection: Connection) -> Iterator[users.User]:
+def li(connection: Connection) -> users.User:
     """An operator for gas."""
-    yield users.add(connection, "li.wei", Role.OPERATOR, NOON, PASSWORD, Scope(("gas",)))
+    return users.add(connection, "li.wei", Role.OPERATOR, NOON, PASSWORD, Scope(("gas",)))
 
 
 def opened(connection: Connection, token: str, minutes: float = 0) -> Any:
@@ -45,7 +44,7 @@ def test_a_user_is_kept_with_a_hash_alone(connection: Connection, li: users.User
 
 
 def test_names_differ_by_more_than_upper_and_lower_case(connection: Connection, li: users.User) -> None:
-    with pytest.raises(ConflictError, match="li.wei"):
+    with pytest.raises(ConflictError, match=r"li\.wei"):
         users.add(connection, "LI.WEI", Role.VIEWER, NOON)
     assert users.find(connection, " Li.Wei ") == li
     with pytest.raises(NotFoundError, match="nobody"):
@@ -162,7 +161,9 @@ def test_a_link_is_no_session_and_a_session_is_no_link(connection: Connection, l
 # ---------------------------------------------------------------------------------------------------- scopes, audit
 
 
-@pytest.mark.parametrize("scope", [WHOLE, Scope(("gas", "water")), Scope(None, ("D-1",)), Scope(("gas",), ("D-1", "D-2"))])
+@pytest.mark.parametrize(
+    "scope", [WHOLE, Scope(("gas", "water")), Scope(None, ("D-1",)), Scope(("gas",), ("D-1", "D-2"))]
+)
 def test_a_key_comes_back_with_the_scope_that_it_was_made_with(scope: Scope, connection: Connection) -> None:
     text = keys.create(connection, "scada", Role.VIEWER, NOON, None, scope)
     key = keys.authenticate(connection, text, NOON)
