@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg import Rollback
 
 from lifeline.errors import ConflictError, NotFoundError, RejectedDataError
 from lifeline.model import Role
@@ -205,10 +206,12 @@ def test_the_audit_is_found_by_who_what_and_when(connection: Connection) -> None
 def test_a_change_that_is_rolled_back_leaves_no_row(connection: Connection) -> None:
     sign(connection, Actor("ann", Kind.KEY, NOON))
     connection.commit()
-    users.add(connection, "never", Role.VIEWER, NOON)
-    assert len(audit.changes(connection)) == 1
-    connection.rollback()
+    with connection.transaction():
+        users.add(connection, "never", Role.VIEWER, NOON)
+        assert len(audit.changes(connection)) == 1
+        raise Rollback
     assert audit.changes(connection) == []
+    assert users.every(connection) == []
 
 
 def test_an_update_that_changes_nothing_leaves_no_row(connection: Connection) -> None:
