@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 from api import (
     administration,
     alerts,
+    bulletins,
     caseload,
     editing,
     effect,
@@ -54,8 +55,8 @@ from lifeline.storage.database import open_pool
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, exchange, zones, inventory, editing, usual, alerts, incidents, caseload, photos, risk, history,
-    planning, live, system, administration, fieldlinks, features, sensorthings,
+    suggestions, exchange, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk,
+    history, planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -79,7 +80,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
         app.state.gate = Gate(pool, clock)
-        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock)
+        app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock, clock())
         recorder.start()
         keeper.start()
         heartbeat.start()

@@ -26,6 +26,7 @@ class City:
     live: Broadcaster
     archive: Archive
     clock: Callable[[], datetime]
+    started: datetime
 
 
 def city(request: Request) -> City:

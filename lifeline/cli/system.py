@@ -69,7 +69,8 @@ class System:
         self.url = f"http://{_reachable(host)}:{port}/"
         self.start_ingest()
         self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
-        self.start("api", {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links())
+        api = {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links() | self._status
+        self.start("api", api)
         self.start("planning", self._metrics("planning") | self._connection("planning"), module="lifeline.planning")
         self._wait_for({"ingest", "alerts", "planning"}, began)
         self.home.tell(

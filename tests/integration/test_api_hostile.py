@@ -76,6 +76,10 @@ OPERATIONS = (
     "/api/v1/performance",
 )
 STANDARDS = (
+    "/api/v1/cap",
+    "/api/v1/alerts/1/cap",
+    "/api/v2/alerts",
+    "/api/v2/status",
     "/ogc",
     "/ogc/conformance",
     "/ogc/collections",
