@@ -17,10 +17,10 @@ from lifeline.drills.calendar import next_occurrence
 from lifeline.drills.plan import LONGEST_S, SHORTEST_S, plan_of
 from lifeline.errors import ConfigurationError, ConflictError
 from lifeline.model import JsonObject, Role
+from lifeline.principal import Principal
 from lifeline.storage import drills, endpoints, health
 from lifeline.storage.database import Connection, borrow
 from lifeline.storage.drills import Drill, DrillState
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(prefix="/api/v1/drills", route_class=StrictRoute, tags=["drills"])
 _viewer = Depends(Access(Role.VIEWER))
@@ -119,7 +119,7 @@ def list_drills(request: Request, limit: Limit = 100, after: After = None) -> Dr
 
 
 @router.post("", status_code=202, responses=_REFUSED)
-def plan_drill(request: Request, response: Response, wanted: DrillIn, key: ApiKey = Depends(_operator)) -> DrillOut:  # noqa: B008
+def plan_drill(request: Request, response: Response, wanted: DrillIn, key: Principal = Depends(_operator)) -> DrillOut:  # noqa: B008
     """Ask for a drill, now or at a time to come; ``Location`` is where it stands."""
     here = city(request)
     now = here.clock()
@@ -161,7 +161,7 @@ def list_schedules(request: Request) -> list[ScheduleOut]:
 
 
 @router.post("/schedules", status_code=201, responses=_REFUSED)
-def add_schedule(request: Request, wanted: ScheduleIn, key: ApiKey = Depends(_engineer)) -> list[ScheduleOut]:  # noqa: B008
+def add_schedule(request: Request, wanted: ScheduleIn, key: Principal = Depends(_engineer)) -> list[ScheduleOut]:  # noqa: B008
     """Let a drill come back every month; gives all schedules."""
     here = city(request)
     now = here.clock()
@@ -172,7 +172,7 @@ def add_schedule(request: Request, wanted: ScheduleIn, key: ApiKey = Depends(_en
 
 
 @router.post("/schedules/{id}/stop")
-def end_schedule(request: Request, id: BigId, key: ApiKey = Depends(_engineer)) -> list[ScheduleOut]:  # noqa: A002, B008
+def end_schedule(request: Request, id: BigId, key: Principal = Depends(_engineer)) -> list[ScheduleOut]:  # noqa: A002, B008
     """End a schedule; drills that it has planned stay. Gives the schedules that are left."""
     with borrow(city(request).pool) as connection:
         drills.end_schedule(connection, id, key.name)
@@ -200,7 +200,7 @@ def drill_pdf(request: Request, id: BigId) -> Response:  # noqa: A002
 
 
 @router.post("/{id}/stop", responses=_REFUSED)
-def stop_drill(request: Request, id: BigId, key: ApiKey = Depends(_operator)) -> DrillOut:  # noqa: A002, B008
+def stop_drill(request: Request, id: BigId, key: Principal = Depends(_operator)) -> DrillOut:  # noqa: A002, B008
     """End a drill that runs, within seconds and with its report, or cancel one that is planned. 409: it is over."""
     here = city(request)
     with borrow(here.pool) as connection:
