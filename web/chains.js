@@ -26,7 +26,7 @@ export function placeOfAsset(id) {
 export function chainsSection(chains, on) {
   if (!chains.length) return "";
   const step = (id, words) => button({ class: "link", onclick: () => on.asset(id) }, id, words ? element("small", {}, ` ${words}`) : "");
-  const percent = (share) => `${number(Math.round(share * 100))} %`;
+  const percent = (share) => (share < 0.01 ? "< 1 %" : `${number(Math.round(share * 100))} %`);
   const rows = chains.slice(0, MOST).map((each) => element("li", {},
     step(each.source), ...each.links.flatMap((link) => [element("i", { "aria-hidden": "true" }, " → "), step(link.asset, `${named(link.title)} ${percent(link.likelihood)}`)]),
     element("i", { "aria-hidden": "true" }, " → "), element("strong", {}, named(each.effect.title)),

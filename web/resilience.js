@@ -70,7 +70,8 @@ async function weakest(id, view) {
   });
   const known = Object.entries(figures).filter(([, value]) => typeof value === "number").flatMap(([name, value]) => [element("dt", {}, measureName(name)), element("dd", {}, /^share|resilience/.test(name) ? percent(value) : number(value))]);
   const keep = () => keepRows([["rank", "asset", "kind", "measure", "value"], ...links.map((each) => { const { rank, asset, kind, ...rest } = each; const [name, value] = Object.entries(rest)[0] ?? []; return [rank, asset, kind, name, value]; })], `stress-test-${id}`);
-  return element("section", { class: "figures-of-plan" }, element("h3", {}, headingOf(test)), element("dl", {}, ...known), element("h4", {}, t("weakest")), element("ol", { class: "ranks" }, ...rows), links.length ? element("div", { class: "acts" }, fileButton("CSV", keep)) : "");
+  return element("section", { class: "figures-of-plan" }, element("h3", {}, headingOf(test)), element("dl", {}, ...known),
+    ...(links.length ? [element("h4", {}, t("weakest")), element("ol", { class: "ranks" }, ...rows), element("div", { class: "acts" }, fileButton("CSV", keep))] : []));
 }
 
 /** The name of a figure in the person's language; the API's own word where there is none. */

@@ -6,6 +6,8 @@ import { fileButton, keepMap } from "./files.js";
 import { number, t } from "./i18n.js";
 import { EMPTY } from "./mapstyle.js";
 
+/** What the suggestion was measured by, in the words of the page. */
+const WHY = { mean: "mean_score", score: "max_score", cells: "cells", length_m: "length", customers: "customers" };
 const TITLE = { risk_control: "zone_risk_control", resilience: "zone_resilience" };
 
 const asCollection = (zones) => ({ type: "FeatureCollection", features: zones.map(({ geometry, ...properties }) => ({ type: "Feature", geometry, properties })) });
@@ -43,11 +45,12 @@ function edit(zone, view, told) {
     geometry = moved;
     view.map.show("suggested", asCollection([{ ...zone, geometry: moved }]));
   });
+  view.map.show("suggested", asCollection([zone]));
   const points = zone.geometry.coordinates.flat(Infinity);
   const side = (from, pick) => pick(...points.filter((_, at) => at % 2 === from));
   view.map.fit([side(0, Math.min), side(1, Math.min), side(0, Math.max), side(1, Math.max)]);
-  const why = Object.entries(zone.attributes).filter(([, value]) => ["number", "string"].includes(typeof value));
+  const why = Object.entries(zone.attributes).filter(([name, value]) => WHY[name] && typeof value === "number");
   return [element("section", { class: "figures-of-plan" }, element("label", { for: "zone-name" }, t("name"), name), element("p", { class: "meta" }, t("zone_corners")),
-    element("dl", {}, ...why.flatMap(([key, value]) => [element("dt", {}, key.replaceAll("_", " ")), element("dd", {}, typeof value === "number" ? number(value) : value)])),
+    element("dl", {}, ...why.flatMap(([key, value]) => [element("dt", {}, t(WHY[key])), element("dd", {}, number(value))])),
     element("div", { class: "acts" }, button({ class: "act primary", "data-act": "accept", onclick: accepted }, t("accept")), button({ class: "act", "data-act": "reject", onclick: () => decide("reject") }, t("reject"))))];
 }
