@@ -263,7 +263,7 @@ def test_a_suggested_zone_is_edited_on_the_map_and_accepted_and_another_rejected
         assert made["geometry"] != waiting[name]["geometry"]
         page.locator(f"[data-zone='{name}']").wait_for(state="detached")
         assert page.locator("i.corner").count() == 0
-        page.locator("#layers .zones").wait_for()
+        page.locator("#layers button.zones").wait_for()
         if len(waiting) > 1:
             page.locator("[data-zone]").first.click()
             page.locator("[data-act=reject]").click()
