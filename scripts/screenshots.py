@@ -50,7 +50,7 @@ class Camera:
 
     def keep(self, page: Page, name: str) -> None:
         page.wait_for_timeout(1800)
-        page.screenshot(path=IMAGES / f"{name}.png")
+        page.screenshot(path=IMAGES / f"{name}.png", timeout=PATIENCE_MS)
         page.context.close()
         sys.stdout.write(f"docs/images/{name}.png\n")
 

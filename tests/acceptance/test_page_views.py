@@ -285,7 +285,7 @@ def test_a_cell_says_what_is_worst_in_it_and_what_may_follow(served: Api, alert:
         rows = kept_file(visit, "#layers [data-file=CSV]").splitlines()
         assert any(f"alert,{alert},Extreme" in row for row in rows)
         shown = json.loads(kept_file(visit, "#layers [data-file=GeoJSON]"))
-        assert cell[:3] in {each["properties"]["cell"][:3] for each in shown["features"]}
+        assert "red" in {each["properties"]["level"] for each in shown["features"]}
         panel.locator(".member").first.click()
         panel.locator(".risk").wait_for()
         assert visit.complaints == []
