@@ -82,8 +82,9 @@ class Camera:
         """Two things of the list chosen for one act."""
         page = self.open("lang=en")
         page.locator("#entries .choose").nth(1).wait_for(state="attached", timeout=PATIENCE_MS)
-        for number in range(2):
-            page.locator("#entries .choose").nth(number).check()
+        for key in ("j", "x", "j", "x"):
+            page.keyboard.press(key)
+        page.locator("#bulk").wait_for()
         self.keep(page, "list")
 
     def zones(self) -> None:
