@@ -28,8 +28,9 @@ from lifeline.model import AlertKind
 from simulators.scenario import KINDS
 from tests.benchmarks.cases import counted, incidents_of
 from tests.benchmarks.faults import FAULTS, Fault, implausible, victims
+from tests.benchmarks.plays import DAY_S, Past, play
 from tests.benchmarks.report import Row
-from tests.benchmarks.simulated import DAY_S, Past, detection_of, play, wills_of
+from tests.benchmarks.simulated import detection_of, wills_of
 
 Floats = NDArray[np.float64]
 
