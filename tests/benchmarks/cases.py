@@ -1,21 +1,24 @@
 """The alerts of a replay as incidents, grouped by the product's own rules in the order in which they came."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from alerts.casebook import MOMENT_S, RAIN_SPAN_S, WET_MM
 from alerts.causes import Member, load_causes
 from alerts.incidents import plan
 from alerts.pipework import Pipework
 from alerts.replay import Episode, Replay
 from lifeline.model import AlertKind, SubjectKind
+from lifeline.storage.baselines import RAIN
 from lifeline.storage.incidents import OpenIncident
+from tests.benchmarks.plays import Past
 
 
-def incidents_of(replay: Replay) -> Mapping[int, int]:
-    """The incident of each risk alert, by alert id. Looked at whenever an alert begins; rain and what lies beside the
-    alerts are left out, which order causes and join nothing."""
-    causes, pipework = load_causes(), _pipework(replay)
+def incidents_of(replay: Replay, past: Past) -> Mapping[int, int]:
+    """The incident of each risk alert, by alert id. Looked at whenever an alert begins; what lies beside the alerts is
+    left out, which orders causes and joins hardly anything."""
+    causes, pipework, wet = load_causes(), _pipework(replay), wet_of(past)
     episodes = sorted(_risk(replay), key=lambda one: (one.raised_at, one.alert.alert_id))
     incident: dict[int, int] = {}
     open_incidents: dict[int, OpenIncident] = {}
@@ -23,7 +26,9 @@ def incidents_of(replay: Replay) -> Mapping[int, int]:
     for number, episode in enumerate(episodes):
         now = episode.raised_at
         so_far = [one for one in episodes[: number + 1] if one.raised_at <= now]
-        members = [_member(replay, one, now, incident.get(one.alert.alert_id, 0), open_incidents) for one in so_far]
+        members = [
+            _member(replay, one, now, incident.get(one.alert.alert_id, 0), open_incidents, wet) for one in so_far
+        ]
         made = plan(members, list(open_incidents.values()), causes, pipework)
         for opening in made.openings:
             new = len(merged) + len(open_incidents) + max(incident.values(), default=0) + 1
@@ -39,6 +44,20 @@ def incidents_of(replay: Replay) -> Mapping[int, int]:
             if change.closed:
                 open_incidents.pop(kept, None)
     return {alert: _last(found, merged) for alert, found in incident.items()}
+
+
+def wet_of(past: Past) -> Callable[[float], bool]:
+    """Whether an alert that began at a moment is wet, as the casebook says it: all gauges of the town are near."""
+    gauges = [place for place, one in enumerate(past.town.instruments) if one.quantity == RAIN]
+    rain = np.nanmean(past.values[:, gauges], axis=1)
+
+    def at(first_seen: float) -> bool:
+        until = (first_seen // MOMENT_S + 1) * MOMENT_S
+        rows = (past.times > until - RAIN_SPAN_S) & (past.times <= until)
+        spans = np.diff(past.times[rows], prepend=until - RAIN_SPAN_S)
+        return float((rain[rows] * spans).sum()) / 3600 >= WET_MM
+
+    return at
 
 
 def _last(incident: int, merged: Mapping[int, int]) -> int:
@@ -61,7 +80,14 @@ def _pipework(replay: Replay) -> Pipework:
     return Pipework(np.array(joints, np.int64).reshape(-1, 2).T, 31.86)
 
 
-def _member(replay: Replay, episode: Episode, now: float, incident: int, standing: Mapping[int, object]) -> Member:
+def _member(
+    replay: Replay,
+    episode: Episode,
+    now: float,
+    incident: int,
+    standing: Mapping[int, object],
+    wet: Callable[[float], bool],
+) -> Member:
     alert = episode.alert
     rows = {row.sensor_id: row for row in replay.detection.inventory.rows}
     row = rows.get(alert.subject.id) if alert.subject.kind is SubjectKind.SENSOR else None
@@ -79,6 +105,8 @@ def _member(replay: Replay, episode: Episode, now: float, incident: int, standin
         asset_kind=asset.kind if asset else "",
         longitude=row.longitude if row else None,
         latitude=row.latitude if row else None,
+        wet=wet(episode.first_seen),
+        rules=tuple(sorted(rule for rule, since in episode.rules.items() if since <= now)),
         origin=str((alert.evidence.get("origin") or {}).get("verdict", "")),
     )
 

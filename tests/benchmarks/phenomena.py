@@ -201,7 +201,7 @@ def _events(past: Past, replay: Replay) -> tuple[list[Found], list[Episode]]:
     verdict = verdicts.judge(
         events, episodes, placer(replay.detection), len(past.town.instruments), past.live_from, float(past.times[-1])
     )
-    incident = incidents_of(replay)
+    incident = incidents_of(replay, past)
     trial_of = {past.live_from + trial.at_s: trial for trial in TRIALS}
     found = []
     for outcome in verdict.outcomes:
@@ -297,7 +297,7 @@ def _events_of(trial: Trial, past: Past, replay: Replay) -> tuple[Found, list[Ep
         verdicts.events_of(past.truth), replay.book.episodes.values(), placer(replay.detection),
         len(past.town.instruments), past.live_from, float(past.times[-1]),
     )  # fmt: skip
-    return _outcome(trial, verdict.outcomes[0], incidents_of(replay)), [*verdict.false_risk]
+    return _outcome(trial, verdict.outcomes[0], incidents_of(replay, past)), [*verdict.false_risk]
 
 
 def rows() -> Iterator[Row]:

@@ -63,7 +63,7 @@ def play(
     fine: bool = True,
 ) -> Past:
     """``days`` of history from ``start`` (epoch seconds), then the scenario (TOML) for ``live_s``; from the cache where
-    the very same was played before. Fine steps also in ``calm``; without ``fine`` nowhere."""
+    the very same was played before. Fine steps also in ``calm``; without ``fine`` nowhere, and no twin beside it."""
     town, kept = make_town(seed), _kept(f"{seed} {start} {days} {live_s} {calm} {fine} {scenario}")
     if kept.exists():
         with np.load(kept) as archive:
@@ -71,7 +71,7 @@ def play(
             return Past(town, archive["times"], archive["values"], start + days * DAY_S, truth)
     parsed = parse_scenario(scenario, "events", "events")
     now = moments(parsed, live_s, calm) if fine else np.arange(0.0, live_s, HISTORY_STEP_S)
-    past = _played(town, parsed, start, days, now)
+    past = _played(town, parsed, start, days, now, twin=fine)
     kept.parent.mkdir(parents=True, exist_ok=True)
     truth = np.frombuffer(json.dumps(past.truth).encode(), np.uint8)
     part = kept.with_suffix(f".{os.getpid()}.npz")
@@ -118,14 +118,14 @@ def moments(scenario: Scenario, live_s: float, calm: tuple[float, float]) -> Flo
     return np.unique(np.concatenate(fine))
 
 
-def _played(town: Town, scenario: Scenario, start: float, days: float, moments: Floats) -> Past:
+def _played(town: Town, scenario: Scenario, start: float, days: float, moments: Floats, *, twin: bool) -> Past:
     live = start + days * DAY_S
     world, meters = World(town, start), Meters(town.instruments, shipped_catalogue(), town.seed)
     times = list(np.arange(start, live, HISTORY_STEP_S))
     values = [meters.read(world.at(time)) for time in times]
     world.go_live(live)
     now = (live + moments).tolist()
-    twin = Twin(world, now)
+    other = Twin(world, now) if twin else None
     truth: list[JsonObject] = []
     exacts = []
     director = Director(town, scenario, live, truth.append)
@@ -140,9 +140,9 @@ def _played(town: Town, scenario: Scenario, start: float, days: float, moments: 
         values.append(np.where(silent, np.nan, told).tolist())
         times.append(time)
     world.close()
-    latest = {record["id"]: record for record in truth}
-    change = np.array(exacts) - twin.values()
-    told = [seen(record, town, np.array(now), change) for record in latest.values()]
+    told_of = {record["id"]: record for record in truth}
+    change = None if other is None else np.array(exacts) - other.values()
+    told = [record if change is None else seen(record, town, np.array(now), change) for record in told_of.values()]
     return Past(town, np.array(times), np.array(values), live, told)
 
 
