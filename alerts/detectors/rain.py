@@ -19,8 +19,9 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 STORES_S = (900.0, 3600.0, 14400.0, 43200.0)
-WET_MM = 0.5
-"""Water in the 4 h store from which weather is wet (default)."""
+WET_MM = 0.1
+"""Water in the 4 h store from which weather is wet (default): a sewer answers to the first drops, on roofs and
+roads, long before they are a shower."""
 SIGMAS, QUANTILE = 5.0, 0.999
 FLOOR_M = 0.03
 ERROR_SHARE = 0.5
