@@ -3,8 +3,9 @@
 Expected depth = b0 + daily cycle + sum b_i w_i, with w_i the rain filtered by exponential stores of 15 min, 1 h, 4 h
 and 12 h (a cascade of linear reservoirs' recession, Nash 1957), b_i >= 0 by active set: rain never lowers a level.
 Fitted by ridge on a clean period that had rain. Alarm only outside: residual above max(5 robust sigma, 99.9 % quantile)
-of the clean period, wet and dry apart, as a wet prediction is less sure, and between them while little has fallen; and in rain by ERROR_SHARE of what the rain
-itself explains at least: no two showers are alike, and linear stores are a sketch of a sewer that fills.
+of the clean period, wet and dry apart, as a wet prediction is less sure, and between the two while little has fallen;
+in rain also by ERROR_SHARE of what the rain itself explains at least: no two showers are alike, and linear stores are a
+sketch of a sewer that fills.
 """
 
 from dataclasses import dataclass

@@ -162,7 +162,7 @@ def one_seed(seed: int) -> Told:
     quiet = _replay(week, past.values, quiet_from, past.live_from, 300.0)
     live = _replay(past, past.values, past.live_from, float(past.times[-1]), 20.0)
     found, false = _events(past, live)
-    told = Told(found, [], [], len(past.town.instruments) * (QUIET_DAYS * DAY_S + LIVE_S) / MONTH_S)
+    told = Told(found, [], [], len(past.town.instruments) * ((QUIET_DAYS + LEAK_DAYS) * DAY_S + LIVE_S) / MONTH_S)
     for one in [*quiet.book.episodes.values(), *false]:
         (told.risk if one.alert.kind is AlertKind.RISK else told.maintenance).append(one.alert.rule)
     for quick in (False, True):
@@ -325,7 +325,6 @@ def _slow_leak(seed: int, start: float, told: Told) -> Found:
     replay = _replay(past, past.values, past.live_from, float(past.times[-1]), 1800.0)
     found, false = _events_of(LEAK, past, replay)
     told.risk.extend(one.alert.rule for one in false if one.alert.kind is AlertKind.RISK)
-    told.months += len(past.town.instruments) * LEAK_DAYS * DAY_S / MONTH_S
     return found
 
 

@@ -392,7 +392,7 @@ def test_a_clock_that_runs_backwards_breaks_nothing() -> None:
         (("limits = { orange = 0.2 }", "limits = {}"), "limits are missing"),
         (("confirmed_s = 14400", "confirmed_s = 0"), "confirmed_s must lie between"),
         (
-            ('unless = ["pump.failure"]', 'unless = ["pump.falure"]'),
+            ('unless = ["pump.failure", "flow', 'unless = ["pump.falure", "flow'),
             "unless names 'pump.falure', and there is no such rule",
         ),
         (("confirmed_s = 14400", 'confirmed_s = 14400\nunless = ["pump.failure"]'), "blockage takes no unless"),
