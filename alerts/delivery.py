@@ -20,12 +20,12 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 from alerts import chat, metrics
 from alerts.deadline import Deadline, within
 from alerts.egress import GuardedTransport, RefusedAddressError
-from alerts.formats import FORMATS
-from alerts.formats import chat as chat_format
-from alerts.formats.message import Message, Reference
 from alerts.retry import next_delay, retry_after
 from lifeline.errors import StorageError
 from lifeline.fieldlink import links_for
+from lifeline.messages import FORMATS
+from lifeline.messages import chat as chat_format
+from lifeline.messages.message import Message, Reference
 from lifeline.model import Level
 from lifeline.storage import outbox
 from lifeline.storage.database import Pool, storage_errors

@@ -16,6 +16,7 @@ from api.explanation import explain, explain_cell, told_chains
 from api.parameters import Bbox, Moment, Name, Network, StrictRoute, box_of
 from api.problems import ProblemError
 from api.riskmap import RiskMap
+from api.scopemaps import ScopeMap
 from lifeline.geo import Box
 from lifeline.model import JsonObject, Role, ZoneKind
 from lifeline.storage import health
@@ -47,7 +48,10 @@ class OpenAlerts(BaseModel):
 
 
 class Summary(BaseModel):
-    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``map_drawn_at``: its moment."""
+    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``map_drawn_at``: its moment.
+
+    ``extent``: west, south, east, north of the pipes, of all assets where there is no pipe; null for an empty city.
+    """
 
     now: datetime
     data_as_of: datetime | None
@@ -55,6 +59,7 @@ class Summary(BaseModel):
     cells: dict[str, dict[str, int]]
     segments: dict[str, int]
     alerts: dict[str, dict[str, OpenAlerts]]
+    extent: tuple[float, float, float, float] | None
 
 
 class Part(BaseModel):
@@ -171,7 +176,8 @@ async def get_cells(
 
     A coroutine because the bytes are often ready: a change of thread would then cost more than the answer.
     """
-    drawn, box = city(request).map.current, box_of(bbox)
+    here, box = city(request), box_of(bbox)
+    drawn = await run_in_threadpool(lambda: here.map.current) if isinstance(here.map, ScopeMap) else here.map.current
     if _is_past(at, request, drawn):
         return await run_in_threadpool(_past_cells, request, at, resolution, box)
     ready = drawn.cells[resolution].screens.get(box)
@@ -190,13 +196,17 @@ def explain_one_cell(
 
 @router.get("/segments", response_class=Response, responses=_GEOJSON_ANSWER)
 def get_segments(
-    request: Request, bbox: Bbox = None, limit: Annotated[int, Query(ge=1, le=20_000)] = 5000, at: At = None
+    request: Request,
+    bbox: Bbox = None,
+    limit: Annotated[int, Query(ge=1, le=20_000)] = 5000,
+    at: At = None,
+    parts: Annotated[bool, Query(description="False: without the parts of each score, a third as long")] = True,
 ) -> Response:
     """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst;
-    `at`: as served at that moment."""
+    `at`: as served at that moment, always with its parts."""
     drawn, box, here = city(request).map.current, box_of(bbox), city(request)
     if not _is_past(at, request, drawn):
-        return respond(request, screens.segments(drawn, box, limit))
+        return respond(request, screens.segments(drawn, box, limit, parts=parts))
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
         made = here.archive.segments(connection, found, box, limit)
@@ -207,6 +217,8 @@ def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard
     """Whether a moment was before the map that is served now. Raises ProblemError 400 for one in the future."""
     if at is not None and at > city(request).clock():
         raise ProblemError(400, "`at` is in the future: there is no map of it yet")
+    if at is not None and isinstance(city(request).map, ScopeMap):
+        raise ProblemError(403, "past maps are of the whole city; you have a part of it")
     return at is not None and (drawn.served_from is None or at < drawn.served_from)
 
 
@@ -258,4 +270,5 @@ def summary(request: Request) -> Summary:
         cells={str(resolution): counts[f"cells_{resolution}"] for resolution in drawn.cells},
         segments=counts["segments"],
         alerts=alerts,
+        extent=drawn.ground.extent,
     )

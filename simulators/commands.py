@@ -3,14 +3,16 @@
 import logging
 import signal
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lifeline.errors import LifelineError
+from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
+from simulators.habits import load_habits
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
 from simulators.scenario import load_scenario, shipped
@@ -60,6 +62,8 @@ def run(
     history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+    habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
+    passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
 ) -> None:
     """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
     from lifeline.log import configure_logging
@@ -70,7 +74,8 @@ def run(
         settings = load_settings()
         configure_logging("simulators", settings)
         quiet_engines()
-        service = Service(settings, seed, load_scenario(scenario), truth)
+        manners = load_habits(habits) if habits else None
+        service = Service(settings, seed, load_scenario(scenario), truth, habits=manners, passwords=passwords)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)
@@ -96,6 +101,46 @@ def history(
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators replay --csv week.csv --speed 60 --shift-to-now`")
+def replay(
+    csv: Annotated[
+        Path | None, typer.Option(help="A CSV file, or a mapping file (.toml) that says what its columns mean.")
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="Begin, ISO 8601; UTC where no offset is given.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="End; default now, or the file's end.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Only devices like this (`gas-*`); may be repeated.")] = None,
+    speed: Annotated[float, typer.Option(min=0, help="Seconds of the past a second; 0: as fast as it goes.")] = 1,
+    shift: Annotated[bool, typer.Option("--shift-to-now", help="Readings bear the moment of playing.")] = False,
+    over_live: Annotated[bool, typer.Option("--over-live", help="Also where the devices speak themselves.")] = False,
+    passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be played, and play nothing.")] = False,
+) -> None:
+    """Play CSV files or a period of the database into the broker, as the devices themselves would."""
+    from lifeline.settings import load_settings
+    from simulators.replayer import Wish, replay_recorded
+
+    try:
+        wish = Wish(csv, _moment(first), _moment(last), tuple(device or ()), speed, shift, over_live, dry_run)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        for line in replay_recorded(load_settings(), wish, passwords, datetime.now(UTC), stop):
+            typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(1)
+
+
+def _moment(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no time: write it like 2026-11-01T08:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def quiet_engines() -> None:

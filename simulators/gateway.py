@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from pydantic import SecretStr
 
 from lifeline import wire
 from lifeline.errors import ConfigurationError
@@ -28,6 +30,15 @@ PATIENCE_S = 0.05
 log = structlog.get_logger()
 
 
+def own_login(settings: Settings, passwords: Path | None, device: str) -> Settings | None:
+    """The settings with a device's own log-in, where the folder ``passwords`` has a file of its name; else None."""
+    file = None if passwords is None else passwords / device
+    if file is None or not file.is_file():
+        return None
+    secret = SecretStr(file.read_text(encoding="utf-8").strip())
+    return settings.model_copy(update={"mqtt_username": device, "mqtt_password": secret})
+
+
 class Message(NamedTuple):
     """What waits to be sent."""
 
@@ -39,9 +50,9 @@ class Message(NamedTuple):
 class Gateway:
     """Speaks for itself and for the devices behind it. Messages are QoS 1 and leave in the order in which they came.
 
-    ``devices``: (network, device) of every device whose retained status it keeps, its own first. A thread of its own
-    sends, so that the window is respected and nobody else waits for the broker. paho calls back with its locks held, so
-    ``_turn`` is never held while paho is called.
+    ``devices``: (network, device) of every device whose retained status it keeps, its own first; without any it leaves
+    no word and no last will. A thread of its own sends, so that the window is respected and nobody else waits for the
+    broker. paho calls back with its locks held, so ``_turn`` is never held while paho is called.
     """
 
     def __init__(
@@ -133,6 +144,12 @@ class Gateway:
                 self._turn.wait(PATIENCE_S)
         return True
 
+    def wait_for_room(self, stop: threading.Event) -> None:
+        """Until half the buffer is free, or ``stop`` is set: for who has more to say than the broker takes."""
+        with self._turn:
+            while len(self._waiting) >= BUFFERED_MESSAGES // 2 and not stop.is_set():
+                self._turn.wait(PATIENCE_S)
+
     def wait_connected(self, timeout_s: float) -> bool:
         """True once connected. Raises ConfigurationError when the broker refuses the user."""
         connected = self._connected.wait(timeout_s)
@@ -176,7 +193,8 @@ class Gateway:
         if self._settings.mqtt_ca_file:
             client.tls_set(ca_certs=str(self._settings.mqtt_ca_file))
         client.reconnect_delay_set(1, 15)
-        client.will_set(wire.status_topic(self.network, self.name), _status("offline"), qos=1, retain=True)
+        if self._devices:
+            client.will_set(wire.status_topic(self.network, self.name), _status("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish

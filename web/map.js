@@ -1,7 +1,7 @@
 // The map: cells, pipes, sensors, zones, incidents and alerts by level. Without a base map the pipes suggest the streets.
 
 import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
-import { button } from "./element.js";
+import { button, element } from "./element.js";
 import { place, t } from "./i18n.js";
 import { badge } from "./levels.js";
 import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } from "./mapstyle.js";
@@ -9,10 +9,11 @@ import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } 
 maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
 const MOST_MARKERS = 150;
+const FIT = { padding: 48, duration: 0, maxZoom: 16 };
 
 export class RiskMap {
   /**
-   * @param {HTMLElement} container @param {string[]} networks @param {number[] | null} view longitude, latitude, zoom
+   * @param {HTMLElement} container @param {string[]} networks @param {number[] | {box: number[] | null}} view longitude, latitude, zoom; or a box that is all in sight
    * @param {{moved: () => void, chosen: (found: any) => void, base?: {tiles: string, attribution: string} | null}} on
    */
   constructor(container, networks, view, on) {
@@ -23,11 +24,11 @@ export class RiskMap {
     this.network = "";
     this.picked = [];
     this.markers = new Map();
+    this.handles = [];
     this.map = new maplibre.Map({
       container,
       style: { version: 8, sources: {}, layers: [] },
-      center: view?.slice(0, 2) ?? [117.23, 31.82],
-      zoom: view?.[2] ?? 12,
+      ...(view.box ? { bounds: view.box, fitBoundsOptions: FIT } : { center: view.slice?.(0, 2) ?? [117.23, 31.82], zoom: view[2] ?? 12 }),
       attributionControl: on.base ? { compact: true, customAttribution: on.base.attribution } : false,
       dragRotate: false,
       pitchWithRotate: false,
@@ -127,6 +128,29 @@ export class RiskMap {
     return this.show("members", { type: "FeatureCollection", features });
   }
 
+  /**
+   * Corners of a polygon that can be dragged; null takes them away. A corner of a ring is its first and its last point.
+   * @param {any} geometry @param {(moved: any) => void} [changed] with the whole geometry after each move
+   */
+  corners(geometry, changed) {
+    for (const each of this.handles) each.remove();
+    this.handles = [];
+    if (!geometry) return;
+    const moved = structuredClone(geometry);
+    const rings = moved.type === "Polygon" ? moved.coordinates : moved.coordinates.flat();
+    for (const ring of rings) {
+      for (let at = 1; at < ring.length; at += 1) {
+        const handle = new maplibre.Marker({ element: element("i", { class: "corner" }), draggable: true }).setLngLat(ring[at]).addTo(this.map);
+        handle.on("dragend", () => {
+          ring[at] = handle.getLngLat().toArray();
+          if (at === ring.length - 1) ring[0] = ring[at];
+          changed(moved);
+        });
+        this.handles.push(handle);
+      }
+    }
+  }
+
   under(point) {
     const near = [[point.x - 5, point.y - 5], [point.x + 5, point.y + 5]];
     const ids = ["members", "sensors", "works", ...this.networks.map((network) => `pipes-${network}`), "cells", "cells-unknown"];
@@ -158,8 +182,8 @@ export class RiskMap {
     this.map.easeTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 15.5), duration: calm ? 0 : 700 });
   }
 
-  fit(box, padding = 48) {
-    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], { padding, duration: 0, maxZoom: 16 });
+  fit(box) {
+    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], FIT);
   }
 
   get zoom() {

@@ -6,14 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from lifeline.messages.message import OVER
 from lifeline.model import JsonObject, Level
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
 _SQL = load("outbox")
 _BATCH = 10_000
-OVER = frozenset({"alert.cleared", "alert.closed", "sensor.online", "incident.cleared", "incident.closed"})
-"""Messages that say that it is over."""
 
 
 class DeliveryState(StrEnum):

@@ -21,7 +21,7 @@ GRAVE = {"serious", "critical"}
 def chromium() -> Iterator[Browser]:
     """One browser; a test fails where there is none."""
     if not CHROMIUM.exists():
-        pytest.fail("no Chromium: `make setup` installs it, or `apt-get install chromium`", pytrace=False)
+        pytest.fail("no Chromium: `make test` installs it, or `apt-get install chromium libatomic1`", pytrace=False)
     with sync_playwright() as playwright:
         yield launch(playwright)
 

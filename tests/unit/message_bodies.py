@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alerts.formats.message import Message, Reference
+from lifeline.messages.message import Message, Reference
 
 AT = "2026-11-21T12:00:05.123456+00:00"
 

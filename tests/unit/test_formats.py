@@ -14,10 +14,10 @@ import xmlschema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.formats import FORMATS, chat
-from alerts.formats.cap import NAMESPACE, polygon
-from alerts.formats.message import Message, Reference
-from alerts.formats.own import MAX_BYTES
+from lifeline.messages import FORMATS, chat
+from lifeline.messages.cap import NAMESPACE, polygon
+from lifeline.messages.message import Message, Reference
+from lifeline.messages.own import MAX_BYTES
 from lifeline.storage.endpoints import FORMATS as STORED
 from tests.unit.message_bodies import AT, body, group, message
 

@@ -6,10 +6,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from alerts.formats import FORMATS
-from alerts.formats import chat as chat_format
-from alerts.formats.message import Message, Reference, subject_of
 from lifeline.fieldlink import links_for
+from lifeline.messages import FORMATS
+from lifeline.messages import chat as chat_format
+from lifeline.messages.message import Message, Reference, subject_of
 from tests.unit.message_bodies import AT, body, message
 
 CAUSES = [

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from alerts.causes import Member
-from alerts.formats import FORMATS
-from alerts.formats.message import OVER
-from alerts.formats.words import TYPES, headline
 from alerts.incidents import plan
 from lifeline.fieldlink import Action, actions_for, subject_of
+from lifeline.messages import FORMATS
+from lifeline.messages.message import OVER
+from lifeline.messages.words import TYPES, headline
 from lifeline.model import Level
 from lifeline.storage.incidents import Change, OpenIncident
 from tests.unit.test_incident_messages import incident

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from alerts.formats import FORMATS
-from alerts.formats.words import STEPS, TYPES
 from alerts.rules import load_rules
 from lifeline.catalogue import shipped_catalogue
 from lifeline.chat import CHANNELS
+from lifeline.messages import FORMATS
+from lifeline.messages.words import STEPS, TYPES
 from lifeline.model import Level
 from lifeline.response import NEXT, Step, load_deadlines
 

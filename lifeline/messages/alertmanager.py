@@ -1,16 +1,25 @@
-"""The webhook body of Prometheus Alertmanager, version 4, which many tools parse."""
+"""Alerts as Prometheus Alertmanager tells them: the webhook body, version 4, and an alert of its HTTP API v2.
+
+Both carry the same labels and the same fingerprint, so that a tool that hears of an alert finds it again when it asks.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.formats.message import OVER, Encoded, Message, compact, page_of, subject_of
-from alerts.formats.words import advice_of, headline, lines, title_of
-from lifeline.model import JsonObject
+from lifeline.messages.message import OVER, Encoded, Message, compact, page_of, subject_of
+from lifeline.messages.words import advice_of, headline, lines, title_of
+from lifeline.model import AlertState, JsonObject
 
 NEVER = "0001-01-01T00:00:00Z"
 """Alertmanager's ``endsAt`` of what still fires."""
 SEVERITIES = {"red": "critical", "orange": "critical", "yellow": "warning", "blue": "info"}
+RESOLVE_TIMEOUT = timedelta(minutes=5)
+"""``endsAt`` of the API v2 lies so far ahead while an alert fires, as with a real Alertmanager."""
+SILENCED_BY = {AlertState.SHLVD: "lifeline-shelved", AlertState.OOSRV: "lifeline-out-of-service"}
+INHIBITED_BY = {AlertState.DSUPR: "lifeline-suppressed-by-design"}
+RECEIVER = "lifeline"
 
 
 def encode(message: Message) -> Encoded:
@@ -35,6 +44,28 @@ def encode(message: Message) -> Encoded:
         "alerts": alerts,
     }
     return Encoded(compact(body), "application/json")
+
+
+def gettable(body: JsonObject, state: AlertState, updated_at: datetime, now: datetime, public_url: str) -> JsonObject:
+    """An open alert as ``gettableAlert`` of Alertmanager's API v2. ``body``: the message that would tell of it now."""
+    told = _alert(body, Message("", body, public_url=public_url))
+    silenced, inhibited = SILENCED_BY.get(state), INHIBITED_BY.get(state)
+    found = {
+        "annotations": told["annotations"],
+        "endsAt": (now + RESOLVE_TIMEOUT).isoformat(),
+        "fingerprint": told["fingerprint"],
+        "receivers": [{"name": RECEIVER}],
+        "startsAt": told["startsAt"],
+        "status": {
+            "inhibitedBy": [inhibited] if inhibited else [],
+            "mutedBy": [],
+            "silencedBy": [silenced] if silenced else [],
+            "state": "suppressed" if silenced or inhibited else "active",
+        },
+        "updatedAt": updated_at.isoformat(),
+        "labels": told["labels"],
+    }
+    return found | ({"generatorURL": told["generatorURL"]} if told["generatorURL"] else {})
 
 
 def _alert(body: JsonObject, message: Message) -> JsonObject:

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from alerts.formats.message import GROUP, Message, page_of
-from alerts.formats.words import LINKS, headline, lines
+from lifeline.messages.message import GROUP, Message, page_of
+from lifeline.messages.words import LINKS, headline, lines
 
 LONGEST = 3500
 """Characters: the shortest limit of the channels, less what they add. Links come last and are never cut in half."""

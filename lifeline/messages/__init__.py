@@ -1,9 +1,9 @@
-"""The bodies in which a message may be sent, one file each. Pure: a message in, bytes out."""
+"""The bodies in which a message may be sent or published, one file each. Pure: a message in, bytes out."""
 
 from collections.abc import Callable
 
-from alerts.formats import alertmanager, cap, cloudevents, own
-from alerts.formats.message import Encoded, Message
+from lifeline.messages import alertmanager, cap, cloudevents, own
+from lifeline.messages.message import Encoded, Message
 
 FORMATS: dict[str, Callable[[Message], Encoded]] = {
     "own": own.encode,

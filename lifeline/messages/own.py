@@ -1,6 +1,6 @@
 """The own body: ``{"type", "timestamp", "data"}``, as Standard Webhooks proposes."""
 
-from alerts.formats.message import Encoded, Message, compact, page_of
+from lifeline.messages.message import Encoded, Message, compact, page_of
 from lifeline.model import JsonObject
 
 MAX_BYTES = 20_000

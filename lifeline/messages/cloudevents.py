@@ -1,7 +1,7 @@
 """CloudEvents 1.0, structured content mode: the own body's data in the CNCF's envelope."""
 
-from alerts.formats.message import Encoded, Message, compact
-from alerts.formats.own import fit
+from lifeline.messages.message import Encoded, Message, compact
+from lifeline.messages.own import fit
 
 PREFIX = "city.lifeline."
 """Before the type, in the form of a reversed domain as CloudEvents asks; it is a name and no address."""

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from lifeline.model import JsonObject
-from lifeline.storage.outbox import OVER as OVER
 
+OVER = frozenset({"alert.cleared", "alert.closed", "sensor.online", "incident.cleared", "incident.closed"})
+"""Messages that say that it is over."""
 GROUP = "alert.group"
 """A message that holds several: ``data.messages``, the newest first."""
 TEST = "endpoint.test"

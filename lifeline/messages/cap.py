@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree
 
-from alerts.formats.message import OVER, TEST, Encoded, Message, page_of, subject_of
-from alerts.formats.words import Language, advice_of, headline, lines, place_of, title_of
+from lifeline.messages.message import OVER, TEST, Encoded, Message, page_of, subject_of
+from lifeline.messages.words import Language, advice_of, headline, lines, place_of, title_of
 from lifeline.model import JsonObject
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -34,7 +34,7 @@ _NOT_IN_NAMES = re.compile(r"[\s,<>&]+")
 
 def encode(message: Message) -> Encoded:
     """The message as a CAP document."""
-    return Encoded(ElementTree.tostring(_alert(message), encoding="utf-8", xml_declaration=True), "application/cap+xml")
+    return Encoded(ElementTree.tostring(tree(message), encoding="utf-8", xml_declaration=True), "application/cap+xml")
 
 
 def time_of(at: datetime) -> str:
@@ -50,7 +50,8 @@ def polygon(longitude: float, latitude: float, radius_m: float = RADIUS_M) -> st
     return " ".join(f"{latitude + y * north:.6f},{longitude + x * east:.6f}" for y, x in corners)
 
 
-def _alert(message: Message) -> ElementTree.Element:
+def tree(message: Message) -> ElementTree.Element:
+    """The document as elements, their names without the namespace."""
     sender = _name(message.sender)
     root = ElementTree.Element("alert", xmlns=NAMESPACE)
     texts = [
@@ -88,7 +89,7 @@ def _info(message: Message, code: str, language: Language) -> ElementTree.Elemen
     texts = [
         ("language", code),
         ("category", _category(data)),
-        ("event", _clean(title_of(data, language)) or _clean(str(data.get("rule") or "")) or "Lifeline"),
+        ("event", readable(title_of(data, language)) or readable(str(data.get("rule") or "")) or "Lifeline"),
         ("responseType", "AllClear" if over else RESPONSES[level]),
         ("urgency", "Past" if over else URGENCIES[level]),
         ("severity", SEVERITIES[level]),
@@ -104,7 +105,7 @@ def _info(message: Message, code: str, language: Language) -> ElementTree.Elemen
     ]
     _add(info, texts)
     for name, value in (("rule", data.get("rule")), ("level", data.get("level")), ("state", data.get("state"))):
-        if _clean(str(value or "")):
+        if readable(str(value or "")):
             _add(ElementTree.SubElement(info, "parameter"), [("valueName", name), ("value", str(value))])
     info.append(_area(data, language))
     return info
@@ -127,7 +128,7 @@ def _certainty(data: JsonObject) -> str:
 def _area(data: JsonObject, language: Language) -> ElementTree.Element:
     where: dict[str, Any] = data.get("where") or {}
     area = ElementTree.Element("area")
-    _add(area, [("areaDesc", _clean(place_of(data)) or ("位置未知" if language == "zh" else "place not known"))])
+    _add(area, [("areaDesc", readable(place_of(data)) or ("位置未知" if language == "zh" else "place not known"))])
     if where.get("longitude") is not None and where.get("latitude") is not None:
         _add(area, [("polygon", polygon(where["longitude"], where["latitude"]))])
     return area
@@ -136,15 +137,15 @@ def _area(data: JsonObject, language: Language) -> ElementTree.Element:
 def _add(parent: ElementTree.Element, texts: Iterable[tuple[str, str]]) -> None:
     """Child elements in order; those without text are left out, as all of those that may be empty are optional."""
     for name, text in texts:
-        if clean := _clean(text):
+        if clean := readable(text):
             ElementTree.SubElement(parent, name).text = clean
 
 
-def _clean(text: str) -> str:
+def readable(text: str) -> str:
     """Without what XML cannot hold; empty where nothing is left to read."""
     return _NOT_XML.sub("", text).strip()
 
 
 def _name(text: str) -> str:
     """Identifiers and senders hold no space, comma, ``<`` or ``&``, and are never empty."""
-    return _NOT_IN_NAMES.sub("-", _clean(text)) or "lifeline"
+    return _NOT_IN_NAMES.sub("-", readable(text)) or "lifeline"
