@@ -37,6 +37,7 @@ MODULES = {
     "sensors": "sensors",
     "zones": "zones",
     "keys": "keys",
+    "users": "users",
     "endpoints": "endpoints",
     "maintenance": "maintenance",
     "rules": "rules",
