@@ -12,6 +12,7 @@ from api import (
     alerts,
     bulletins,
     caseload,
+    downloads,
     editing,
     effect,
     endpoints,
@@ -29,6 +30,7 @@ from api import (
     planning,
     plans,
     problems,
+    reports,
     risk,
     rules,
     sensorthings,
@@ -54,8 +56,8 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, exchange, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing, suggestions, exchange,
+    zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos, risk,
     history, planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
