@@ -118,6 +118,15 @@ class Ground:
         places = [Place(each.network, each.kind, each.cof or 1.0, each.road_class) for each in self.assets]
         return Surroundings([each.geometry for each in self.assets], places, self.scheme.couplings)
 
+    @cached_property
+    def extent(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north of the pipes, of all assets where there is no pipe; None for an empty city."""
+        boxes = self.boxes[self.pipes] if self.pipes.any() else self.boxes
+        if not len(boxes):
+            return None
+        (west, south), (east, north) = boxes[:, :2].min(axis=0).tolist(), boxes[:, 2:].max(axis=0).tolist()
+        return west, south, east, north
+
     def place_of(self, asset_id: int) -> int | None:
         """Index of the asset with this id, or None where the ground has none: it may have come since."""
         at = int(self.ids.searchsorted(asset_id))

@@ -23,6 +23,8 @@ from lifeline.storage.changes import EVERYTHING
 from lifeline.storage.keys import ApiKey
 
 KEEPALIVE_S = 15.0
+PACE_S = 0.25
+"""A client is told no more often than this: a burst of changes is two events, and not a page that asks all the time."""
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["live"])
 
@@ -118,5 +120,6 @@ async def _stream(
             what, client.pending = client.pending, set()
             if what:
                 yield broadcaster.event(what)
+                await asyncio.sleep(PACE_S)
     finally:
         broadcaster.leave(client)

@@ -56,7 +56,10 @@ class OpenAlerts(BaseModel):
 
 
 class Summary(BaseModel):
-    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``map_drawn_at``: its moment."""
+    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``map_drawn_at``: its moment.
+
+    ``extent``: west, south, east, north of the pipes, of all assets where there is no pipe; null for an empty city.
+    """
 
     now: datetime
     data_as_of: datetime | None
@@ -64,6 +67,7 @@ class Summary(BaseModel):
     cells: dict[str, dict[str, int]]
     segments: dict[str, int]
     alerts: dict[str, dict[str, OpenAlerts]]
+    extent: tuple[float, float, float, float] | None
 
 
 class Part(BaseModel):
@@ -206,13 +210,14 @@ def get_segments(
     bbox: Bbox = None,
     limit: Annotated[int, Query(ge=1, le=20_000)] = 5000,
     at: At = None,
+    parts: Annotated[bool, Query(description="False: without the parts of each score, a third as long")] = True,
     form: MapFormChoice = MapForm.GEOJSON,
 ) -> Response:
     """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst;
-    `at`: as served at that moment."""
+    `at`: as served at that moment, always with its parts."""
     drawn, box, here = city(request).map.current, box_of(bbox), city(request)
     if not _is_past(at, request, drawn):
-        return _formed(request, screens.segments(drawn, box, limit), form, "segments")
+        return _formed(request, screens.segments(drawn, box, limit, parts=parts), form, "segments")
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
         made = here.archive.segments(connection, found, box, limit)
@@ -287,4 +292,5 @@ def summary(request: Request) -> Summary:
         cells={str(resolution): counts[f"cells_{resolution}"] for resolution in drawn.cells},
         segments=counts["segments"],
         alerts=alerts,
+        extent=drawn.ground.extent,
     )

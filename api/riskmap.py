@@ -46,6 +46,7 @@ class RiskMap:
     risk: AssetRisk
     cells: dict[int, Cells]
     alerts: list[OpenAlert]
+    newest: Newest
     heard: Bools
     raised: Ints
     """Assets that there is live evidence on, ascending."""
@@ -58,7 +59,7 @@ class RiskMap:
     """Number of the drawing that ``changed`` is the difference to; None: to nothing, all of it changed."""
     number: int = field(default_factory=itertools.count().__next__)
     served_from: datetime | None = None
-    screens: dict[tuple[Box | None, int], Document] = field(default_factory=dict)
+    screens: dict[tuple[Box | None, int, bool], Document] = field(default_factory=dict)
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many cells (by resolution) and segments there are of each level."""
@@ -85,8 +86,12 @@ class RiskMap:
 
 def read(connection: Connection, ground: Ground, now: datetime) -> tuple[list[OpenAlert], Newest]:
     """What changes all the time: the risk alerts that count, and when each sensor was heard last."""
-    since_s = evidence.forgotten_after_s(ground.scheme.decay_s)
-    return rows.risk_alerts(connection, now, since_s), rows.newest(connection)
+    return read_alerts(connection, ground, now), rows.newest(connection)
+
+
+def read_alerts(connection: Connection, ground: Ground, now: datetime) -> list[OpenAlert]:
+    """The risk alerts that count."""
+    return rows.risk_alerts(connection, now, evidence.forgotten_after_s(ground.scheme.decay_s))
 
 
 def build(
@@ -108,7 +113,7 @@ def build(
             cells[resolution] = draw_cells(layer, ground, state, heard, placed, earlier.cells[resolution], where)
     changed = _level(ground, state, cells[geo.RESOLUTIONS[1]], moved, earlier)
     as_of = float(newest.ts.max()) if len(newest.ts) else None
-    drawn = RiskMap(ground, state, cells, alerts, heard, raised.asset, changed, now, as_of)
+    drawn = RiskMap(ground, state, cells, alerts, newest, heard, raised.asset, changed, now, as_of)
     if earlier is not None:
         drawn.follows = earlier.number
         drawn.screens = {} if len(changed) else earlier.screens

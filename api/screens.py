@@ -8,6 +8,7 @@ from api.documents import GEOJSON, Document, collection, document
 from api.ground import Bools, cell_box, cell_head
 from api.riskmap import RiskMap
 from lifeline.geo import Box
+from lifeline.model import JsonObject
 from lifeline.risk import Floats
 
 _KEPT_SCREENS = 64
@@ -37,19 +38,22 @@ def cell_document(features: list[bytes], resolution: int) -> Document:
     return document(collection(features, resolution=resolution), GEOJSON, level=1)
 
 
-def segments(drawn: RiskMap, box: Box | None, limit: int) -> Document:
-    """The pipes of a screen; where there are more than ``limit``, the worst of them (``truncated``)."""
-    if (kept := drawn.screens.get((box, limit))) is not None:
+def segments(drawn: RiskMap, box: Box | None, limit: int, *, parts: bool = True) -> Document:
+    """The pipes of a screen; where there are more than ``limit``, the worst of them (``truncated``).
+
+    Without their ``parts`` the body is a third as long: a map that only colours them is there sooner.
+    """
+    if (kept := drawn.screens.get((box, limit, parts))) is not None:
         return kept
     ground = drawn.ground
     shown = ground.pipes if box is None else ground.pipes & inside(ground.boxes, box)
     chosen = np.flatnonzero(shown)
     kept_places = worst_places(np.round(drawn.risk.score[chosen], 1), limit)
-    features = [ground.heads[at] + segment_text(drawn, at) + b"}" for at in chosen[kept_places].tolist()]
+    features = [ground.heads[at] + segment_text(drawn, at, parts) + b"}" for at in chosen[kept_places].tolist()]
     made = segment_document(features, len(chosen))
     if len(drawn.screens) >= _KEPT_SCREENS:
         drawn.screens.clear()
-    drawn.screens[(box, limit)] = made
+    drawn.screens[(box, limit, parts)] = made
     return made
 
 
@@ -66,15 +70,16 @@ def worst_places(scores: Floats, limit: int) -> np.ndarray[tuple[int], np.dtype[
     return np.sort(np.argsort(-scores, kind="stable")[:limit])
 
 
-def segment_text(drawn: RiskMap, at: int) -> bytes:
+def segment_text(drawn: RiskMap, at: int, parts: bool = True) -> bytes:
     """What the map says of an asset, as JSON from after the brace."""
     live = live_parts(drawn.risk, at)
     known = drawn.ground.known[at] or live
-    said = {
+    said: JsonObject = {
         "level": LEVELS[drawn.risk.level[at]],
         "score": round(float(drawn.risk.score[at]), 1) if known else None,
-        "parts": [*(drawn.ground.assets[at].parts or []), *live],
     }
+    if parts:
+        said["parts"] = [*(drawn.ground.assets[at].parts or []), *live]
     return orjson.dumps(said)[1:]
 
 

@@ -3,13 +3,14 @@
 import logging
 import signal
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lifeline.errors import LifelineError
+from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
@@ -96,6 +97,46 @@ def history(
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators replay --csv week.csv --speed 60 --shift-to-now`")
+def replay(
+    csv: Annotated[
+        Path | None, typer.Option(help="A CSV file, or a mapping file (.toml) that says what its columns mean.")
+    ] = None,
+    first: Annotated[str | None, typer.Option("--from", help="Begin, ISO 8601; UTC where no offset is given.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="End; default now, or the file's end.")] = None,
+    device: Annotated[list[str] | None, typer.Option(help="Only devices like this (`gas-*`); may be repeated.")] = None,
+    speed: Annotated[float, typer.Option(min=0, help="Seconds of the past a second; 0: as fast as it goes.")] = 1,
+    shift: Annotated[bool, typer.Option("--shift-to-now", help="Readings bear the moment of playing.")] = False,
+    over_live: Annotated[bool, typer.Option("--over-live", help="Also where the devices speak themselves.")] = False,
+    passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be played, and play nothing.")] = False,
+) -> None:
+    """Play CSV files or a period of the database into the broker, as the devices themselves would."""
+    from lifeline.settings import load_settings
+    from simulators.replayer import Wish, replay_recorded
+
+    try:
+        wish = Wish(csv, _moment(first), _moment(last), tuple(device or ()), speed, shift, over_live, dry_run)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        for line in replay_recorded(load_settings(), wish, passwords, datetime.now(UTC), stop):
+            typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(1)
+
+
+def _moment(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no time: write it like 2026-11-01T08:00") from error
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def quiet_engines() -> None:

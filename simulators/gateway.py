@@ -39,9 +39,9 @@ class Message(NamedTuple):
 class Gateway:
     """Speaks for itself and for the devices behind it. Messages are QoS 1 and leave in the order in which they came.
 
-    ``devices``: (network, device) of every device whose retained status it keeps, its own first. A thread of its own
-    sends, so that the window is respected and nobody else waits for the broker. paho calls back with its locks held, so
-    ``_turn`` is never held while paho is called.
+    ``devices``: (network, device) of every device whose retained status it keeps, its own first; without any it leaves
+    no word and no last will. A thread of its own sends, so that the window is respected and nobody else waits for the
+    broker. paho calls back with its locks held, so ``_turn`` is never held while paho is called.
     """
 
     def __init__(
@@ -133,6 +133,12 @@ class Gateway:
                 self._turn.wait(PATIENCE_S)
         return True
 
+    def wait_for_room(self, stop: threading.Event) -> None:
+        """Until half the buffer is free, or ``stop`` is set: for who has more to say than the broker takes."""
+        with self._turn:
+            while len(self._waiting) >= BUFFERED_MESSAGES // 2 and not stop.is_set():
+                self._turn.wait(PATIENCE_S)
+
     def wait_connected(self, timeout_s: float) -> bool:
         """True once connected. Raises ConfigurationError when the broker refuses the user."""
         connected = self._connected.wait(timeout_s)
@@ -176,7 +182,8 @@ class Gateway:
         if self._settings.mqtt_ca_file:
             client.tls_set(ca_certs=str(self._settings.mqtt_ca_file))
         client.reconnect_delay_set(1, 15)
-        client.will_set(wire.status_topic(self.network, self.name), _status("offline"), qos=1, retain=True)
+        if self._devices:
+            client.will_set(wire.status_topic(self.network, self.name), _status("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish

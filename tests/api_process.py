@@ -53,10 +53,10 @@ class Api:
         self.keys: dict[Role, str] = {}
         self.process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
+    def start(self, patience_s: float = 30) -> None:
         """Start, and wait until it says that it is healthy."""
         self.launch()
-        until(self.healthy, "a healthy API", 30)
+        until(self.healthy, "a healthy API", patience_s)
 
     def launch(self) -> None:
         """Start, and wait for nothing."""
@@ -93,11 +93,11 @@ class Api:
 
 
 @contextmanager
-def running_api(dsn: str, **settings: str) -> Iterator[Api]:
+def running_api(dsn: str, *, patience_s: float = 30, **settings: str) -> Iterator[Api]:
     """An API process that is killed at the end if it still runs."""
     api = Api(dsn, **settings)
     try:
-        api.start()
+        api.start(patience_s)
         yield api
     finally:
         if api.process is not None and api.process.poll() is None:

@@ -33,8 +33,23 @@ export function forgetKey() {
   sessionStorage.removeItem(STORED);
 }
 
+const ahead = new Map();
+
+/** Ask now for what will be wanted soon: the next `get` of the same takes this answer. @param {string} path @param {Record<string, unknown>} [parameters] */
+export function askAhead(path, parameters = {}) {
+  const url = address(path, parameters);
+  const answer = request(url, { cache: "no-store" });
+  answer.catch(() => {}); // told where it is taken
+  ahead.set(url, answer);
+}
+
 /** A request with the key. @param {string} path @param {RequestInit} [options] */
 export function request(path, options = {}) {
+  const asked = (options.method ?? "GET") === "GET" && ahead.get(path);
+  if (asked) {
+    ahead.delete(path);
+    return asked;
+  }
   const headers = { Authorization: `Bearer ${key}`, ...options.headers };
   return fetch(path, { credentials: "omit", ...options, headers });
 }

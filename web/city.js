@@ -11,6 +11,12 @@ export const city = {
   skew: 0,
 };
 
+/** Take in how the city stands. @param {any} summary of /risk/summary */
+export function stands(summary) {
+  city.summary = summary;
+  city.skew = new Date(summary.now) - Date.now();
+}
+
 /** Milliseconds since 1970 by the server's clock. */
 export const now = () => Date.now() + city.skew;
 

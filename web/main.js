@@ -2,7 +2,7 @@
 
 import { findKey, forget, forgetKey, get, useKey } from "./api.js";
 import { drawAsset, drawCell, fetchAsset } from "./asset.js";
-import { city } from "./city.js";
+import { city, stands } from "./city.js";
 import { button, byId, element, icon } from "./element.js";
 import { drawFreshness, freshness, streamIs } from "./freshness.js";
 import { lang, named, setZone, switchLanguage, t } from "./i18n.js";
@@ -101,7 +101,7 @@ function chosenOnMap(found) {
 }
 
 function fit() {
-  const box = extent(map.data.pipes) ?? extent(map.data.cells);
+  const box = city.summary?.extent ?? extent(map.data.cells);
   if (box) map.fit(box);
 }
 
@@ -217,11 +217,11 @@ function signIn(wrong = "") {
   byId("key").focus();
 }
 
-/** The words of the city; null where this person has to sign in first. */
+/** The words of the city and how it stands; null where this person has to sign in first. */
 async function enter() {
   if (!findKey()) return signIn();
   try {
-    return await get("/catalogue");
+    return await Promise.all([get("/catalogue"), get("/risk/summary")]);
   } catch (error) {
     const refused = [401, 403, 429].includes(error.status);
     signIn(refused ? (error.status === 429 ? error.message : t("error_refused")) : error.status ? t("error_server", { detail: error.message }) : t("error_network"));
@@ -236,7 +236,7 @@ async function enter() {
 function makeParts() {
   const asked = state.at.split(",").map(Number);
   const start = asked.length === 3 && asked.every(Number.isFinite) ? asked : null;
-  map = new RiskMap(byId("map"), city.catalogue.networks.map((each) => each.key), start, {
+  map = new RiskMap(byId("map"), city.catalogue.networks.map((each) => each.key), start ?? { box: city.summary.extent }, {
     base: city.catalogue.base_map,
     moved: () => {
       if (!watch || !document.body.dataset.ready) return;
@@ -253,7 +253,6 @@ function makeParts() {
     panel: () => (panel.open && !state.cell && !panel.busy ? select(chosen(), { visit: false, quiet: true }) : null),
   });
   time = new TimeBar(byId("time"), map, { failed, changed: () => drawFreshness(), live: () => { forget("cells"); forget("pipes"); watch.refresh.cells(); watch.refresh.pipes(); } });
-  return start;
 }
 
 async function loadZones() {
@@ -268,16 +267,17 @@ async function loadZones() {
 async function begin() {
   setTheme(remembered("theme", matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark"));
   document.documentElement.lang = lang() === "zh" ? "zh-CN" : "en";
-  city.catalogue = await enter();
-  if (!city.catalogue) return;
+  const found = await enter();
+  if (!found) return;
+  city.catalogue = found[0];
+  stands(found[1]);
   setZone(city.catalogue.timezone);
   byId("page").hidden = false;
-  const start = makeParts();
+  makeParts();
   listen();
   drawWords();
   try {
-    const framed = watch.loadPipes().then(() => (start ? null : fit()));
-    await Promise.all([watch.loadSummary(), framed.then(() => watch.loadCells()), watch.loadEntries()]);
+    await Promise.all([watch.loadEntries(), watch.loadCells(), watch.loadPipes()]);
     map.filter(hidden(), state.network);
     if (state.view) await view(state.view, { visit: false });
     if (CHOICES.some((name) => state[name])) await select(chosen(), { visit: false });

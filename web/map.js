@@ -9,10 +9,11 @@ import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } 
 maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
 const MOST_MARKERS = 150;
+const FIT = { padding: 48, duration: 0, maxZoom: 16 };
 
 export class RiskMap {
   /**
-   * @param {HTMLElement} container @param {string[]} networks @param {number[] | null} view longitude, latitude, zoom
+   * @param {HTMLElement} container @param {string[]} networks @param {number[] | {box: number[] | null}} view longitude, latitude, zoom; or a box that is all in sight
    * @param {{moved: () => void, chosen: (found: any) => void, base?: {tiles: string, attribution: string} | null}} on
    */
   constructor(container, networks, view, on) {
@@ -26,8 +27,7 @@ export class RiskMap {
     this.map = new maplibre.Map({
       container,
       style: { version: 8, sources: {}, layers: [] },
-      center: view?.slice(0, 2) ?? [117.23, 31.82],
-      zoom: view?.[2] ?? 12,
+      ...(view.box ? { bounds: view.box, fitBoundsOptions: FIT } : { center: view.slice?.(0, 2) ?? [117.23, 31.82], zoom: view[2] ?? 12 }),
       attributionControl: on.base ? { compact: true, customAttribution: on.base.attribution } : false,
       dragRotate: false,
       pitchWithRotate: false,
@@ -158,8 +158,8 @@ export class RiskMap {
     this.map.easeTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 15.5), duration: calm ? 0 : 700 });
   }
 
-  fit(box, padding = 48) {
-    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], { padding, duration: 0, maxZoom: 16 });
+  fit(box) {
+    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], FIT);
   }
 
   get zoom() {

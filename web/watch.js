@@ -1,8 +1,9 @@
 // What the watch looks at, kept up to date: incidents and alerts in the list, cells, pipes and sensors on the map.
 
 import { get, getIfChanged } from "./api.js";
-import { city, levelName } from "./city.js";
+import { city, levelName, stands } from "./city.js";
 import { byId } from "./element.js";
+import { OPEN, PIPES } from "./first.js";
 import { drawFreshness, freshness } from "./freshness.js";
 import { t } from "./i18n.js";
 import { drawFilters, drawList, drawTiles, filtered, isNew, kindOf, labelOf, placeOf } from "./incidents.js";
@@ -11,9 +12,7 @@ import { LEVELS } from "./levels.js";
 import { chime } from "./sound.js";
 import { state } from "./state.js";
 
-const MOST_LISTED = 500;
 const MOST_SENSORS = 3000;
-const MOST_PIPES = 3000; // the worst; all come as one looks closer
 
 /** At most one run at a time of each, and one more where something changed meanwhile; no faster than `restMs`. */
 function single(work, failed, restMs = 0) {
@@ -83,14 +82,12 @@ export class Watch {
   }
 
   async loadSummary() {
-    city.summary = await get("/risk/summary");
-    city.skew = new Date(city.summary.now) - Date.now();
+    stands(await get("/risk/summary"));
     drawLegend(this.map.resolution);
   }
 
   async loadEntries() {
-    const open = { state: "open", order: "worst", limit: MOST_LISTED };
-    const [incidents, alerts, cases] = await Promise.all([get("/incidents", open), get("/alerts", open), get("/caseload")]);
+    const [incidents, alerts, cases] = await Promise.all([get("/incidents", OPEN), get("/alerts", OPEN), get("/caseload")]);
     const byIncident = new Map(cases.items.map((each) => [each.incident, each]));
     const byAlert = new Map(cases.items.filter((each) => each.incident === null).map((each) => [each.alert, each]));
     this.alerts = alerts.items.map((each) => ({ ...each, response: byAlert.get(each.id) }));
@@ -106,7 +103,7 @@ export class Watch {
   }
 
   async loadPipes() {
-    const parameters = this.wholeCity ? { limit: MOST_PIPES } : { bbox: this.map.box, limit: MOST_PIPES };
+    const parameters = this.wholeCity ? PIPES : { bbox: this.map.box, ...PIPES };
     const found = await getIfChanged("pipes", "/risk/segments", parameters);
     if (!found || state.moment) return;
     if (found.truncated) this.wholeCity = false;

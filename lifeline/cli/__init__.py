@@ -24,6 +24,7 @@ from lifeline.cli import (
     maintenance,
     performance,
     plan,
+    replay,
     rules,
     schema,
     score,
@@ -58,6 +59,7 @@ plan.register(app)
 effect.register(app)
 score.register(app)
 load.register(app)
+replay.register(app)
 criticality.register(app)
 calibrate.register(app)
 app.add_typer(assets.app, name="assets")

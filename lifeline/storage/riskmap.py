@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from lifeline.model import JsonObject, Level
-from lifeline.storage.columns import array_columns
+from lifeline.storage.columns import array_columns, seconds
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -114,7 +115,8 @@ def one_moment(connection: Connection) -> None:
 def assets(connection: Connection) -> list[AssetRow]:
     """Every asset in order of its id."""
     with storage_errors():
-        return [AssetRow(*row) for row in connection.execute(_SQL["assets"])]
+        rows = connection.execute(_SQL["assets"])
+        return [AssetRow._make((*row[:15], row[15] and orjson.loads(row[15]), *row[16:])) for row in rows]
 
 
 def asset_cells(connection: Connection, resolution: int) -> list[CellShare]:
@@ -144,8 +146,9 @@ def zone_assets(connection: Connection) -> list[ZoneShare]:
 
 def newest(connection: Connection) -> Newest:
     """When each sensor was heard last."""
-    ids, ts = array_columns(connection, _SQL["newest"], {}, ("i8", "f8"))
-    return Newest(ids.astype(np.int64), ts.astype(np.float64))
+    ids, ts = array_columns(connection, _SQL["newest"], {}, ("i8", "i8"))
+    order = np.argsort(ids, kind="stable")
+    return Newest(ids[order].astype(np.int64), seconds(ts[order]))
 
 
 def risk_alerts(connection: Connection, now: datetime, since_s: float) -> list[OpenAlert]:

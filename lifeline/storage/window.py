@@ -140,6 +140,11 @@ def past_between(connection: Connection, low: float, high: float) -> Readings:
     return _readings(connection, "readings_between", {"low": low, "high": high, "unfit": int(Quality.IMPLAUSIBLE)})
 
 
+def stored_between(connection: Connection, low: float, high: float) -> Readings:
+    """Every reading of a stretch of the past as it was stored, whatever its quality."""
+    return _readings(connection, "readings_between", {"low": low, "high": high, "unfit": 0})
+
+
 def readings_of(connection: Connection, ids: Sequence[int], since: Sequence[float], floor: float) -> Readings:
     """Fit readings of the sensors ``ids``, of each after its own ``since`` and after ``floor`` (epoch seconds)."""
     return _readings(connection, "readings_of", {"sensors": list(ids), "since": list(since), "floor": floor})

@@ -18,7 +18,7 @@ from lifeline.storage import keys
 from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api, until
 from tests.integration.city import add_reading
-from tests.integration.town import assets, build, empty, open_alert, position
+from tests.integration.town import SOUTH, STEP, WEST, assets, build, empty, open_alert, position
 
 READ_ROUTES = [
     "/api/v1/assets",
@@ -390,6 +390,7 @@ def test_the_summary_counts_what_the_map_shows(api: Api, town: dict[str, int], d
     assert told["alerts"]["risk"] == {"red": {"open": 1, "unacknowledged": 1}}
     assert sum(told["segments"].values()) == 6
     assert sum(told["cells"]["9"].values()) == len(cells(api))
+    assert told["extent"] == pytest.approx([WEST, SOUTH, WEST + 2 * STEP, SOUTH + 2 * STEP])
     assert datetime.fromisoformat(told["data_as_of"]) <= datetime.fromisoformat(told["now"])
 
 

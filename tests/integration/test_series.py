@@ -1,6 +1,7 @@
 """The readings of a sensor over a span, raw and by roll-ups, with the newest data in them."""
 
 import threading
+import time
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -105,5 +106,36 @@ def test_changes_are_heard_gathered_and_everything_comes_first(clean_database: s
         for what in ("alert", "reading", "alert"):
             connection.execute("SELECT pg_notify('lifeline_changed', %s)", [f'{{"what": "{what}"}}'])
     assert next(each for each in islice(heard, 3) if each) == {"alert", "reading"}
+    stop.set()
+    assert list(heard) == []
+
+
+def test_a_change_is_told_at_once_however_lately_another_kind_was_and_its_own_kind_only_after_the_pause(
+    clean_database: str,
+) -> None:
+    stop, pause = threading.Event(), 30.0
+    heard = changes.listen(clean_database, stop, application="test", debounce_s=pause)
+    assert next(heard) == changes.EVERYTHING
+    with connect(clean_database, autocommit=True) as connection:
+        for what in ("reading", "alert"):  # each told long before the pause of the other is over
+            began = time.monotonic()
+            connection.execute("SELECT pg_notify('lifeline_changed', %s)", [f'{{"what": "{what}"}}'])
+            assert next(each for each in heard if each) == {what}
+            assert time.monotonic() - began < pause / 3
+    stop.set()
+    assert list(heard) == []
+
+
+def test_a_burst_of_one_kind_is_two_sets(clean_database: str) -> None:
+    stop, pause = threading.Event(), 0.4
+    heard = changes.listen(clean_database, stop, application="test", debounce_s=pause)
+    next(heard)
+    told: list[float] = []
+    with connect(clean_database, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "alert"}')""")
+            assert next(each for each in heard if each) == {"alert"}
+            told.append(time.monotonic())
+    assert told[1] - told[0] >= pause * 0.9
     stop.set()
     assert list(heard) == []

@@ -220,3 +220,24 @@ def test_a_thousand_pipes_are_drawn_in_well_under_a_second() -> None:
     first = build(ground, [], heard(), NOW)
     build(ground, [alert(5, Level.RED)], heard(), NOW, first)
     assert time.perf_counter() - began < 2
+
+
+def test_pipes_without_their_parts_are_the_same_pipes_in_fewer_bytes() -> None:
+    drawn = build(ground_of([pipe(n) for n in range(3)]), [alert(1, Level.RED)], heard(), NOW)
+    whole, brief = segments(drawn, None, 10), segments(drawn, None, 10, parts=False)
+    assert whole.etag != brief.etag
+    assert len(brief.body) < len(whole.body)
+    slim = json.loads(whole.body)
+    for each in slim["features"]:
+        del each["properties"]["parts"]
+    assert json.loads(brief.body) == slim
+    assert segments(drawn, None, 10, parts=False) is brief, "each is kept for those who ask so"
+
+
+def test_the_city_reaches_as_far_as_its_pipes_and_an_empty_one_nowhere() -> None:
+    first, last = pipe(0), pipe(4)
+    assert ground_of([first, last]).extent == (first.west, first.south, last.east, last.north)
+    far = pipe(0)._replace(asset_id=9, external_id="V", kind="valve", east=179.0)
+    assert ground_of([pipe(0), far]).extent == ground_of([pipe(0)]).extent, "a thing far off does not shrink the map"
+    assert ground_of([far]).extent is not None
+    assert ground_of([]).extent is None

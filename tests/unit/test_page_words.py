@@ -94,6 +94,39 @@ def test_every_import_of_a_module_leads_to_a_file() -> None:
             assert there.is_file(), f"{path.name} imports {name}"
 
 
+def modules_from(name: str) -> set[str]:
+    """A module and what it imports at once, by its path on the server; not what it loads later."""
+    found, waiting = set(), [f"/{name}"]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        if not path.startswith("/vendor/"):
+            here = WEB / path.lstrip("/")
+            for each in re.findall(
+                r'^import (?:[^"]*? from )?"([^"]+)"', here.read_text(encoding="utf-8"), re.MULTILINE
+            ):
+                there = each if each.startswith("/") else f"/{(here.parent / each).resolve().relative_to(WEB)}"
+                waiting.append(there)
+    return found
+
+
+def test_the_page_asks_at_once_for_every_module_that_it_starts_with() -> None:
+    """One round of requests and not one for each floor of imports; and what comes later is not asked for."""
+    text = (WEB / "index.html").read_text(encoding="utf-8")
+    preloaded = set(re.findall(r'rel="modulepreload" href="([^"]+)"', text))
+    started = set(re.findall(r'<script type="module" src="([^"]+)"', text))
+    assert started == {"/first.js", "/main.js"}
+    assert preloaded | started == modules_from("main.js") | modules_from("first.js")
+    assert len(preloaded) > 20
+
+
+def test_the_first_answers_are_asked_for_before_the_map_s_library_is_read() -> None:
+    assert modules_from("first.js") == {"/first.js", "/api.js"}
+    assert (WEB / "index.html").read_text(encoding="utf-8").index('src="/first.js" async') < 500
+
+
 def test_exported_functions_say_what_they_do() -> None:
     silent = [
         f"{path.name}:{name}"

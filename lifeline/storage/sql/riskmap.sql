@@ -3,9 +3,10 @@
 SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
 
 -- name: assets
--- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread.
+-- Every asset with its standing risk, in order of its id. The geometry stays text: the map passes it on unread; the
+-- parts come as text because a hundred thousand of them are decoded faster than psycopg does.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry::text, a.west, a.south, a.east, a.north,
-    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts, coalesce(a.road_class, ''),
+    coalesce(a.from_asset, 0), coalesce(a.to_asset, 0), r.lof, r.cof, r.score, r.parts::text, coalesce(a.road_class, ''),
     r.probability
 FROM asset a LEFT JOIN asset_risk r USING (asset_id) WHERE a.in_service ORDER BY a.asset_id;
 
@@ -30,8 +31,8 @@ SELECT m.zone_id, m.asset_id, m.share FROM zone_asset m JOIN zone z USING (zone_
 WHERE z.status = 'active' AND a.in_service ORDER BY m.zone_id, m.asset_id;
 
 -- name: newest
--- When each sensor was heard last, as two arrays.
-SELECT array_agg(sensor_id::bigint ORDER BY sensor_id), array_agg(extract(epoch FROM ts)::float8 ORDER BY sensor_id) FROM sensor_state;
+-- When each sensor was heard last, as two arrays in no order: seconds and order are cheaper in numpy.
+SELECT array_agg(sensor_id::bigint), array_agg(ts) FROM sensor_state;
 
 -- name: risk_alerts
 -- What colours the map, worst first: open risk alerts, but for those that are muted by design (suppressed, out of service);
