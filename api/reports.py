@@ -15,9 +15,9 @@ from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, Bbox, BigId, Limit, Moment, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import Role
+from lifeline.principal import Principal
 from lifeline.storage import directory, incidents, reports
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.photos import LARGEST
 from lifeline.storage.reports import Category, Outcome, Report, ReportLine
 
@@ -140,7 +140,7 @@ class ReportPhotoOut(BaseModel):
     responses={200: {"description": "It was kept before", "model": ReportOut}, 429: {"description": "Too many"}},
 )
 def take_report(
-    request: Request, response: Response, body: ReportIn, key: Annotated[ApiKey, Depends(Access(Role.FIELD))]
+    request: Request, response: Response, body: ReportIn, key: Annotated[Principal, Depends(Access(Role.FIELD))]
 ) -> ReportOut:
     """Take a citizen's report in: evidence beside alerts, never an alert by itself."""
     here = city(request)
@@ -195,7 +195,7 @@ def close_report(
     request: Request,
     id: BigId,  # noqa: A002
     body: ClosingIn,
-    key: Annotated[ApiKey, Depends(Access(Role.OPERATOR))],
+    key: Annotated[Principal, Depends(Access(Role.OPERATOR))],
 ) -> ReportOut:
     """Say what became of a report."""
     here = city(request)
@@ -214,7 +214,7 @@ def add_photo(
     request: Request,
     id: BigId,  # noqa: A002
     content: Annotated[bytes, Body(media_type="application/octet-stream")],
-    key: Annotated[ApiKey, Depends(Access(Role.FIELD))],
+    key: Annotated[Principal, Depends(Access(Role.FIELD))],
 ) -> ReportPhotoOut:
     """Keep a photo of a report: its bytes; the same one twice is kept once, five for a report."""
     here = city(request)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from api.features import CONFORMANCE, LAYERS, interval_of
 from api.problems import ProblemError
 from lifeline.model import Role, Zone, ZoneKind
-from lifeline.storage import reports
+from lifeline.principal import Scope
+from lifeline.storage import keys, reports
 from lifeline.storage.database import connect
 from lifeline.storage.reports import Category, Report
 from lifeline.storage.zones import store_zones
@@ -232,6 +233,18 @@ def test_the_map_is_asked_by_place_and_network(api: Api) -> None:
     for collection in ("cells-9", "segments", "zones", "reports"):
         assert items(api, collection, "?bbox=10,10,11,11")["features"] == []
         assert items(api, collection, "?bbox=117,31,118,32")["features"]
+
+
+def test_who_sees_a_part_of_the_city_sees_its_pipes_and_no_reports(api: Api) -> None:
+    with connect(api.dsn) as connection:
+        text = keys.create(connection, "gas-only", Role.VIEWER, datetime.now(UTC), scope=Scope(networks=("gas",)))
+    headers = {"Authorization": f"Bearer {text}"}
+    for collection, expected in (("reports", set()), ("segments", {"gas"})):
+        answer = httpx.get(f"{api.url}/ogc/collections/{collection}/items", headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert {each["properties"]["network"] for each in answer.json()["features"]} == expected
+    for path in ("reports", "readings?sensor=1", "cap", "alerts/1/cap"):
+        assert httpx.get(f"{api.url}/api/v1/{path}", headers=headers, timeout=10).status_code == 403, path
 
 
 def test_a_wrong_key_is_refused_as_everywhere(api: Api) -> None:
