@@ -78,18 +78,6 @@ def test_numbers_of_migrations_are_unique_and_without_a_gap() -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
-def test_a_migration_that_lands_after_a_later_number_is_applied_all_the_same(
-    fresh: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    late = [each for each in migrations.shipped() if each.number != 12]
-    with monkeypatch.context() as patch:
-        patch.setattr(migrations, "shipped", lambda: late)
-        migrate(fresh)
-        assert "field_photo" not in tables(fresh)
-    assert migrate(fresh) == ["0012_photos"]
-    assert "field_photo" in tables(fresh)
-
-
 def test_a_role_with_a_password_logs_in_and_a_later_call_changes_it(fresh: str) -> None:
     for password in ("first'; --", "second"):
         migrate(fresh, {"lifeline_api": password})
