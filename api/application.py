@@ -14,8 +14,8 @@ from api import (
     audit,
     bulletins,
     caseload,
-    drills,
     downloads,
+    drills,
     editing,
     effect,
     endpoints,
@@ -63,8 +63,8 @@ from lifeline.storage.sessions import Lives
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, drills, whatif, effect, standing, suggestions,
-    exchange, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos, risk,
-    history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
+    exchange, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos,
+    risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
