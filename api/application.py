@@ -16,6 +16,7 @@ from api import (
     effect,
     endpoints,
     exchange,
+    facilities,
     features,
     fieldlinks,
     handling,
@@ -54,9 +55,9 @@ from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, exchange, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk,
-    history, planning, live, system, administration, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing, suggestions, exchange,
+    facilities, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk, history,
+    planning, live, system, administration, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

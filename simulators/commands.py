@@ -12,7 +12,7 @@ import typer
 
 from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
-from simulators.inventory import write_inventory
+from simulators.inventory import write_facilities, write_inventory
 from simulators.planning import make_town
 from simulators.scenario import load_scenario, shipped
 
@@ -38,13 +38,18 @@ def _simulators() -> None:
 
 @app.command(epilog="Example: `python -m simulators inventory --out town --seed 7`")
 def inventory(
-    out: Annotated[Path, typer.Option("--out", help="Folder for assets.geojson and sensors.csv.", file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.", file_okay=False)],
     seed: Seed = 1,
     districts: Districts = 1,
 ) -> None:
-    """Write the town's assets and sensors as files for `lifeline import`."""
+    """Write the town's assets, sensors and, of one district, its critical facilities as files for `lifeline import`."""
     try:
-        paths = write_inventory(make_town(seed), out) if districts == 1 else write_districts(seed, districts, out)
+        paths: tuple[Path, ...] = ()
+        if districts == 1:
+            town = make_town(seed)
+            paths = (*write_inventory(town, out), write_facilities(town, out))
+        else:
+            paths = write_districts(seed, districts, out)
         for path in paths:
             typer.echo(path)
     except OSError as error:

@@ -18,6 +18,7 @@ from lifeline.cli import (
     effect,
     endpoints,
     export,
+    facilities,
     inventory,
     keys,
     load,
@@ -65,6 +66,7 @@ calibrate.register(app)
 app.add_typer(assets.app, name="assets")
 app.add_typer(sensors.app, name="sensors")
 app.add_typer(zones.app, name="zones")
+app.add_typer(facilities.app, name="facilities")
 app.add_typer(keys.app, name="keys")
 app.add_typer(endpoints.app, name="endpoints")
 app.add_typer(maintenance.app, name="maintenance")
