@@ -15,6 +15,7 @@ from typing import Any
 import apprise
 import requests
 
+from alerts.deadline import in_time
 from alerts.egress import RefusedAddressError, refuse_private
 from lifeline.chat import open_channel
 from lifeline.errors import ConfigurationError, LifelineError
@@ -85,7 +86,7 @@ def _checked_getaddrinfo(host: Any, port: Any, *arguments: Any, **options: Any) 
     if _thread.allowed is None or host is None:
         return _getaddrinfo(host, port, *arguments, **options)
     name = host.decode() if isinstance(host, bytes) else str(host)
-    found = _getaddrinfo(host, port, *arguments, **options)
+    found = in_time(lambda: _getaddrinfo(host, port, *arguments, **options))
     try:
         refuse_private(name, [str(entry[4][0]) for entry in found], _thread.allowed)
     except RefusedAddressError as error:

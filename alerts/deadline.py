@@ -5,16 +5,20 @@ meets them, and would hold a delivery thread for good. Here the connections of a
 that whoever reads or writes them comes back with an error. apprise shows nobody its sockets, so they are met where all
 of them begin: in ``socket.connect``, in a thread that has a deadline, and nowhere else.
 
-Resolving a name is not a connection: it ends by the time-outs of the system's resolver.
+Resolving a name is not a connection, and nothing ends the system's resolver: ``in_time`` waits for it no longer than
+there is time, and leaves it to its own time-outs.
 """
 
 import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Deadline:
@@ -84,6 +88,30 @@ def within(seconds: float) -> Iterator[Deadline]:
         _thread.deadline = before
         timer.cancel()
         deadline.forget()
+
+
+def in_time(work: Callable[[], T]) -> T:
+    """What ``work`` gives, which nothing can interrupt. Raises TimeoutError where this thread's deadline comes first,
+    and what ``work`` raises. It runs in a thread of its own, which has neither this one's deadline nor its allowances.
+    """
+    deadline = _thread.deadline
+    if deadline is None:
+        return work()
+    answer: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it belongs to who waits for it
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="resolving", daemon=True).start()
+    try:
+        return answer.result(deadline.left_s)
+    except TimeoutError:
+        if answer.done():  # it is the work's own
+            raise
+        raise TimeoutError(f"not done within {deadline.seconds:g} s") from None
 
 
 def _watched_connect(self: socket.socket, address: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 
 import httpx
 
+from alerts.deadline import in_time
 from lifeline.errors import LifelineError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -47,7 +48,7 @@ def checked_addresses(host: str, port: int, allowed: Collection[str]) -> list[st
     """
     name = host.strip("[]").rstrip(".").lower()
     try:
-        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+        found = in_time(lambda: socket.getaddrinfo(name, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
         raise httpx.ConnectError(f"{host} does not resolve: {error}") from error
     addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))

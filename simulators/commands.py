@@ -12,6 +12,7 @@ import typer
 
 from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
+from simulators.habits import load_habits
 from simulators.inventory import write_facilities, write_inventory
 from simulators.planning import make_town
 from simulators.scenario import load_scenario, shipped
@@ -66,6 +67,8 @@ def run(
     history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+    habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
+    passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
 ) -> None:
     """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
     from lifeline.log import configure_logging
@@ -76,7 +79,8 @@ def run(
         settings = load_settings()
         configure_logging("simulators", settings)
         quiet_engines()
-        service = Service(settings, seed, load_scenario(scenario), truth)
+        manners = load_habits(habits) if habits else None
+        service = Service(settings, seed, load_scenario(scenario), truth, habits=manners, passwords=passwords)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)

@@ -3,17 +3,20 @@
 import math
 import threading
 from collections import defaultdict
+from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from lifeline import wire
 from lifeline.catalogue import Catalogue
 from lifeline.model import JsonObject
 from lifeline.settings import Settings
-from simulators.device import BATTERY_S, BREACH, FAST_S, NORMAL_S, Device, Meters, make_devices
+from simulators.device import BATTERY_S, BREACH, Device, Meters, make_devices
 from simulators.engine import Floats
-from simulators.gateway import Gateway
+from simulators.gateway import Gateway, own_login
+from simulators.habits import PLAIN, Habit, Habits, Manner
 from simulators.town import Town
 
 BACKLOG_FRAMES = 288
@@ -41,16 +44,27 @@ def rubbish(now: float) -> bytes:
 
 
 class Fleet:
-    """The devices of a town, speaking. ``token`` keeps client ids of two fleets at one broker apart."""
+    """The devices of a town, speaking. ``token`` keeps client ids of two fleets at one broker apart.
 
-    def __init__(self, town: Town, catalogue: Catalogue, settings: Settings, token: str) -> None:
+    ``passwords``: folder with a file for each device that logs in as itself; the others speak through their gateway.
+    """
+
+    def __init__(
+        self,
+        town: Town,
+        catalogue: Catalogue,
+        settings: Settings,
+        token: str,
+        habits: Habits | None = None,
+        passwords: Path | None = None,
+    ) -> None:
         self._town = town
         self._meters = Meters(town.instruments, catalogue, town.seed)
         self.devices = make_devices(town.instruments)
-        networks = town.device_network()
-        self.gateways = {
-            name: Gateway(name, networks[name], [(networks[d], d) for d in (name, *behind)], settings, token)
-            for name, behind in town.gateways().items()
+        self.gateways, self._voice, self._parent = _connections(town, settings, token, passwords)
+        self._manners = {
+            name: Manner((habits or Habits()).of(name), np.random.default_rng([town.seed, 61, number]))
+            for number, name in enumerate(self.devices)
         }
         self._channels = [i.channel for i in town.instruments]
         self._quantities = [i.quantity for i in town.instruments]
@@ -69,13 +83,16 @@ class Fleet:
 
     def stop(self) -> None:
         """Deliver what can be delivered and say goodbye."""
+        for device in self.devices.values():
+            for payload in self._manners[device.name].rest(device.name):
+                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), payload)
         lost = [gateway.name for gateway in self.gateways.values() if not gateway.stop()]
         if lost:
             log.warning("not everything was delivered", gateways=lost)
 
     def gateway_of(self, device: Device) -> Gateway:
-        """The gateway through which a device speaks; a gateway speaks for itself."""
-        return self.gateways[device.gateway or device.name]
+        """The connection through which a device speaks: its gateway's, or its own."""
+        return self.gateways[self._voice[device.name]]
 
     def recall(self, times: list[float], rows: list[Floats]) -> int:
         """Publish the past: ``rows[i]`` holds the true values at ``times[i]``. Returns how many readings that are."""
@@ -95,7 +112,7 @@ class Fleet:
     def go_live(self, now: float) -> None:
         """Sample from now on, not all devices at once."""
         for number, device in enumerate(self.devices.values()):
-            device.due = now + number * NORMAL_S / len(self.devices)
+            device.due = now + number * self._habit(device).normal_s / len(self.devices)
 
     def sample(self, now: float, truth: Floats, ill: Ills | None = None) -> int:
         """Devices that are due sample and report, or store while their gateway is dead. Returns the readings sent.
@@ -103,7 +120,7 @@ class Fleet:
         ``ill`` says which sensors tell something else than they read, which clocks are wrong and who sends rubbish.
         """
         # A rhythm that lies further ahead than an interval is one of before the clock was set back.
-        due = [device for device in self.devices.values() if not now < device.due <= now + NORMAL_S]
+        due = [d for d in self.devices.values() if not now < d.due <= now + self._habit(d).normal_s]
         if not due:
             return 0
         shown = self._meters.read(truth)
@@ -112,30 +129,47 @@ class Fleet:
         sent = 0
         for device in due:
             values = self._due_values(device, told, now)
-            interval = self._interval(device, shown)
+            breach = self._breach(device, shown)
+            interval = self._habit(device).fast_s if breach else self._habit(device).normal_s
             device.due += interval
             if not now < device.due <= now + interval:  # held up: it does not make up for lost samples
                 device.due = now + interval
             if device.name in garbling:
                 self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), rubbish(now))
-                continue
-            if not values:
-                continue
-            stamp = now if ill is None else now + ill.clock_offset(device.name, now)
-            if self.gateway_of(device).alive:
-                self._publish(device, [device.frame(stamp, values)])
-                sent += len(values)
-            elif len(self._stored[device.name]) < STORED_FRAMES:
-                self._stored[device.name].append(device.frame(stamp, values, backlog=True))
+            elif values:
+                offset = 0.0 if ill is None else ill.clock_offset(device.name, now)
+                sent += self._say(device, now, offset, values, breach=breach)
         return sent
+
+    def _say(self, device: Device, now: float, offset: float, values: dict[str, float], *, breach: bool) -> int:
+        """One sample of a device goes out, or waits as backlog while its gateway is dead; readings that went out."""
+        manner = self._manners[device.name]
+        plain, gateway = manner.habit is PLAIN, self.gateway_of(device)
+        own = values if plain else manner.measured(now, values)
+        frame = device.frame(now + offset + manner.ahead(now), own, backlog=not gateway.alive)
+        if not gateway.alive:
+            stored = self._stored[device.name]
+            waiting = [left | {"backlog": True} for left in manner.left()] + [frame]
+            stored += waiting[: max(STORED_FRAMES - len(stored), 0)]
+            return 0
+        if plain:
+            self._publish(device, [frame])
+        else:
+            for payload in manner.spoken(device.name, frame, breach=breach):
+                gateway.offer(wire.readings_topic(device.network, device.name), payload)
+        return len(own)
+
+    def _habit(self, device: Device) -> Habit:
+        return self._manners[device.name].habit
 
     def silence(self, dead: set[str]) -> None:
         """Kill gateways that are now dead, and bring back the others with what their devices stored meanwhile."""
         for name, gateway in self.gateways.items():
-            if name in dead and gateway.alive:
+            gone = name in dead or self._parent.get(name) in dead
+            if gone and gateway.alive:
                 log.info("gateway dies", gateway=name)
                 gateway.die()
-            elif name not in dead and not gateway.alive:
+            elif not gone and not gateway.alive:
                 log.info("gateway comes back", gateway=name)
                 gateway.start()
                 for device in self.devices.values():
@@ -160,6 +194,28 @@ class Fleet:
             }
         return values
 
-    def _interval(self, device: Device, shown: list[float]) -> float:
-        breach = any(shown[i] >= BREACH.get(self._quantities[i], float("inf")) for i in device.sensors)
-        return FAST_S if breach else NORMAL_S
+    def _breach(self, device: Device, shown: list[float]) -> bool:
+        return any(shown[i] >= BREACH.get(self._quantities[i], float("inf")) for i in device.sensors)
+
+
+def _connections(
+    town: Town, settings: Settings, token: str, passwords: Path | None
+) -> tuple[dict[str, Gateway], dict[str, str], dict[str, str]]:
+    """Connections by name, device -> the name of its connection, and device with a connection of its own -> gateway.
+
+    A gateway logs in as itself only where nobody has to speak through it: the broker lets it write its topics alone.
+    """
+    networks, found, voice, parent = town.device_network(), {}, {}, {}
+    for name, behind in town.gateways().items():
+        logins = {device: own_login(settings, passwords, device) for device in (name, *behind)}
+        through = [device for device in behind if logins[device] is None]
+        for device in behind:
+            login = logins[device]
+            voice[device] = name if login is None else device
+            if login is not None:
+                parent[device] = name
+                found[device] = Gateway(device, networks[device], [(networks[device], device)], login, token)
+        own = None if through else logins[name]
+        spoken = [(networks[device], device) for device in (name, *through)]
+        voice[name], found[name] = name, Gateway(name, networks[name], spoken, own or settings, token)
+    return found, voice, parent

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from pydantic import SecretStr
 
 from lifeline import wire
 from lifeline.errors import ConfigurationError
@@ -26,6 +28,15 @@ KEEPALIVE_S = 20
 SESSION_S = 3600
 PATIENCE_S = 0.05
 log = structlog.get_logger()
+
+
+def own_login(settings: Settings, passwords: Path | None, device: str) -> Settings | None:
+    """The settings with a device's own log-in, where the folder ``passwords`` has a file of its name; else None."""
+    file = None if passwords is None else passwords / device
+    if file is None or not file.is_file():
+        return None
+    secret = SecretStr(file.read_text(encoding="utf-8").strip())
+    return settings.model_copy(update={"mqtt_username": device, "mqtt_password": secret})
 
 
 class Message(NamedTuple):

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from pydantic import SecretStr
 
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 from lifeline.settings import Settings
 from simulators.fleet import BACKLOG_FRAMES
-from simulators.gateway import Gateway
+from simulators.gateway import Gateway, own_login
 from simulators.recorded import Block, Recorded, Sensor
 
 TICK_S = 0.2
@@ -75,12 +74,9 @@ class Voices:
         self.gateways: dict[str, Gateway] = {}
         for sensor in dict.fromkeys((sensor.network, sensor.device) for sensor in sensors):
             network, device = sensor
-            file = None if passwords is None else passwords / device
-            own = file is not None and file.is_file()
-            self._of[device] = device if own else COMMON
-            if own and file is not None:
-                secret = SecretStr(file.read_text(encoding="utf-8").strip())
-                login = settings.model_copy(update={"mqtt_username": device, "mqtt_password": secret})
+            login = own_login(settings, passwords, device)
+            self._of[device] = COMMON if login is None else device
+            if login is not None:
                 self.gateways[device] = Gateway(f"replay-{device}", network, [], login, token)
         lost = [device for device, name in self._of.items() if name == COMMON]
         if lost and not settings.mqtt_username:

@@ -18,6 +18,7 @@ from lifeline.storage.database import connect
 from lifeline.storage.truth import write as write_truth
 from simulators.director import Director, Record, TruthFile
 from simulators.fleet import Fleet
+from simulators.habits import Habits
 from simulators.planning import make_town
 from simulators.scenario import Scenario
 from simulators.weather import DAY_S
@@ -39,6 +40,8 @@ class Service:
         scenario: Scenario,
         truth: Path | None,
         now: Callable[[], float] = clock.time,
+        habits: Habits | None = None,
+        passwords: Path | None = None,
     ) -> None:
         settings.require_broker()
         _check_writable(truth)  # wrong places and files are an error now, not in an hour
@@ -46,7 +49,7 @@ class Service:
         self._town = make_town(seed)
         Director(self._town, scenario, 0.0, _ignore)
         catalogue = load_catalogue(settings.catalogue)
-        self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8])
+        self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8], habits, passwords)
         self.stop = threading.Event()
 
     def run(self, history_days: float) -> None:

@@ -4,74 +4,108 @@ Exit status: 0 done; 1 it could not be done, and the one line on standard error 
 """
 
 import sys
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
 
 from lifeline import __version__
-from lifeline.cli import (
-    assets,
-    backtest,
-    calibrate,
-    checks,
-    criticality,
-    demo,
-    effect,
-    endpoints,
-    export,
-    facilities,
-    inventory,
-    keys,
-    load,
-    maintenance,
-    performance,
-    plan,
-    replay,
-    rules,
-    schema,
-    score,
-    sensors,
-    state,
-    stress,
-    up,
-    zones,
-)
 from lifeline.cli.console import fail
 from lifeline.errors import LifelineError
 
+MODULES = {
+    "up": "up",
+    "down": "up",
+    "demo": "demo",
+    "migrate": "schema",
+    "check": "checks",
+    "import": "inventory",
+    "export": "export",
+    "status": "state",
+    "performance": "performance",
+    "backtest": "backtest",
+    "plan": "plan",
+    "effect": "effect",
+    "score": "score",
+    "load": "load",
+    "replay": "replay",
+    "criticality": "criticality",
+    "calibrate": "calibrate",
+    "assets": "assets",
+    "sensors": "sensors",
+    "zones": "zones",
+    "facilities": "facilities",
+    "keys": "keys",
+    "endpoints": "endpoints",
+    "maintenance": "maintenance",
+    "rules": "rules",
+    "stress": "stress",
+}
+"""The module of each command, in the order of `--help`. One has `register(app)`, or an `app` that is a group."""
+
+
+class Commands(MutableMapping[str, Any]):
+    """Commands by name. A module is imported when one of its commands is asked for: all of them together bring numpy,
+    shapely and the broker's client along, most of a second that `lifeline status` has no use for."""
+
+    def __init__(self) -> None:
+        self._modules = dict(MODULES)
+        self._made: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = _command(name, import_module(f"{__name__}.{self._modules[name]}"))
+        return self._made[name]
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._modules.setdefault(name, name)
+        self._made[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._modules[name]
+        self._made.pop(name, None)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+
+def _command(name: str, module: Any) -> Any:
+    both = typer.Typer(rich_markup_mode="markdown", context_settings=HELP)
+    both.callback()(lambda: None)  # a group, also where the module has but one command
+    if hasattr(module, "register"):
+        module.register(both)
+    else:
+        both.add_typer(module.app, name=name)
+    return typer.main.get_command(both).commands[name]  # type: ignore[attr-defined]
+
+
+class Commanded(TyperGroup):
+    """The command `lifeline` over all that MODULES names."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = Commands()
+
+
+HELP = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="lifeline",
+    cls=Commanded,
     help="Watch over a city's gas, water and drainage: from MQTT readings to alerts and a risk map.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=HELP,
 )
-up.register(app)
-demo.register(app)
-schema.register(app)
-checks.register(app)
-inventory.register(app)
-export.register(app)
-state.register(app)
-performance.register(app)
-backtest.register(app)
-plan.register(app)
-effect.register(app)
-score.register(app)
-load.register(app)
-replay.register(app)
-criticality.register(app)
-calibrate.register(app)
-app.add_typer(assets.app, name="assets")
-app.add_typer(sensors.app, name="sensors")
-app.add_typer(zones.app, name="zones")
-app.add_typer(facilities.app, name="facilities")
-app.add_typer(keys.app, name="keys")
-app.add_typer(endpoints.app, name="endpoints")
-app.add_typer(maintenance.app, name="maintenance")
-app.add_typer(rules.app, name="rules")
-app.add_typer(stress.app, name="stress")
 
 
 def _version(wanted: bool) -> None:

@@ -131,10 +131,18 @@ class Child:
         return tail(self.log)
 
     def _signal(self, number: signal.Signals) -> None:
-        """To its whole group, which the launcher made it the leader of, and which may outlive its leader."""
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, number)
+        """To its whole group, which the launcher makes it the leader of, and which may outlive its leader.
+
+        A process that was started a moment ago leads no group yet, and has nobody behind it: it alone is told.
+        """
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, number)
+        except PermissionError:
+            pass
+        except ProcessLookupError:
+            self._process.send_signal(number)
 
 
 def end(children: Sequence[Child], grace_s: float = GRACE_S) -> None:

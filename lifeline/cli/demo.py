@@ -38,6 +38,9 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another town; needs --fresh.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last demo and start over.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    habits: Annotated[
+        str, typer.Option(help="How devices behave: `rough` (SenML, duplicates, drift ...), or a .toml file.")
+    ] = "",
 ) -> None:
     """Run a simulated city with everything that can go wrong in it, until Ctrl-C.
 
@@ -52,7 +55,7 @@ def demo(
     chosen.make()
     chosen.secret("mqtt/simulator")
     system = System(chosen, settings, own_services=True)
-    run(system, lambda: Demo(system, seed, browser).begin())
+    run(system, lambda: Demo(system, seed, browser, habits).begin())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Demo:
     system: System
     seed: int
     browser: bool
+    habits: str = ""
 
     @property
     def truth(self) -> Path:
@@ -78,7 +82,7 @@ class Demo:
         self.system.start(
             "simulators", self.system.simulator_environment(),
             "run", "--seed", str(self.seed), "--history-days", f"{days:.4f}", "--scenario", "demo",
-            "--truth", str(self.truth),
+            "--truth", str(self.truth), *(["--habits", self.habits] if self.habits else []),
         )  # fmt: skip
         self._tell(key, days)
 

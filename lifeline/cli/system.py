@@ -26,7 +26,9 @@ LOOK_S = 0.25
 class System:
     """Everything that `lifeline up` runs. Use in one thread: the main one."""
 
-    def __init__(self, home: Home, settings: Settings, *, own_services: bool = False) -> None:
+    def __init__(
+        self, home: Home, settings: Settings, *, own_services: bool = False, durable_broker: bool = True
+    ) -> None:
         self.home = home
         self.settings = settings
         self.database: Database | None = None
@@ -37,6 +39,7 @@ class System:
         self.url = ""
         self._own_database = not self.dsn
         self._own_broker = not self.mqtt[0]
+        self._durable_broker = durable_broker
         # Only the demo insists on services of its own: what it tells of is simulated, and must say so.
         self._status = {f"{PREFIX}MESSAGE_STATUS": "Test"} if own_services else {}
 
@@ -49,7 +52,9 @@ class System:
                 self.dsn = self.database.dsn
             if self._own_broker:
                 self.home.secret("mqtt/ingest")
-                self.broker = Broker(self.home.path, self.home.mqtt_users(), progress=progress)
+                self.broker = Broker(
+                    self.home.path, self.home.mqtt_users(), durable=self._durable_broker, progress=progress
+                )
                 self.broker.start()
                 self.mqtt = (self.broker.host, self.broker.port)
         note(f"database  {place_of(self.dsn)}{'' if self.database else ' (configured)'}")

@@ -115,6 +115,7 @@ def load(connection: Connection, sensors: int) -> None:
         [sensors],
     )
     connection.execute(_NODES)
+    connection.execute("ANALYZE asset")  # without it the self-join below is a nested loop: half an hour
     connection.execute(_PIPES)
     connection.execute(
         """UPDATE sensor SET asset_id = a.asset_id, longitude = a.west, latitude = a.south,

@@ -3,11 +3,14 @@
 import os
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -51,6 +54,60 @@ def running(home: Home, *, own_broker: bool = True, port: int = 1883) -> Running
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli.app, list(arguments))
+
+
+# --- the table of commands
+
+
+def test_every_command_stands_in_the_module_that_the_table_names() -> None:
+    group = typer.main.get_command(cli.app)
+    assert list(group.commands) == list(cli.MODULES)  # type: ignore[attr-defined]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        assert command.name == name
+        functions = [each.callback for each in getattr(command, "commands", {"": command}).values()]
+        assert f"lifeline.cli.{cli.MODULES[name]}" in {function.__module__ for function in functions}
+
+
+def test_every_module_with_commands_stands_in_the_table() -> None:
+    """`suggestions` adds to the group of zones."""
+    named = set(cli.MODULES.values()) | {"suggestions"}
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert ("def register(" in text or "app = typer.Typer(" in text) == (path.stem in named | {"__init__"}), path
+
+
+def test_a_command_brings_nothing_along_that_it_has_no_use_for() -> None:
+    """A start that loads everything takes twice the time; scripts start `lifeline` often."""
+    program = (
+        "import sys, typer\nfrom lifeline.cli import app\n"
+        "commands = typer.main.get_command(app).commands\n"
+        "commands['endpoints']\n"
+        "print([name for name in ('numpy', 'shapely', 'paho', 'fastapi') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"
+
+
+def test_a_name_that_is_no_command_is_refused_with_the_nearest_one() -> None:
+    refused = run("endpoint", "list")
+    assert refused.exit_code == 2
+    assert "endpoints" in refused.output
+    assert "endpoint" not in typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
+
+
+def test_the_help_lists_every_command_with_what_it_is_for() -> None:
+    lines = words(run("--help").output)
+    for name in cli.MODULES:
+        assert any(name in line and len(line) > 4 for line in lines), name
+
+
+def test_commands_can_be_added_and_taken_away_as_in_any_group() -> None:
+    commands = cli.Commands()
+    count = len(commands)
+    commands["drill"] = commands["keys"]
+    assert (len(commands), commands["drill"], "drill" in commands) == (count + 1, commands["keys"], True)
+    del commands["drill"]
+    assert (len(commands), commands.get("drill")) == (count, None)
 
 
 def words(text: str) -> list[list[str]]:

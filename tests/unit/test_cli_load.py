@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lifeline.cli import app
-from lifeline.cli.load import Found, Work, _show, cpu_of
+from lifeline.cli.load import Found, Work, _show, cpu_of, faults
 from lifeline.loading.packets import Packets
+from lifeline.loading.profile import Profile
 from lifeline.storage.loading import Books
 
 
@@ -84,6 +85,55 @@ def test_a_load_of_which_nothing_was_sampled_has_no_ages(capsys: pytest.CaptureF
 @pytest.mark.parametrize("arguments", [["--outage", "30"], ["--ramp", "31"], ["--sensors", "0"], ["--rate", "-1"]])
 def test_a_load_that_makes_no_sense_is_refused_before_anything_starts(arguments: list[str]) -> None:
     assert CliRunner().invoke(app, ["load", "--seconds", "30", *arguments]).exit_code == 2
+
+
+@pytest.mark.parametrize("other", ["--kill-broker", "--restart-broker"])
+def test_a_broker_is_not_restarted_where_that_would_lose_readings_by_design(other: str) -> None:
+    done = CliRunner().invoke(app, ["load", "--snapshots", other])
+    assert done.exit_code == 2
+    assert "a broker with snapshots loses" in done.output
+
+
+class Service:
+    """What was done to a service, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+    def stop(self) -> None:
+        self.done.append("stop")
+
+    def start(self) -> None:
+        self.done.append("start")
+
+
+class Running:
+    """A system as the faults see it."""
+
+    def __init__(self) -> None:
+        self.broker, self.database = Service(), Service()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "times", "broker", "database"),
+    [
+        ((True, False, True), [10.0, 20.0], ["kill", "start"], ["kill", "start"]),
+        ((False, True, True), [10.0, 20.0], ["stop", "start"], ["kill", "start"]),
+        ((False, True, False), [10.0], ["stop", "start"], []),
+        ((False, False, False), [], [], []),
+    ],
+)
+def test_faults_come_after_a_third_and_two_thirds_and_end_with_a_start(
+    wanted: tuple[bool, bool, bool], times: list[float], broker: list[str], database: list[str]
+) -> None:
+    running, coming = Running(), faults(Profile(100.0, 30.0), *wanted)
+    for _, fault in coming:
+        fault(running)  # type: ignore[arg-type]
+    assert [at for at, _ in coming] == times
+    assert (running.broker.done, running.database.done) == (broker, database)
 
 
 # --------------------------------------------------------------------------------------------------- who worked

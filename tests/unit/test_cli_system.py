@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from lifeline.cli.children import GRACE_S
 from lifeline.cli.home import Home
 from lifeline.cli.system import System, _answers, _reachable
 from lifeline.embedded import Broker
@@ -145,5 +147,7 @@ def test_a_child_of_the_system_logs_under_its_name_and_ends_with_the_system(home
         assert child.alive
         assert system.children == [child]
     finally:
+        asked = time.monotonic()
         system.stop()
     assert not child.alive
+    assert time.monotonic() - asked < GRACE_S / 2, "a child that was started a moment ago hears that it is to end"

@@ -11,7 +11,8 @@ import pytest
 import requests
 
 from alerts import chat
-from alerts.deadline import Deadline, within
+from alerts.deadline import Deadline, in_time, within
+from alerts.egress import RefusedAddressError, checked_addresses
 from tests.integration.dripping import HEADERS, Dripper
 
 LIMIT_S = 0.6
@@ -30,9 +31,10 @@ def took(started: float) -> float:
 
 
 def test_headers_that_drip_end_at_the_deadline_and_the_connection_with_them(dripper: Dripper) -> None:
-    started = time.monotonic()
-    with within(LIMIT_S) as deadline, pytest.raises(httpx.HTTPError):
-        httpx.post(dripper.url, content=b"{}", timeout=PATIENT_S, trust_env=False)
+    with httpx.Client(timeout=PATIENT_S, trust_env=False) as client:  # made before: it reads the certificates
+        started = time.monotonic()
+        with within(LIMIT_S) as deadline, pytest.raises(httpx.HTTPError):
+            client.post(dripper.url, content=b"{}")
     assert LIMIT_S * 0.9 < took(started) < PATIENT_S
     assert deadline.passed
     assert dripper.ended.acquire(timeout=PATIENT_S)
@@ -135,3 +137,90 @@ def test_shutting_what_is_closed_or_was_never_open_is_no_error() -> None:
     deadline.shut()
     deadline.forget()
     assert deadline.passed
+
+
+# ------------------------------------------------------------------------------------------- the resolver of the system
+
+
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A resolver that says nothing until the test is over, for egress and for apprise alike."""
+    over = threading.Event()
+
+    def resolve(*_: object, **__: object) -> list[object]:
+        over.wait(PATIENT_S)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 9))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(chat, "_getaddrinfo", resolve)
+    yield over
+    over.set()
+
+
+@pytest.mark.usefixtures("hanging")
+def test_a_resolver_that_hangs_holds_a_webhook_no_longer_than_the_deadline() -> None:
+    started = time.monotonic()
+    with within(LIMIT_S), pytest.raises(httpx.ConnectError, match=r"does not resolve: not done within 0\.6 s"):
+        checked_addresses("hooks.example", 443, [])
+    assert LIMIT_S * 0.9 < took(started) < PATIENT_S * 0.8
+
+
+def test_a_resolver_that_hangs_holds_a_chat_message_no_longer_than_the_deadline(
+    hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", chat._checked_getaddrinfo)
+    started = time.monotonic()
+    with within(LIMIT_S), pytest.raises(chat.ChatError):
+        chat.send(
+            "mailto://chat.example:25?from=a@example.org&to=b@example.org&mode=insecure",
+            "Alert",
+            "Gas",
+            red=True,
+            allowed=[],
+        )
+    assert LIMIT_S * 0.9 < took(started) < PATIENT_S * 0.8
+    assert not hanging.is_set()
+
+
+def test_an_answer_that_comes_in_time_is_checked_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    private = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 443))]
+    monkeypatch.setattr(chat, "_getaddrinfo", lambda *_, **__: private)
+    monkeypatch.setattr(socket, "getaddrinfo", chat._checked_getaddrinfo)
+    with within(PATIENT_S), pytest.raises(RefusedAddressError, match=r"10\.0\.0\.1"):
+        checked_addresses("hooks.example", 443, [])
+    with within(PATIENT_S), pytest.raises(RefusedAddressError, match=r"10\.0\.0\.1"):
+        chat.send(
+            "mailto://chat.example:25?from=a@example.org&to=b@example.org&mode=insecure",
+            "Alert",
+            "Gas",
+            red=True,
+            allowed=[],
+        )
+
+
+def test_what_fails_in_time_fails_as_it_would_by_itself() -> None:
+    def fail() -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    def give_up() -> None:
+        raise TimeoutError("the resolver gave up")
+
+    with within(PATIENT_S), pytest.raises(socket.gaierror, match="no such name"):
+        in_time(fail)
+    with within(PATIENT_S), pytest.raises(TimeoutError, match="gave up"):
+        in_time(give_up)
+
+
+def test_without_a_deadline_it_is_done_here_and_now() -> None:
+    assert in_time(threading.get_ident) == threading.get_ident()
+    with within(PATIENT_S):
+        assert in_time(threading.get_ident) != threading.get_ident()
+
+
+def test_once_the_time_is_over_nothing_is_waited_for() -> None:
+    with within(0.05):
+        time.sleep(0.1)
+        started = time.monotonic()
+        with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+            in_time(lambda: time.sleep(LIMIT_S))
+    assert took(started) < LIMIT_S

@@ -3,10 +3,9 @@
 -- the partial unique index says so and nothing happens: what comes back are the alerts that this statement opened.
 -- The place and the network are those of the subject: the sensor's own position, else its asset's, else its device's.
 WITH wanted AS (
-    SELECT * FROM unnest(
-        %(subject_kinds)s::text[], %(subject_ids)s::bigint[], %(rules)s::text[], %(rule_versions)s::text[], %(kinds)s::text[],
-        %(levels)s::smallint[], %(first_seen)s::timestamptz[], %(evidence)s::jsonb[], %(messages)s::text[]
-    ) AS w (subject_kind, subject_id, rule, rule_version, kind, level, first_seen, evidence, message)
+    SELECT * FROM jsonb_to_recordset(%(wanted)s) AS w (
+        subject_kind text, subject_id bigint, rule text, rule_version text, kind text, level smallint,
+        first_seen timestamptz, evidence jsonb, message text)
 ), raised AS (
     INSERT INTO alert AS opened (subject_kind, subject_id, rule, rule_version, kind, network, level, state, sensor_id, device_id,
         asset_id, longitude, latitude, evidence, first_seen, raised_at, updated_at)
@@ -39,10 +38,9 @@ FROM raised;
 -- Moves alerts on by compare-and-set on their version, in one statement with their history and messages.
 -- What comes back are the alerts that moved; one that is missing had been changed by somebody else meanwhile.
 WITH wanted AS (
-    SELECT * FROM unnest(
-        %(alert_ids)s::bigint[], %(versions)s::integer[], %(states)s::text[], %(active)s::boolean[], %(levels)s::smallint[],
-        %(actions)s::text[], %(evidence)s::jsonb[], %(messages)s::text[]
-    ) AS w (alert_id, version, state, active, level, action, evidence, message)
+    SELECT * FROM jsonb_to_recordset(%(wanted)s) AS w (
+        alert_id bigint, version integer, state text, active boolean, level smallint, action text, evidence jsonb,
+        message text)
 ), locked AS (
     -- In order of id, so that two who change the same alerts wait for each other instead of dead-locking.
     SELECT a.alert_id, a.state AS from_state, a.level AS from_level
