@@ -1,11 +1,13 @@
-"""Who may come in: API keys in ``Authorization: Bearer llk_...``, five roles, and a limit on wrong keys.
+"""Who may come in, and as what: API keys in ``Authorization: Bearer llk_...``, the page's session in a cookie,
+tokens of another issuer; five roles; and a limit on wrong keys.
 
-A key that was good a moment ago is remembered for ``MEMORY_S`` seconds, so that a busy page costs the database nothing;
-a revoked key works for so long at most. Where one address sends too many wrong keys, keys from there that were never
-good are refused for a while without being looked at: those that were are not, or who guesses behind a proxy that he
-shares with others would lock the others out.
+Who was good a moment ago is remembered for ``MEMORY_S`` seconds, so that a busy page costs the database nothing; a
+revoked key or a disabled user works for so long at most. Where one address sends too many wrong keys, keys from there
+that were never good are refused for a while without being looked at: those that were are not, or who guesses behind a
+proxy that he shares with others would lock the others out.
 """
 
+import hmac
 import ipaddress
 import time
 from collections import OrderedDict
@@ -20,17 +22,24 @@ from starlette.concurrency import run_in_threadpool
 
 from api.metrics import REFUSED_KEYS
 from api.problems import ProblemError
+from api.scopes import knows_scopes
 from lifeline.errors import StorageError
 from lifeline.model import Role
-from lifeline.storage import keys
+from lifeline.principal import Kind, Principal
+from lifeline.storage import keys, sessions
 from lifeline.storage.database import Pool, borrow
-from lifeline.storage.keys import ApiKey
+from lifeline.storage.sessions import Lives
 
 MEMORY_S = 5.0
 FAILURES = 10
 """Wrong keys of one address in ``WINDOW_S`` seconds, after which it has to wait."""
 WINDOW_S = 60.0
 _REMEMBERED = 10_000
+COOKIE = "lifeline_session"
+SECURE_COOKIE = "__Host-lifeline_session"
+"""The name where TLS is on: a browser takes it from this very host alone, and only with Secure."""
+CSRF_HEADER = "X-CSRF-Token"
+SAFE = {"GET", "HEAD", "OPTIONS"}
 
 _log = structlog.get_logger()
 
@@ -58,23 +67,34 @@ class Failures:
 
 
 class Gate:
-    """Looks keys up, and remembers good ones for a moment."""
+    """Looks up who comes, and remembers who was good for a moment."""
 
-    def __init__(self, pool: Pool, clock: Callable[[], datetime]) -> None:
+    def __init__(self, pool: Pool, clock: Callable[[], datetime], lives: Lives) -> None:
         self._pool = pool
         self._clock = clock
-        self._good: OrderedDict[bytes, tuple[ApiKey, float]] = OrderedDict()
+        self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
         self._failures = Failures()
+        self.lives = lives
 
-    def remembered(self, digest: bytes) -> ApiKey | None:
-        """The key with this digest where it was good within the last seconds."""
+    def remembered(self, digest: bytes) -> Principal | None:
+        """Who came with the secret of this digest within the last seconds."""
         found = self._good.get(digest)
         if found is None or time.monotonic() > found[1] or not found[0].valid_at(self._clock()):
             return None
         return found[0]
 
-    def admit(self, text: str, address: str) -> ApiKey:
-        """The valid key with this text. Raises ProblemError 401, or 429 for an address that guesses."""
+    def forget(self, digest: bytes) -> None:
+        """Who has this secret is looked up again: its session has ended."""
+        self._good.pop(digest, None)
+
+    def forget_user(self, name: str) -> None:
+        """Whoever comes under this name is looked up again."""
+        for digest, (found, _) in list(self._good.items()):
+            if found.name == name:
+                self.forget(digest)
+
+    def admit(self, text: str, address: str) -> Principal:
+        """Whose key this is. Raises ProblemError 401, or 429 for an address that guesses."""
         at = time.monotonic()
         digest = keys.digest_of(text)
         wait_s = 0.0 if digest in self._good else self._failures.wait_s(address, at)
@@ -88,43 +108,99 @@ class Gate:
             REFUSED_KEYS.inc()
             _log.warning("a wrong key was refused", address=address)
             raise refusal("this key is not valid")
-        self._good[key.digest] = (key, at + MEMORY_S)
-        if len(self._good) > _REMEMBERED:
-            self._good.popitem(last=False)
-        return key
+        return self._remember(key.principal(), at)
 
-    def renew(self, key: ApiKey) -> bool:
-        """Whether a key that was good when a stream began still is. A database that is away closes no stream."""
+    def admit_session(self, digest: bytes) -> Principal:
+        """Whose session this is. Raises ProblemError 401."""
+        at = time.monotonic()
+        with borrow(self._pool) as connection:
+            found = sessions.find(connection, digest, self.lives, self._clock())
+        if found is None:
+            self._good.pop(digest, None)
+            raise refusal("this session has ended; log in again")
+        return self._remember(found, at)
+
+    def renew(self, principal: Principal) -> bool:
+        """Whether who was good when a stream began still is. A database that is away closes no stream."""
+        now = self._clock()
         try:
             with borrow(self._pool) as connection:
-                return keys.find(connection, key.digest, self._clock()) is not None
+                if principal.kind is Kind.KEY:
+                    return keys.find(connection, principal.digest, now) is not None
+                if principal.kind is Kind.USER:
+                    return sessions.find(connection, principal.digest, self.lives, now) is not None
+                return principal.valid_at(now)
         except StorageError:
             return True
 
+    def _remember(self, found: Principal, at: float) -> Principal:
+        self._good[found.digest] = (found, at + MEMORY_S)
+        if len(self._good) > _REMEMBERED:
+            self._good.popitem(last=False)
+        return found
+
 
 class Access(HTTPBearer):
-    """What a route asks for: a valid key of ``role`` or a higher one. The dependency gives the key.
+    """What a route asks for: somebody of ``role`` or a higher one. The dependency gives who it is.
 
-    It is a coroutine only so that a remembered key costs no change of thread.
+    It is a coroutine only so that who is remembered costs no change of thread. Who sees a part of the city alone comes
+    only to routes that know scopes (api/scopes.py).
     """
 
     def __init__(self, role: Role) -> None:
         super().__init__(scheme_name="key", description="An API key, `llk_...`", auto_error=False)
         self.role = role
 
-    async def __call__(self, request: Request) -> ApiKey:  # type: ignore[override]
-        scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        digest = keys.digest_of(text.strip())
-        gate: Gate = request.app.state.gate
-        if not text or scheme.lower() != "bearer":
-            raise refusal("send a key: `Authorization: Bearer llk_...`")
-        key = gate.remembered(digest) if digest else None
-        if key is None:
-            origin = origin_of(request.client.host if request.client else "")
-            key = await run_in_threadpool(gate.admit, text.strip(), origin)
-        if not key.may(self.role):
-            raise ProblemError(403, f"this takes the role {self.role} or a higher one; this key has {key.role}")
-        return key
+    async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
+        found = await principal_of(request)
+        if not found.may(self.role):
+            raise ProblemError(
+                403, f"this takes the role {self.role} or a higher one; this {found.kind} has {found.role}"
+            )
+        if not found.scope.whole and not knows_scopes(request):
+            raise ProblemError(403, f"this is about the whole city; this {found.kind} has a part of it")
+        request.state.principal = found
+        return found
+
+
+async def principal_of(request: Request) -> Principal:
+    """Who sent a request. Raises ProblemError 401; 403 for a change by cookie without the page's own proof."""
+    gate: Gate = request.app.state.gate
+    said = request.headers.get("authorization")
+    if said is None and (cookie := session_token(request)) is not None:
+        return await _by_session(request, gate, cookie)
+    scheme, _, text = (said or "").partition(" ")
+    if not text or scheme.lower() != "bearer":
+        raise refusal("log in, or send a key: `Authorization: Bearer llk_...`")
+    digest = keys.digest_of(text.strip())
+    found = gate.remembered(digest) if digest else None
+    if found is None:
+        found = await run_in_threadpool(gate.admit, text.strip(), address_of(request))
+    return found
+
+
+async def _by_session(request: Request, gate: Gate, token: str) -> Principal:
+    digest = sessions.digest_of(token, sessions.TOKEN_PREFIX)
+    if digest is None:
+        raise refusal("this session has ended; log in again")
+    found = gate.remembered(digest)
+    if found is None:
+        found = await run_in_threadpool(gate.admit_session, digest)
+    # After the session: who has none learns nothing of the proof. Equal in constant time.
+    proof = request.headers.get(CSRF_HEADER, "").encode()
+    if request.method not in SAFE and not hmac.compare_digest(proof, sessions.csrf_of(token).encode()):
+        raise ProblemError(403, f"a change by session takes the header {CSRF_HEADER} as GET /api/v1/session gives it")
+    return found
+
+
+def session_token(request: Request) -> str | None:
+    """What the session's cookie holds, if there is one."""
+    return request.cookies.get(COOKIE) or request.cookies.get(SECURE_COOKIE)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as addresses are counted."""
+    return origin_of(request.client.host if request.client else "")
 
 
 def origin_of(host: str) -> str:

@@ -1,4 +1,4 @@
-"""Routes for those who keep Lifeline itself well: quarantine, silent sensors, keys, and who I am."""
+"""Routes for those who keep Lifeline itself well: quarantine, silent sensors, room on disk."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -11,21 +11,12 @@ from api.city import city
 from api.inventory import SensorPage, sensor_out
 from api.parameters import After, Limit, Network, StrictRoute, decode_cursor, encode_cursor
 from lifeline.model import Reason, Role
-from lifeline.storage import health, keys, quarantine, silence
+from lifeline.storage import health, quarantine, silence
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.quarantine import Held
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["administration"])
 _viewer = Depends(Access(Role.VIEWER))
-
-
-class MeOut(BaseModel):
-    """Whose key this is, and what it may."""
-
-    name: str
-    role: Role
-    expires_at: datetime | None
 
 
 class ReasonOut(BaseModel):
@@ -62,33 +53,11 @@ class HeldPage(BaseModel):
     next: str | None
 
 
-class KeyOut(BaseModel):
-    """A key as it stands in the table; the key itself is known to nobody but its holder."""
-
-    name: str
-    role: Role
-    created_at: datetime
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None
-    valid: bool
-
-
 class StorageOut(BaseModel):
     """Bytes on disk by table with its indexes, the largest first; a hypertable with all its chunks."""
 
     bytes: int
     tables: dict[str, int]
-
-
-class KeyList(BaseModel):
-    items: list[KeyOut]
-
-
-@router.get("/me")
-def who_am_i(key: Annotated[ApiKey, Depends(Access(Role.VIEWER))]) -> MeOut:
-    """The key that this request came with."""
-    return MeOut(name=key.name, role=key.role, expires_at=key.expires_at)
 
 
 @router.get("/quarantine/reasons", dependencies=[_viewer])
@@ -134,28 +103,6 @@ def get_storage(request: Request) -> StorageOut:
     with borrow(city(request).pool) as connection:
         tables = health.disk_usage(connection)
     return StorageOut(bytes=sum(tables.values()), tables=tables)
-
-
-@router.get("/keys", dependencies=[Depends(Access(Role.ADMIN))])
-def list_keys(request: Request) -> KeyList:
-    """Every key by name, revoked and expired ones too."""
-    here = city(request)
-    with borrow(here.pool) as connection:
-        found = keys.list_keys(connection)
-    return KeyList(
-        items=[
-            KeyOut(
-                name=each.name,
-                role=each.role,
-                created_at=each.created_at,
-                expires_at=each.expires_at,
-                revoked_at=each.revoked_at,
-                last_used_at=each.last_used_at,
-                valid=each.valid_at(here.clock()),
-            )
-            for each in found
-        ]
-    )
 
 
 def _held(each: Held) -> HeldOut:

@@ -12,11 +12,11 @@ from api.city import city
 from api.parameters import After, BigId, Limit, Network, StrictRoute, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import AlertKind, AlertState, JsonObject, Level, Role, SubjectKind
+from lifeline.principal import Principal
 from lifeline.storage import alerts, directory
 from lifeline.storage.alerts import HistoryEntry
 from lifeline.storage.database import borrow
 from lifeline.storage.directory import AlertFilter, AlertLine, Behind
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(prefix="/api/v1/alerts", route_class=StrictRoute, tags=["alerts"])
 _viewer = Depends(Access(Role.VIEWER))
@@ -166,7 +166,7 @@ def get_alert(request: Request, id: BigId) -> AlertWithHistory:  # noqa: A002
 def acknowledge(
     request: Request,
     id: BigId,  # noqa: A002
-    key: Annotated[ApiKey, Depends(Access(Role.FIELD))],
+    key: Annotated[Principal, Depends(Access(Role.FIELD))],
     body: Acknowledgement | None = None,
 ) -> AlertWithHistory:
     """Say that a person has taken note. An alert that has returned to normal is closed by it."""

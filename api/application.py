@@ -8,8 +8,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    accounts,
     administration,
     alerts,
+    audit,
     bulletins,
     caseload,
     editing,
@@ -33,6 +35,7 @@ from api import (
     risk,
     rules,
     sensorthings,
+    session,
     standing,
     suggestions,
     system,
@@ -48,16 +51,18 @@ from api.live import Broadcaster
 from api.page import page_router, read_page
 from api.past import Archive
 from api.recorder import Recorder
+from api.scopemaps import ScopeMaps
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
 from lifeline.risk.scheme import load_scheme
 from lifeline.settings import Settings
 from lifeline.storage.database import open_pool
+from lifeline.storage.sessions import Lives
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing, suggestions, exchange,
-    facilities, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk, history,
-    planning, live, system, administration, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
+    suggestions, exchange, facilities, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos,
+    risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -80,7 +85,10 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         recorder = Recorder(dsn, pool, clock, keyframe_every, keep)
         keeper = MapKeeper(dsn, pool, catalogue, scheme, broadcaster, recorder, clock)
         heartbeat = Heartbeat(pool, settings.api_port, clock)
-        app.state.gate = Gate(pool, clock)
+        app.state.pool, app.state.keeper = pool, keeper
+        app.state.maps = ScopeMaps(keeper, pool, catalogue, scheme, clock)
+        lives = Lives(timedelta(minutes=settings.session_idle_min), timedelta(hours=settings.session_h))
+        app.state.gate = Gate(pool, clock, lives)
         app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock, clock())
         recorder.start()
         keeper.start()

@@ -13,16 +13,16 @@ from api.city import city
 from api.parameters import After, Limit, Name, SmallId, StrictRoute, decode_cursor, encode_cursor
 from lifeline.exchange.writers import singular
 from lifeline.model import JsonObject, Role
+from lifeline.principal import Principal
 from lifeline.storage import devices, editing
 from lifeline.storage.database import borrow
 from lifeline.storage.editing import Edit, Editor
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(
     prefix="/api/v1", route_class=StrictRoute, tags=["inventory"], dependencies=[Depends(Access(Role.ENGINEER))]
 )
 
-Engineer = Annotated[ApiKey, Depends(Access(Role.ENGINEER))]
+Engineer = Annotated[Principal, Depends(Access(Role.ENGINEER))]
 
 
 class FeatureIn(BaseModel):
@@ -72,7 +72,7 @@ class HistoryPage(BaseModel):
 
 
 @contextmanager
-def editor_of(request: Request, key: ApiKey) -> Iterator[Editor]:
+def editor_of(request: Request, key: Principal) -> Iterator[Editor]:
     """An editor whose transaction is committed when the block ends well."""
     here = city(request)
     with borrow(here.pool) as connection:

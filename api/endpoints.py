@@ -17,16 +17,16 @@ from api.parameters import After, Limit, Moment, SmallId, StrictRoute, decode_cu
 from api.problems import ProblemError
 from lifeline.errors import ConfigurationError
 from lifeline.model import AlertKind, Level, Role
+from lifeline.principal import Principal
 from lifeline.storage import endpoints, outbox
 from lifeline.storage.database import borrow
 from lifeline.storage.endpoints import Pacing
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.outbox import DeliveryState
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["endpoints"])
 _operator = Depends(Access(Role.OPERATOR))
-OperatorKey = Annotated[ApiKey, Depends(Access(Role.OPERATOR))]
-AdminKey = Annotated[ApiKey, Depends(Access(Role.ADMIN))]
+OperatorKey = Annotated[Principal, Depends(Access(Role.OPERATOR))]
+AdminKey = Annotated[Principal, Depends(Access(Role.ADMIN))]
 EndpointName = Annotated[str, Path(max_length=64, examples=["gas-crew"])]
 Word = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=64)]
 Words = Annotated[list[Word], Field(max_length=100)]

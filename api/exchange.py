@@ -23,10 +23,10 @@ from lifeline.exchange.files import SUFFIXES, Contents, Options, read_file
 from lifeline.exchange.mapping import KINDS
 from lifeline.exchange.writers import write
 from lifeline.model import Role
+from lifeline.principal import Principal
 from lifeline.storage import export
 from lifeline.storage.database import borrow
 from lifeline.storage.imports import import_contents
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(
     prefix="/api/v1", route_class=StrictRoute, tags=["inventory"], dependencies=[Depends(Access(Role.VIEWER))]
@@ -117,7 +117,7 @@ def import_file(
     request: Request,
     content: Annotated[bytes, Body(media_type="application/octet-stream")],
     name: Annotated[str, Query(max_length=200, description="The file's name: its ending says what it is")],
-    key: Annotated[ApiKey, Depends(Access(Role.ENGINEER))],
+    key: Annotated[Principal, Depends(Access(Role.ENGINEER))],
     dry_run: Annotated[bool, Query(description="Check everything, store nothing")] = False,
     as_: Annotated[str | None, Query(alias="as", description="assets, sensors, zones or facilities")] = None,
     crs: Annotated[str | None, Query(max_length=64)] = None,

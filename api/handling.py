@@ -19,15 +19,15 @@ from api.parameters import BigId, Moment, StrictRoute
 from api.problems import ProblemError
 from lifeline.lifecycle import Event
 from lifeline.model import Role, SubjectKind
+from lifeline.principal import Principal
 from lifeline.response import NEXT, Step, load_deadlines
 from lifeline.storage import alerts, incidents, maintenance, response, shelving
 from lifeline.storage.database import Connection, borrow
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["handling"])
 _viewer = Depends(Access(Role.VIEWER))
-FieldKey = Annotated[ApiKey, Depends(Access(Role.FIELD))]
-OperatorKey = Annotated[ApiKey, Depends(Access(Role.OPERATOR))]
+FieldKey = Annotated[Principal, Depends(Access(Role.FIELD))]
+OperatorKey = Annotated[Principal, Depends(Access(Role.OPERATOR))]
 _MOVED: dict[int | str, dict[str, str]] = {409: {"description": "Its state or version does not allow it"}}
 
 
@@ -358,7 +358,7 @@ def _holder(request: Request, incident_id: int) -> int:
 
 
 def _on_members(
-    request: Request, incident_id: int, asked: BulkIn, key: ApiKey, message: str = "", version: int | None = None
+    request: Request, incident_id: int, asked: BulkIn, key: Principal, message: str = "", version: int | None = None
 ) -> ResponseOut:
     here = city(request)
     now = here.clock()

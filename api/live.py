@@ -19,8 +19,8 @@ from api.metrics import LIVE_CLIENTS
 from api.parameters import StrictRoute
 from api.problems import ProblemError
 from lifeline.model import Role
+from lifeline.principal import Principal
 from lifeline.storage.changes import EVERYTHING
-from lifeline.storage.keys import ApiKey
 
 KEEPALIVE_S = 15.0
 PACE_S = 0.25
@@ -89,7 +89,7 @@ class Broadcaster:
 
 
 @router.get("/live", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
-async def live(request: Request, key: ApiKey = Depends(Access(Role.VIEWER))) -> StreamingResponse:  # noqa: B008
+async def live(request: Request, key: Principal = Depends(Access(Role.VIEWER))) -> StreamingResponse:  # noqa: B008
     """`event: changed`, data `{"what": ["alert", "incident", "inventory", "job", "reading", "risk"]}`, at first all."""
     broadcaster: Broadcaster = request.app.state.city.live
     gate: Gate = request.app.state.gate

@@ -11,14 +11,14 @@ from api.city import city
 from api.parameters import Moment, SmallId, StrictRoute
 from api.problems import ProblemError
 from lifeline.model import Role
+from lifeline.principal import Principal
 from lifeline.storage import maintenance
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.maintenance import Window
 
 router = APIRouter(prefix="/api/v1/maintenance-windows", route_class=StrictRoute, tags=["maintenance"])
 _viewer = Depends(Access(Role.VIEWER))
-OperatorKey = Annotated[ApiKey, Depends(Access(Role.OPERATOR))]
+OperatorKey = Annotated[Principal, Depends(Access(Role.OPERATOR))]
 
 
 def _storable(value: str) -> str:

@@ -10,6 +10,7 @@ SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 REFUSED_KEYS = Counter("lifeline_api_refused_keys", "Keys that were not valid.")
+REFUSED_LOGINS = Counter("lifeline_api_refused_logins", "Log-ins with a wrong password or link, or made to wait.")
 LIVE_CLIENTS = Gauge("lifeline_api_live_clients", "Open live streams.")
 CHANGES = Counter("lifeline_api_changes", "Change notices heard from the database, by what changed.", ["what"])
 MAP_SECONDS = Histogram(

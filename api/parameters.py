@@ -12,6 +12,7 @@ from fastapi import Path, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, AwareDatetime
 
+from api import repeats
 from api.access import Access
 from api.problems import ProblemError
 from lifeline.geo import Box
@@ -51,7 +52,7 @@ class StrictRoute(APIRoute):
                     raise ProblemError(400, "a parameter holds a NUL byte")
             if "\0" in request.url.path or "%00" in request.url.path:
                 raise ProblemError(400, "the path holds a NUL byte")
-            return await answer(request)
+            return await repeats.once(request, answer)
 
         return strict
 

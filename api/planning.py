@@ -13,10 +13,10 @@ from api.problems import ProblemError
 from lifeline.errors import ConfigurationError, NotFoundError
 from lifeline.model import JsonObject, Role
 from lifeline.planning.registry import KINDS, checked, kind_of
+from lifeline.principal import Principal
 from lifeline.storage import jobs
 from lifeline.storage.database import borrow
 from lifeline.storage.jobs import Job, JobState
-from lifeline.storage.keys import ApiKey
 
 router = APIRouter(prefix="/api/v1/jobs", route_class=StrictRoute, tags=["planning"])
 _viewer = Depends(Access(Role.VIEWER))
@@ -78,7 +78,7 @@ def list_kinds() -> list[JobKindOut]:
 
 
 @router.post("", status_code=202)
-def submit(request: Request, response: Response, wanted: JobIn, key: ApiKey = Depends(_engineer)) -> JobOut:  # noqa: B008
+def submit(request: Request, response: Response, wanted: JobIn, key: Principal = Depends(_engineer)) -> JobOut:  # noqa: B008
     """Ask for a computation; ``Location`` is where its progress stands."""
     found = submitted(request, wanted.kind, wanted.parameters, key)
     response.headers["Location"] = f"/api/v1/jobs/{found.id}"
@@ -109,14 +109,14 @@ def get_job(request: Request, id: BigId) -> JobOut:  # noqa: A002
 
 
 @router.post("/{id}/cancel")
-def cancel(request: Request, id: BigId, key: ApiKey = Depends(_engineer)) -> JobOut:  # noqa: A002, B008
+def cancel(request: Request, id: BigId, key: Principal = Depends(_engineer)) -> JobOut:  # noqa: A002, B008
     """End a job: at once where it waits, within seconds where it runs. 409 where it is over."""
     place = city(request)
     with borrow(place.pool) as connection:
         return _out(jobs.cancel(connection, id, key.name, place.clock()))
 
 
-def submitted(request: Request, kind: str, parameters: JsonObject, key: ApiKey) -> JobOut:
+def submitted(request: Request, kind: str, parameters: JsonObject, key: Principal) -> JobOut:
     """Put a job into the queue. Raises ProblemError 400 for what it cannot be asked, 403 for a role too low."""
     place = city(request)
     try:

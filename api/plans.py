@@ -14,9 +14,9 @@ from api.planning import JobOut, submitted
 from lifeline.model import JsonObject, Role
 from lifeline.planning.documents import feature_collection, table
 from lifeline.planning.renewal_job import Parameters
+from lifeline.principal import Principal
 from lifeline.storage import plans
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.plans import StoredPlan
 
 router = APIRouter(prefix="/api/v1/plans", route_class=StrictRoute, tags=["planning"])
@@ -48,7 +48,7 @@ class PlanPage(BaseModel):
 
 
 @router.post("", status_code=202)
-def make_plan(request: Request, response: Response, wanted: Parameters, key: ApiKey = Depends(_engineer)) -> JobOut:  # noqa: B008
+def make_plan(request: Request, response: Response, wanted: Parameters, key: Principal = Depends(_engineer)) -> JobOut:  # noqa: B008
     """Ask for a plan: a job of kind `plan`, whose result names it. ``Location`` is where its progress stands."""
     found = submitted(request, "plan", wanted.model_dump(mode="json"), key)
     response.headers["Location"] = f"/api/v1/jobs/{found.id}"

@@ -16,6 +16,7 @@ from api.explanation import explain, explain_cell, told_chains
 from api.parameters import Bbox, Moment, Name, Network, StrictRoute, box_of
 from api.problems import ProblemError
 from api.riskmap import RiskMap
+from api.scopemaps import ScopeMap
 from lifeline.geo import Box
 from lifeline.model import JsonObject, Role, ZoneKind
 from lifeline.storage import health
@@ -175,7 +176,8 @@ async def get_cells(
 
     A coroutine because the bytes are often ready: a change of thread would then cost more than the answer.
     """
-    drawn, box = city(request).map.current, box_of(bbox)
+    here, box = city(request), box_of(bbox)
+    drawn = await run_in_threadpool(lambda: here.map.current) if isinstance(here.map, ScopeMap) else here.map.current
     if _is_past(at, request, drawn):
         return await run_in_threadpool(_past_cells, request, at, resolution, box)
     ready = drawn.cells[resolution].screens.get(box)
@@ -215,6 +217,8 @@ def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard
     """Whether a moment was before the map that is served now. Raises ProblemError 400 for one in the future."""
     if at is not None and at > city(request).clock():
         raise ProblemError(400, "`at` is in the future: there is no map of it yet")
+    if at is not None and isinstance(city(request).map, ScopeMap):
+        raise ProblemError(403, "past maps are of the whole city; you have a part of it")
     return at is not None and (drawn.served_from is None or at < drawn.served_from)
 
 

@@ -11,14 +11,14 @@ from api.city import city
 from api.handling import Note, storable
 from api.parameters import After, BigId, Limit, StrictRoute, decode_cursor, encode_cursor
 from lifeline.model import AlertKind, JsonObject, Role
+from lifeline.principal import Principal
 from lifeline.storage import rulebook
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.rulebook import Change, ProposalState, Scope
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["rules"])
 _viewer = Depends(Access(Role.VIEWER))
-EngineerKey = Annotated[ApiKey, Depends(Access(Role.ENGINEER))]
+EngineerKey = Annotated[Principal, Depends(Access(Role.ENGINEER))]
 RuleName = Annotated[str, Path(max_length=64, examples=["methane.level"])]
 Word = Annotated[str, AfterValidator(storable), Field(min_length=1, max_length=128)]
 

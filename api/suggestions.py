@@ -12,9 +12,9 @@ from api.parameters import Name, StrictRoute
 from api.problems import ProblemError
 from lifeline.geo import GeometryError
 from lifeline.model import JsonObject, Role, ZoneKind, ZoneStatus
+from lifeline.principal import Principal
 from lifeline.storage import suggestions
 from lifeline.storage.database import borrow
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.zones import ZoneLine
 
 router = APIRouter(prefix="/api/v1/zones/suggestions", route_class=StrictRoute, tags=["zones"])
@@ -91,19 +91,19 @@ def accept(
     request: Request,
     id: Name,  # noqa: A002
     edit: Edit | None = None,
-    key: ApiKey = Depends(_engineer),  # noqa: B008
+    key: Principal = Depends(_engineer),  # noqa: B008
 ) -> Suggestion:
     """Make it a zone, edited or as it is; 409 where somebody has decided already."""
     return _decide(request, id, ZoneStatus.ACTIVE, key, edit or Edit())
 
 
 @router.post("/{id}/reject")
-def reject(request: Request, id: Name, key: ApiKey = Depends(_engineer)) -> Suggestion:  # noqa: A002, B008
+def reject(request: Request, id: Name, key: Principal = Depends(_engineer)) -> Suggestion:  # noqa: A002, B008
     """Never suggest it again; 409 where somebody has decided already."""
     return _decide(request, id, ZoneStatus.REJECTED, key, Edit())
 
 
-def _decide(request: Request, name: str, status: ZoneStatus, key: ApiKey, edit: Edit) -> Suggestion:
+def _decide(request: Request, name: str, status: ZoneStatus, key: Principal, edit: Edit) -> Suggestion:
     here = city(request)
     try:
         with borrow(here.pool) as connection:

@@ -11,10 +11,10 @@ from api.city import city
 from api.parameters import After, Bbox, Limit, Name, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import JsonObject, Role, ZoneKind, ZoneStatus
+from lifeline.principal import Principal
 from lifeline.storage import zones
 from lifeline.storage.database import borrow
 from lifeline.storage.editing import Editor
-from lifeline.storage.keys import ApiKey
 from lifeline.storage.zones import ZoneLine
 
 router = APIRouter(
@@ -80,7 +80,7 @@ def get_zone(request: Request, id: Name) -> ZoneOut:  # noqa: A002
 
 
 @router.post("/zones")
-def store_zone(request: Request, zone: ZoneIn, key: ApiKey = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
+def store_zone(request: Request, zone: ZoneIn, key: Principal = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
     """Draw a zone, or change the one of this id: its outline, its name, or whether it is accepted."""
     here = city(request)
     name = zone.properties.get("id")

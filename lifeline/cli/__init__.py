@@ -38,6 +38,7 @@ MODULES = {
     "zones": "zones",
     "facilities": "facilities",
     "keys": "keys",
+    "users": "users",
     "endpoints": "endpoints",
     "maintenance": "maintenance",
     "rules": "rules",

@@ -7,6 +7,7 @@ import typer
 
 from lifeline.cli.address import HomeOption, find
 from lifeline.cli.console import out, say, table
+from lifeline.cli.users import Networks, Zones, checked_scope, signed, told
 from lifeline.errors import ConflictError
 from lifeline.model import Role
 from lifeline.storage import keys
@@ -21,13 +22,16 @@ def add(
     name: Name,
     role: Annotated[Role, typer.Option(help="Each may do what the ones before it may.")] = Role.VIEWER,
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
+    network: Networks = None,
+    zone: Zones = None,
     home: HomeOption = None,
 ) -> None:
     """Make a key. It is shown this once and kept nowhere."""
-    now = datetime.now(UTC)
+    place = find(home)
     try:
-        with find(home).connection() as connection:
-            key = keys.create(connection, name, role, now, now + timedelta(days=days) if days else None)
+        with signed(place) as (connection, now):
+            scope = checked_scope(place, connection, network, zone)
+            key = keys.create(connection, name, role, now, now + timedelta(days=days) if days else None, scope)
     except ConflictError as error:
         raise ConflictError(f"there is a key {name!r} already") from error
     say(key)
@@ -39,17 +43,17 @@ def list_(home: HomeOption = None) -> None:
     now = datetime.now(UTC)
     with find(home).connection() as connection:
         found = keys.list_keys(connection)
-    columns = table("name", "role", "made", "last used", "state")
+    columns = table("name", "role", "sees", "made", "last used", "state")
     for key in found:
         state = "revoked" if key.revoked_at else "valid" if key.valid_at(now) else "expired"
         used = f"{key.last_used_at:%Y-%m-%d %H:%M}" if key.last_used_at else "never"
-        columns.add_row(key.name, key.role, f"{key.created_at:%Y-%m-%d}", used, state)
+        columns.add_row(key.name, key.role, told(key.scope), f"{key.created_at:%Y-%m-%d}", used, state)
     out.print(columns)
 
 
 @app.command(epilog="Example: `lifeline keys revoke control-room`")
 def revoke(name: Name, home: HomeOption = None) -> None:
     """End a key at once."""
-    with find(home).connection() as connection:
-        keys.revoke(connection, name, datetime.now(UTC))
+    with signed(find(home)) as (connection, now):
+        keys.revoke(connection, name, now)
     say(f"revoked {name}")

@@ -1,16 +1,23 @@
 """Connections, and the one boundary at which the driver's errors become Lifeline's."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
 
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from lifeline.errors import ConflictError, RejectedDataError, StorageError, StorageUnavailableError
+from lifeline.errors import ConflictError, NotFoundError, RejectedDataError, StorageError, StorageUnavailableError
 
 Connection = psycopg.Connection[Any]
 Pool = ConnectionPool[Connection]
+
+
+class Lender(Protocol):
+    """What lends connections: a pool, or a pool on somebody's behalf."""
+
+    def connection(self) -> AbstractContextManager[Connection]:
+        """A connection, committed when the block ends well and given back in any case."""
 
 
 @contextmanager
@@ -20,6 +27,10 @@ def storage_errors() -> Iterator[None]:
         yield
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
         raise StorageUnavailableError(str(error).strip() or type(error).__name__) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        if "row-level security" in str(error):
+            raise NotFoundError("this names something that is not there") from error
+        raise StorageError(str(error).strip()) from error
     except (psycopg.errors.UniqueViolation, psycopg.errors.ExclusionViolation) as error:
         raise ConflictError(str(error).strip()) from error
     except (psycopg.DataError, psycopg.IntegrityError) as error:
@@ -61,7 +72,7 @@ def open_pool(dsn: str, *, application: str, size: int = 4, timeout_s: float = 1
 
 
 @contextmanager
-def borrow(pool: Pool) -> Iterator[Connection]:
+def borrow(pool: Lender) -> Iterator[Connection]:
     """A connection of the pool; committed when the block ends well. Raises StorageError and its kinds alone."""
     with storage_errors(), pool.connection() as connection:
         yield connection

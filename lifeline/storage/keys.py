@@ -9,9 +9,11 @@ import hmac
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from lifeline.errors import NotFoundError
 from lifeline.model import Role
+from lifeline.principal import WHOLE, Kind, Principal, Scope, at_least, scope_of
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -32,6 +34,7 @@ class ApiKey:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
+    scope: Scope = WHOLE
 
     def valid_at(self, now: datetime) -> bool:
         """Neither revoked nor expired."""
@@ -39,8 +42,11 @@ class ApiKey:
 
     def may(self, role: Role) -> bool:
         """Whether it may do what ``role`` may: each role may do what the ones before it may."""
-        order = list(Role)
-        return order.index(self.role) >= order.index(role)
+        return at_least(self.role, role)
+
+    def principal(self) -> Principal:
+        """Who acts with this key."""
+        return Principal(self.name, self.role, Kind.KEY, self.scope, self.expires_at, self.digest)
 
 
 def digest_of(text: str) -> bytes | None:
@@ -50,10 +56,24 @@ def digest_of(text: str) -> bytes | None:
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
-def create(connection: Connection, name: str, role: Role, now: datetime, expires_at: datetime | None = None) -> str:
+def create(
+    connection: Connection,
+    name: str,
+    role: Role,
+    now: datetime,
+    expires_at: datetime | None = None,
+    scope: Scope = WHOLE,
+) -> str:
     """Make a key and give its text, which is kept nowhere. Raises ConflictError where the name is taken."""
     text = PREFIX + secrets.token_urlsafe(32)
-    values = {"name": name, "digest": digest_of(text), "role": role, "now": now, "expires_at": expires_at}
+    values: dict[str, Any] = {
+        "name": name,
+        "digest": digest_of(text),
+        "role": role,
+        "now": now,
+        "expires_at": expires_at,
+    }
+    values |= {"networks": as_list(scope.networks), "zones": as_list(scope.zones)}
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["create"], values)
     return text
@@ -99,6 +119,12 @@ def revoke(connection: Connection, name: str, now: datetime) -> None:
         raise NotFoundError(f"there is no key {name!r}")
 
 
-def _key(row: tuple[str, str, bytes, datetime, datetime | None, datetime | None, datetime | None]) -> ApiKey:
-    name, role, digest, created_at, *moments = row
-    return ApiKey(name, Role(role), bytes(digest), created_at, *moments)
+def as_list(names: tuple[str, ...] | None) -> list[str] | None:
+    """One side of a scope as the tables hold it."""
+    return None if names is None else list(names)
+
+
+def _key(row: tuple[Any, ...]) -> ApiKey:
+    name, role, digest, created_at, expires_at, revoked_at, last_used_at, networks, zones = row
+    scope = scope_of(networks, zones)
+    return ApiKey(name, Role(role), bytes(digest), created_at, expires_at, revoked_at, last_used_at, scope)

@@ -78,6 +78,8 @@ def migrate(dsn: str, passwords: dict[str, str] | None = None, *, retention_days
         if edition(connection) == "timescale":
             connection.execute("SELECT set_config('lifeline.retention_days', %s, true)", [str(retention_days)])
             connection.execute(resources.files(__package__).joinpath("community.sql").read_bytes())
+        if done:
+            connection.execute("SELECT share_rights()")
         for role, password in (passwords or {}).items():
             connection.execute(
                 sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(password))

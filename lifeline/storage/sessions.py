@@ -1,0 +1,145 @@
+"""Sessions of the page: a random token in a cookie, of which the SHA-256 alone is kept; links; lock-out."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lifeline import password as passwords
+from lifeline.errors import NotFoundError
+from lifeline.model import Role
+from lifeline.principal import Kind, Principal, scope_of
+from lifeline.storage import users
+from lifeline.storage.database import Connection, storage_errors
+from lifeline.storage.queries import load
+from lifeline.storage.users import User
+
+TOKEN_PREFIX = "lls_"  # noqa: S105 - no password
+LINK_PREFIX = "lll_"
+LINK_LIFE = timedelta(minutes=15)
+FREE_BY_ACCOUNT = 5
+"""Wrong passwords in a row for one account, after which each takes a wait that doubles."""
+FREE_BY_ADDRESS = 50
+"""The same of one address, whoever is tried: a whole control room may come from one."""
+LONGEST_WAIT_S = 300.0
+
+_SQL = load("users")
+_LONGEST = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Lives:
+    """How long a session lives: while it is used, and in any case."""
+
+    idle: timedelta
+    whole: timedelta
+
+
+def digest_of(text: str, prefix: str) -> bytes | None:
+    """SHA-256 of a token, or None for text that cannot be one."""
+    if not text.startswith(prefix) or len(text) > _LONGEST:
+        return None
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+def csrf_of(token: str) -> str:
+    """The proof that a request with a session's cookie was made by its page: it takes the token, which no script has
+    and no other site learns."""
+    return hmac.new(token.encode("utf-8", "replace"), b"lifeline csrf", hashlib.sha256).hexdigest()
+
+
+def begin(connection: Connection, user: User, lives: Lives, now: datetime, address: str = "") -> str:
+    """Open a session for a user and give its token."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    values = {"digest": digest_of(token, TOKEN_PREFIX), "user_id": user.user_id, "now": now, "address": address}
+    ended = {"now": now, "idle_since": now - lives.idle}
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["forget_ended"], ended)
+        connection.execute(_SQL["begin_session"], values | {"expires_at": now + lives.whole})
+        connection.execute(_SQL["came_in"], {"user_id": user.user_id, "now": now})
+    return token
+
+
+def find(connection: Connection, digest: bytes, lives: Lives, now: datetime) -> Principal | None:
+    """Who comes with this session, its use noted; None where it has ended or its user may not come in."""
+    with storage_errors(), connection.transaction():
+        values = {"digest": digest, "now": now, "idle_since": now - lives.idle}
+        row = connection.execute(_SQL["session"], values).fetchone()
+        if row is None:
+            return None
+        connection.execute(_SQL["seen"], values)
+    name, role, networks, zones, expires_at = row
+    return Principal(name, Role(role), Kind.USER, scope_of(networks, zones), expires_at, digest)
+
+
+def end(connection: Connection, digest: bytes) -> None:
+    """End a session; one that is not there has ended."""
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["end_session"], {"digest": digest})
+
+
+def make_link(connection: Connection, name: str, now: datetime, life: timedelta = LINK_LIFE) -> str:
+    """The token of a link that opens one session of a user, once. Raises NotFoundError for one who may not
+    come in."""
+    token = LINK_PREFIX + secrets.token_urlsafe(32)
+    values = {"digest": digest_of(token, LINK_PREFIX), "name": name, "expires_at": now + life}
+    with storage_errors(), connection.transaction():
+        if connection.execute(_SQL["make_link"], values).fetchone() is None:
+            raise NotFoundError(f"there is no user {name!r} who may come in")
+    return token
+
+
+def use_link(connection: Connection, token: str, now: datetime) -> User | None:
+    """The user whose link this is, which is used up by it; None for one that is used, too old or was never made."""
+    digest = digest_of(token, LINK_PREFIX)
+    if digest is None:
+        return None
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["use_link"], {"digest": digest, "now": now}).fetchone()
+    return users.find(connection, row[0]) if row else None
+
+
+def wait_s(connection: Connection, name: str, address: str, now: datetime) -> float:
+    """How long whoever tries this name from this address has to wait; 0 where he need not. Asks nothing of the user."""
+    waits = [0.0]
+    for subject, free in ((_account(name), FREE_BY_ACCOUNT), (_address(address), FREE_BY_ADDRESS)):
+        with storage_errors():
+            row = connection.execute(_SQL["failures"], {"subjects": [subject]}).fetchone()
+        if row is not None and row[0] >= free:
+            waits.append(wait_after(row[0] - free) - (now - row[1]).total_seconds())
+    return max(waits)
+
+
+def wait_after(beyond: int) -> float:
+    """Seconds to wait after so many wrong passwords beyond the free ones: 1, 2, 4 ... 300."""
+    return min(2.0 ** min(beyond, 60), LONGEST_WAIT_S)
+
+
+def authenticate(connection: Connection, name: str, password: str, address: str, now: datetime) -> User | None:
+    """The user with this name and password, or None.
+
+    The attempt is counted before the password is looked at, so that many at once gain nothing.
+    """
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["failed"], {"subjects": [_account(name), _address(address)], "now": now})
+    connection.commit()
+    user = users.known(connection, name)
+    known = user.password_hash if user is not None and user.disabled_at is None else None
+    connection.commit()  # nothing is held while the password is hashed
+    if not passwords.fits(password, known) or user is None or known is None:
+        return None
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["succeeded"], {"account": _account(name), "address": _address(address), "now": now})
+        if passwords.outdated(known):
+            values = {"user_id": user.user_id, "before": known, "hash": passwords.hashed(password)}
+            connection.execute(_SQL["rehash"], values)
+    return user
+
+
+def _account(name: str) -> bytes:
+    return hashlib.sha256(f"account {name.strip().lower()}".encode("utf-8", "replace")).digest()
+
+
+def _address(address: str) -> bytes:
+    return hashlib.sha256(f"address {address}".encode("utf-8", "replace")).digest()
