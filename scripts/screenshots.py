@@ -50,7 +50,7 @@ class Camera:
 
     def keep(self, page: Page, name: str) -> None:
         page.wait_for_timeout(1800)
-        page.screenshot(path=IMAGES / f"{name}.png")
+        page.screenshot(path=IMAGES / f"{name}.png", timeout=PATIENCE_MS)
         page.context.close()
         sys.stdout.write(f"docs/images/{name}.png\n")
 
@@ -78,6 +78,21 @@ class Camera:
         page.locator("#time button.compare").click()
         self.keep(page, "time")
 
+    def several(self) -> None:
+        """Two things of the list chosen for one act."""
+        page = self.open("lang=en")
+        page.locator("#entries .choose").nth(1).wait_for(state="attached", timeout=PATIENCE_MS)
+        for key in ("j", "x", "j", "x"):
+            page.keyboard.press(key)
+        page.locator("#bulk").wait_for()
+        self.keep(page, "list")
+
+    def zones(self) -> None:
+        """A suggested zone with its corners; only where some wait (an engineer's key finds them)."""
+        page = self.open("lang=zh&view=renewal&tab=zones", theme="light")
+        page.locator("[data-zone]").nth(2).click(timeout=60_000)
+        self.keep(page, "zones")
+
     def whatif(self) -> None:
         page = self.open("lang=en&view=renewal&tab=ranking")
         page.locator(".rank").first.click(timeout=30_000)
@@ -102,10 +117,13 @@ def main() -> int:
         camera.incident("page", "en", theme="light", size=(1600, 900))
         camera.incident("incident", "zh")
         camera.incident("phone", "zh", size=PHONE)
-        camera.view("asset", "lang=zh&asset=G-P-028&span=7d", "#panel .risk")
+        camera.view("asset", "lang=zh&asset=D-P-083&span=7d", "#panel .closing")
         camera.replay()
         camera.view("renewal", "lang=zh&view=renewal&tab=ranking", ".rank")
         camera.whatif()
+        camera.several()
+        camera.view("stress", "lang=en&view=renewal&tab=stress", "#side .figures-of-plan")
+        camera.zones()
         camera.view("plan", "lang=en&view=renewal&tab=plan", "#side form", theme="light")
         camera.view("report", "lang=zh&view=report", ".figure", theme="light")
         camera.view("administration", "lang=en&view=admin", ".figure")

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { networkName, quantityName, since } from "./city.js";
 import { endpointsPage, rulesPage } from "./operations.js";
 import { button, element } from "./element.js";
+import { fileButton, keepTables } from "./files.js";
 import { clock, local, number, place, span, t } from "./i18n.js";
 import { change, state } from "./state.js";
 import { figure, pages, table } from "./table.js";
@@ -27,7 +28,7 @@ export function open(parent, on) {
       else on.failed(error);
     }
   };
-  parent.replaceChildren(element("div", { class: "document" }, element("header", {}, element("h2", {}, t("view_admin"))), tabs, body));
+  parent.replaceChildren(element("div", { class: "document" }, element("header", {}, element("h2", {}, t("view_admin")), element("div", { class: "grow" }), fileButton("CSV", () => keepTables(body, `administration-${state.tab || "health"}`))), tabs, body));
   show(TABS[state.tab] ? state.tab : "health");
   timer = setInterval(() => (state.tab || "health") === "health" && show("health", { quiet: true }), 5000);
   return { close: () => clearInterval(timer) };

@@ -1,11 +1,13 @@
 // An asset or a lone sensor in the panel: its open alerts, its measurements, its risk by parts, what it is; and a cell.
 
 import { get } from "./api.js";
+import { chainsSection } from "./chains.js";
 import { levelName, networkName } from "./city.js";
 import { button, element } from "./element.js";
 import { number, place, t } from "./i18n.js";
 import { stateName, titleOf } from "./incidents.js";
 import { badge } from "./levels.js";
+import { ifClosed } from "./resilience.js";
 
 /** @param {{asset?: string, sensor?: string}} chosen */
 export async function fetchAsset({ asset, sensor }) {
@@ -29,6 +31,8 @@ export function drawAsset({ thing, risk, alerts, sensors, sensor }, panel, on) {
     openAlerts(alerts, on),
     panel.measurements(sensors, { chosen: sensor, alerts, failed: on.failed }),
     risk ? parts(risk) : "",
+    chainsSection(risk?.chains ?? [], on),
+    thing ? ifClosed(thing, on) : "",
     sensors.length ? coverage(sensors) : "",
     thing ? facts(thing) : "",
   ];
@@ -73,7 +77,10 @@ function facts(thing) {
   return element("section", {}, element("h4", {}, t("facts")), element("dl", {}, ...rows.flatMap(([name, each]) => [element("dt", {}, t(name)), element("dd", {}, String(each))])));
 }
 
-/** A hexagon: what the map knows of it already. @param {any} properties @param {any} panel @param {any} on */
+/** A hexagon explained. @param {string} cell */
+export const fetchCell = (cell) => get(`/risk/cells/${encodeURIComponent(cell)}`);
+
+/** A hexagon: why it has its colour, and what may follow from it. @param {any} properties @param {any} panel @param {any} on */
 export function drawCell(properties, panel, on) {
   const reason = (each) => each.reason === "alert"
     ? button({ class: "reason", onclick: () => on.alert(each.alert) }, badge(each.level, 16), each.rule)
@@ -86,6 +93,14 @@ export function drawCell(properties, panel, on) {
     panel.head(properties.level, t("cell"), properties.cell),
     properties.level === "unknown" ? element("section", {}, element("p", { class: "said" }, t("unknown_hint"))) : "",
     element("section", {}, element("h4", {}, t("reasons")), element("div", { class: "reasons" }, ...(properties.reasons ?? []).map(reason))),
+    worstOf(properties.worst ?? [], on),
+    chainsSection(properties.chains ?? [], on),
     element("section", {}, element("dl", {}, ...rows.flatMap(([name, each]) => [element("dt", {}, t(name)), element("dd", {}, String(each))]))),
   ];
+}
+
+function worstOf(assets, on) {
+  if (!assets.length) return "";
+  const rows = assets.map((each) => element("li", {}, button({ class: `member ${each.level}`, onclick: () => on.asset(each.asset) }, badge(each.level, 18), element("span", {}, each.asset, element("small", {}, `${networkName(each.network)} · ${t(each.kind)}`)), element("b", {}, number(Math.round(each.score))))));
+  return element("section", {}, element("h4", {}, t("worst_here")), element("ul", { class: "members" }, ...rows));
 }

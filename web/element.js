@@ -24,6 +24,25 @@ export const byId = (id) => document.getElementById(id);
 /** A button that is not for sending a form. */
 export const button = (attributes, ...children) => element("button", { type: "button", ...attributes }, ...children);
 
+/**
+ * Make these the children of `parent`, keeping those that are there already and look the same: what a person is about to
+ * press, or has in focus, stays under the hand.
+ * @param {HTMLElement} parent @param {HTMLElement[]} made
+ */
+export function settle(parent, made) {
+  const kept = new Set();
+  const before = [...parent.children];
+  const children = made.map((each) => {
+    const same = before.find((old) => !kept.has(old) && old.isEqualNode(each)) ?? each;
+    kept.add(same);
+    return same;
+  });
+  for (const old of before) if (!kept.has(old)) old.remove();
+  children.forEach((each, at) => {
+    if (parent.children[at] !== each) parent.insertBefore(each, parent.children[at] ?? null);
+  });
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** A drawing of vectors: `svg("path", {d})`. */

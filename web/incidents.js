@@ -1,7 +1,8 @@
 // The worst-first list: incidents, or the alerts of maintenance; the counts above it, and the walk by keys.
 
 import { city, levelName, networkName, now } from "./city.js";
-import { button, element, icon } from "./element.js";
+import { chosenBox } from "./bulk.js";
+import { button, element, icon, settle } from "./element.js";
 import { LEVELS, badge } from "./levels.js";
 import { clock, named, place, span, t } from "./i18n.js";
 import { deadline, responseOf } from "./response.js";
@@ -39,7 +40,7 @@ export function filtered(things) {
 
 /** How many of each level, and how many of them nobody has acknowledged. */
 export function drawTiles(parent, things, choose) {
-  parent.replaceChildren(...LEVELS.map((level) => {
+  settle(parent, LEVELS.map((level) => {
     const of = things.filter((each) => each.level === level && (!state.network || networksOf(each).includes(state.network)));
     const fresh = of.filter(isNew).length;
     const hint = `${levelName(level)}: ${t("counts_of", { open: of.length, new: fresh })}`;
@@ -53,7 +54,7 @@ export function drawTiles(parent, things, choose) {
 export function drawFilters(parent, counts, choose) {
   const kinds = ["risk", "maintenance"].map((kind) => button({ class: "tab", "aria-pressed": String(kind === state.kind), onclick: () => choose({ kind, level: "", step: "" }) }, t(`${kind}_alerts`), element("i", {}, counts[kind] ?? 0)));
   const steps = ["", "new", "late", "working"].map((step) => button({ class: "pill", "aria-pressed": String(step === state.step), onclick: () => choose({ step }) }, t(step ? `only_${step}` : "all")));
-  parent.replaceChildren(element("div", { class: "tabs", role: "group", "aria-label": t("kind") }, ...kinds), element("div", { class: "pills", role: "group", "aria-label": t("which") }, ...steps));
+  settle(parent, [element("div", { class: "tabs", role: "group", "aria-label": t("kind") }, ...kinds), element("div", { class: "pills", role: "group", "aria-label": t("which") }, ...steps)]);
 }
 
 /** Whether a thing of the list is an incident or an alert by itself. */
@@ -62,7 +63,7 @@ export const kindOf = (thing) => (thing.alert_ids ? "incident" : "alert");
 function row(thing, onOpen) {
   const kind = kindOf(thing);
   const chosen = kind === "incident" ? state.incident : state.alert;
-  const step = responseOf(thing).step;
+  const { step, assignee, team } = responseOf(thing);
   const begun = thing.opened_at ?? thing.raised_at;
   const count = thing.open_alerts ?? thing.alerts;
   const open = button(
@@ -74,10 +75,11 @@ function row(thing, onOpen) {
       element("span", { class: "meta" },
         element("span", { class: "network" }, networksOf(thing).map(networkName).join("+")),
         element("span", { class: `state ${isNew(thing) ? "UNACK" : ""}` }, isNew(thing) ? t("new") : thing.state === "open" || thing.state === "ACKED" ? t(`step_${step}`) : stateName(thing.state)),
+        assignee || team ? element("span", { class: "who" }, assignee || team) : "",
         count > 1 ? element("span", {}, t("alerts_n", { n: count })) : "")),
     element("span", { class: "when" }, element("time", { datetime: begun, title: clock(begun) }, span((now() - new Date(begun)) / 1000)), deadline(thing) ?? ""),
     element("span", { class: "unseen" }, levelName(thing.level)));
-  return element("li", {}, open);
+  return element("li", {}, open, chosenBox(kind, thing, `${t("choose")} · ${labelOf(thing)}`));
 }
 
 /** Nothing to do: said calmly, with what the city is like. */
@@ -91,7 +93,7 @@ function calm(filters) {
 export function drawList(parent, things, onOpen) {
   const focused = document.activeElement?.closest?.(".row")?.dataset;
   const filters = state.network || state.level || state.step || state.find;
-  parent.replaceChildren(...(things.length ? things.map((each) => row(each, onOpen)) : [calm(filters)]));
+  settle(parent, things.length ? things.map((each) => row(each, onOpen)) : [calm(filters)]);
   if (focused) parent.querySelector(`.row[data-kind="${focused.kind}"][data-id="${CSS.escape(focused.id)}"]`)?.focus({ preventScroll: true });
 }
 

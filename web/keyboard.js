@@ -8,7 +8,7 @@ const WALK = [["j", "↓"], ["k", "↑"]];
 
 /** @type {[string, string][]} key and what it does, for the help */
 const LIST = [
-  ["j k", "key_walk"], ["Enter", "key_open"], ["Esc", "key_close"], ["m", "show_on_map"], ["/", "key_find"], ["1 2 3 4", "key_views"], ["t", "key_time"], ["+ −", "key_zoom"], ["?", "key_help"],
+  ["j k", "key_walk"], ["Enter", "key_open"], ["Esc", "key_close"], ["x", "key_choose"], ["m", "show_on_map"], ["/", "key_find"], ["1 2 3 4", "key_views"], ["t", "key_time"], ["+ −", "key_zoom"], ["?", "key_help"],
   ...Object.entries(KEYS).map(([action, key]) => [key, `do_${action}`]),
 ];
 
@@ -37,6 +37,11 @@ function act(key) {
   return true;
 }
 
+/** Choose the row that has the focus for an act on several, or take it away again. */
+function choose() {
+  document.activeElement?.closest("#entries li")?.querySelector(".choose")?.click();
+}
+
 /**
  * @param {{walk: (step: number) => void, close: () => void, find: () => void, view: (at: number) => void, map: () => void, time: () => void}} on
  */
@@ -49,7 +54,7 @@ export function listenToKeys(on) {
     if (writing) return;
     const arrows = !target.closest(".maplibregl-canvas, [role=slider]");
     const step = WALK[0].includes(event.key) || (arrows && event.key === "ArrowDown") ? 1 : WALK[1].includes(event.key) || (arrows && event.key === "ArrowUp") ? -1 : 0;
-    const does = { "/": on.find, "?": help, m: on.map, t: on.time };
+    const does = { "/": on.find, "?": help, m: on.map, t: on.time, x: choose };
     if (step && (arrows || "jk".includes(event.key))) on.walk(step);
     else if (does[event.key]) does[event.key]();
     else if (/^[1-4]$/.test(event.key)) on.view(Number(event.key) - 1);

@@ -2,6 +2,7 @@
 
 import { city, levelName, networkName } from "./city.js";
 import { button, byId, element, icon } from "./element.js";
+import { fileButton, keepMap, keepRows } from "./files.js";
 import { t } from "./i18n.js";
 import { ALL, badge } from "./levels.js";
 import { change, state } from "./state.js";
@@ -32,5 +33,15 @@ export function drawLayers(map, fit, more = []) {
   const switches = ["cells", ...networks, "sensors", "alerts", ...more].map((name) => button({ class: `layer ${name}`, "aria-pressed": String(!off.has(name)), onclick: toggle(name) }, element("i", { class: `sample ${name}` }), title(name)));
   byId("layers").setAttribute("role", "group");
   byId("layers").setAttribute("aria-label", t("layers"));
-  byId("layers").replaceChildren(...switches, button({ class: "layer fit", onclick: fit }, icon("fit", 16), t("fit")));
+  byId("layers").replaceChildren(...switches, button({ class: "layer fit", onclick: fit }, icon("fit", 16), t("fit")),
+    element("div", { class: "files" }, fileButton("CSV", () => keepRows(entriesOnScreen(), "incidents")), fileButton("GeoJSON", () => keepMap(map.data.cells, "risk-cells"))));
+}
+
+/** The list as it stands there: kind, number, level, place, what, age and deadline. */
+function entriesOnScreen() {
+  const rows = [...byId("entries").querySelectorAll(".row")].map((row) => {
+    const text = (of) => /** @type {HTMLElement} */ (row.querySelector(of))?.innerText ?? "";
+    return [row.dataset.kind, row.dataset.id, row.querySelector(".unseen").textContent, text("strong"), text(".rule"), text(".network"), text(".state"), row.querySelector("time").dateTime, text(".due")];
+  });
+  return [["kind", "id", "level", "place", "what", "network", "step", "since", "due"], ...rows];
 }

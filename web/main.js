@@ -1,8 +1,10 @@
 // Puts the page together: signs in, makes the map, the list and the panel, and turns what a person does into what is shown.
 
 import { findKey, forget, forgetKey, get, useKey } from "./api.js";
-import { drawAsset, drawCell, fetchAsset } from "./asset.js";
+import { drawAsset, drawCell, fetchAsset, fetchCell } from "./asset.js";
+import { tracesOf } from "./chains.js";
 import { city, stands } from "./city.js";
+import { listenToBulk } from "./bulk.js";
 import { button, byId, element, icon } from "./element.js";
 import { drawFreshness, freshness, streamIs } from "./freshness.js";
 import { lang, named, setZone, switchLanguage, t } from "./i18n.js";
@@ -56,6 +58,7 @@ const on = {
   alert: (id) => select({ alert: String(id) }),
   asset: (id) => select({ asset: id }),
   place: (longitude, latitude) => map.goTo(longitude, latitude),
+  hold: (ids) => map.pick(ids),
 };
 
 const KINDS = [
@@ -63,35 +66,42 @@ const KINDS = [
   ["alert", () => fetchAlert(state.alert), drawAlert],
   ["asset", () => fetchAsset({ asset: state.asset, sensor: state.sensor }), drawAsset],
   ["sensor", () => fetchAsset({ sensor: state.sensor }), drawAsset],
+  ["cell", () => fetchCell(state.cell), drawCell],
 ];
 
 /** Show what is chosen; `go` takes the map there. */
 async function select(what, { go = false, visit = true, quiet = false } = {}) {
   change({ ...NOTHING, ...what }, { visit });
   if (!quiet) watch.draw();
-  if (state.cell) return showCell();
   const kind = KINDS.find(([name]) => state[name]);
   if (!kind) {
     panel.close();
     map.members([]);
+    trace([]);
     return map.pick([]);
   }
   try {
     const [, fetch, draw] = kind;
     const found = await panel.show(fetch, (got) => draw(got, panel, on), { quiet });
-    const at = found.incident ?? found.alert ?? found.alerts[0];
+    const at = found.incident ?? found.alert ?? found.alerts?.[0];
     map.pick([found.thing?.id ?? at?.asset]);
     map.members(found.incident?.members ?? []);
+    trace(found.risk?.chains ?? found.chains ?? []);
     if (go && typeof at?.longitude === "number") map.goTo(at.longitude, at.latitude);
   } catch (error) {
+    if (state.cell && error.status === 404) return select({}); // nothing is there any more
     failed(error);
   }
+  return null;
 }
 
-function showCell() {
-  const cell = map.data.cells.features.find(({ properties }) => properties.cell === state.cell);
-  if (!cell) return panel.close();
-  return panel.show(async () => cell.properties, (properties) => drawCell(properties, panel, on));
+let traced = null;
+
+/** The chains of what is chosen as lines; of two drawings the newer wins. */
+async function trace(chains) {
+  const turn = (traced = {});
+  const found = await tracesOf(chains);
+  if (turn === traced) map.show("traces", found);
 }
 
 function chosenOnMap(found) {
@@ -128,7 +138,7 @@ async function view(name, { visit = true } = {}) {
     if (state.view !== name) return;
     const parent = byId(onMap ? "side" : "document");
     parent.replaceChildren();
-    shown = made.open(parent, { map, failed, panel, select });
+    shown = made.open(parent, { map, failed, panel, select, decided: loadZones });
     if (!onMap) parent.focus({ preventScroll: true });
   } catch (error) {
     failed(error);
@@ -250,7 +260,7 @@ function makeParts() {
   watch = new Watch(map, {
     failed, choose,
     open: (kind, thing) => select({ [kind]: String(thing.id) }, { go: true }),
-    panel: () => (panel.open && !state.cell && !panel.busy ? select(chosen(), { visit: false, quiet: true }) : null),
+    panel: () => (panel.open && !panel.busy ? select(chosen(), { visit: false, quiet: true }) : null),
   });
   time = new TimeBar(byId("time"), map, { failed, changed: () => drawFreshness(), live: () => { forget("cells"); forget("pipes"); watch.refresh.cells(); watch.refresh.pipes(); } });
 }
@@ -301,6 +311,7 @@ function listen() {
     select(chosen(), { visit: false });
     time.show();
   });
+  listenToBulk(on);
   byId("find").addEventListener("input", (event) => choose({ find: event.target.value }));
   listenToKeys({
     walk: (step) => walk(byId("entries"), step),

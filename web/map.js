@@ -1,7 +1,7 @@
 // The map: cells, pipes, sensors, zones, incidents and alerts by level. Without a base map the pipes suggest the streets.
 
 import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
-import { button } from "./element.js";
+import { button, element } from "./element.js";
 import { place, t } from "./i18n.js";
 import { badge } from "./levels.js";
 import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } from "./mapstyle.js";
@@ -24,6 +24,7 @@ export class RiskMap {
     this.network = "";
     this.picked = [];
     this.markers = new Map();
+    this.handles = [];
     this.map = new maplibre.Map({
       container,
       style: { version: 8, sources: {}, layers: [] },
@@ -125,6 +126,29 @@ export class RiskMap {
   members(alerts) {
     const features = alerts.filter((each) => typeof each.longitude === "number" && !each.closed_at).map((each) => ({ type: "Feature", geometry: { type: "Point", coordinates: [each.longitude, each.latitude] }, properties: { alert: each.id, level: each.level } }));
     return this.show("members", { type: "FeatureCollection", features });
+  }
+
+  /**
+   * Corners of a polygon that can be dragged; null takes them away. A corner of a ring is its first and its last point.
+   * @param {any} geometry @param {(moved: any) => void} [changed] with the whole geometry after each move
+   */
+  corners(geometry, changed) {
+    for (const each of this.handles) each.remove();
+    this.handles = [];
+    if (!geometry) return;
+    const moved = structuredClone(geometry);
+    const rings = moved.type === "Polygon" ? moved.coordinates : moved.coordinates.flat();
+    for (const ring of rings) {
+      for (let at = 1; at < ring.length; at += 1) {
+        const handle = new maplibre.Marker({ element: element("i", { class: "corner" }), draggable: true }).setLngLat(ring[at]).addTo(this.map);
+        handle.on("dragend", () => {
+          ring[at] = handle.getLngLat().toArray();
+          if (at === ring.length - 1) ring[0] = ring[at];
+          changed(moved);
+        });
+        this.handles.push(handle);
+      }
+    }
   }
 
   under(point) {

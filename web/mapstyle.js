@@ -4,7 +4,7 @@ import { ALL, colourOf, hatching, picture } from "./levels.js";
 
 export const EMPTY = { type: "FeatureCollection", features: [] };
 /** Each source holds one thing; the order is that of drawing. */
-export const SOURCES = ["zones", "cells", "marks", "pipes", "sensors", "works", "members"];
+export const SOURCES = ["zones", "suggested", "cells", "marks", "pipes", "sensors", "works", "traces", "members"];
 
 const DASHES = { gas: [3, 1.4], drainage: [0.6, 1.2] }; // water and any further network: a full line
 const PIPE_WIDTH = ["interpolate", ["exponential", 1.6], ["zoom"], 11, 0.8, 14, 1.8, 16, 4, 18, 8];
@@ -86,6 +86,10 @@ export function dressLayers(map, networks, base) {
     "circle-stroke-color": ["case", ["get", "silent"], colourOf("unknown"), themed("--ground")],
     "circle-stroke-width": ["case", ["get", "silent"], 1.8, 1.2],
   });
+  add("suggested", "fill", "suggested", { "fill-color": themed("--zone"), "fill-opacity": 0.18 });
+  add("suggested-line", "line", "suggested", { "line-color": themed("--zone"), "line-width": 2.4 });
+  add("traces", "line", "traces", { "line-color": themed("--chosen"), "line-width": 3, "line-dasharray": [1.5, 1.2] });
+  add("traces-ends", "circle", "traces", { "circle-radius": 5, "circle-color": themed("--ground"), "circle-stroke-color": themed("--chosen"), "circle-stroke-width": 2 });
   add("members", "circle", "members", { "circle-radius": 6, "circle-color": byLevel(), "circle-stroke-color": themed("--chosen"), "circle-stroke-width": 2 });
   add("zones-name", "symbol", "zones", { "text-color": themed("--zone"), "text-halo-color": themed("--ground"), "text-halo-width": 1.6 }, { "text-field": ["get", "label"], "text-size": 12, "text-font": ["sans-serif"] });
 }

@@ -1,6 +1,6 @@
 // The side panel: what is chosen, whatever it is. Its content is made by incident.js, alert.js, asset.js and cell.js.
 
-import { button, element, icon } from "./element.js";
+import { button, element, icon, settle } from "./element.js";
 import { badge } from "./levels.js";
 import { levelName } from "./city.js";
 import { t } from "./i18n.js";
@@ -36,7 +36,9 @@ export class Panel {
     const found = await fetch();
     if (turn !== this.turn || (quiet && this.busy)) return found;
     const kept = quiet ? this.keep() : null;
-    this.parent.replaceChildren(...draw(found).filter(Boolean));
+    const made = draw(found).filter(Boolean);
+    if (quiet) settle(this.parent, made);
+    else this.parent.replaceChildren(...made);
     this.parent.hidden = false;
     if (kept) this.restore(kept);
     else {
@@ -63,7 +65,7 @@ export class Panel {
   /** Somebody is writing or choosing here: nothing may be drawn under their hands. */
   get busy() {
     const focus = document.activeElement;
-    return this.parent.contains(focus) && focus.matches("input, textarea, select") || Boolean(this.parent.querySelector("details.act.more.shelve[open], .fields textarea:not(:placeholder-shown)"));
+    return this.parent.contains(focus) && focus.matches("input, textarea, select") || Boolean(this.parent.querySelector("details.act.more.shelve[open], details.act.more.assign[open], .fields textarea:not(:placeholder-shown)"));
   }
 
   keep() {

@@ -3,14 +3,17 @@
 import { download, get, post } from "./api.js";
 import { networkName } from "./city.js";
 import { button, element, icon } from "./element.js";
+import { fileButton, keepMap, keepRows } from "./files.js";
 import { local, number, place, t } from "./i18n.js";
+import { untilDone } from "./jobs.js";
 import { badge } from "./levels.js";
 import { EMPTY } from "./mapstyle.js";
+import { stressPage } from "./resilience.js";
 import { change, state } from "./state.js";
+import { closeZones, zonesPage } from "./zones.js";
 
-const TABS = ["ranking", "plan", "whatif"];
+const TABS = ["ranking", "plan", "whatif", "stress", "zones"];
 const MOST_RANKED = 100;
-const POLL_MS = 1000;
 const MILLION = 1e6;
 
 /** Open the renewal. @param {HTMLElement} parent @param {{map: any, failed: (error: any) => void, select: (what: any) => void}} on */
@@ -35,15 +38,15 @@ class Renewal {
   }
 
   close() {
-    clearTimeout(this.timer);
     this.closed = true;
+    closeZones(this.on.map);
     this.on.map.show("works", EMPTY);
     this.on.map.pick([]);
   }
 
   async show(tab) {
+    if (this.tab === "zones") closeZones(this.on.map);
     this.tab = tab;
-    clearTimeout(this.timer);
     change({ tab });
     this.tabs.replaceChildren(...TABS.map((each) => button({ class: "tab", "aria-pressed": String(each === tab), onclick: () => this.show(each) }, t(`renewal_${each}`))));
     this.on.map.pick([]);
@@ -66,7 +69,9 @@ class Renewal {
       element("span", { class: "at" }, at + 1), badge(properties.level, 20),
       element("span", { class: "what" }, element("strong", {}, place(properties.name) || properties.id), element("small", { class: "rule" }, `${networkName(properties.network)} · ${properties.id}`)),
       element("b", {}, number(Math.round(properties.score))))));
-    return [element("p", { class: "meta hint" }, t("ranking_hint", { n: rows.length, all: found.numberMatched ?? rows.length })), element("ol", { class: "ranks" }, ...rows)];
+    const keep = () => keepRows([["rank", "asset", "name", "network", "level", "score"], ...worst.map(({ properties: each }, at) => [at + 1, each.id, each.name, each.network, each.level, each.score])], "ranking");
+    const files = element("div", { class: "acts" }, fileButton("CSV", keep), fileButton("GeoJSON", () => keepMap({ type: "FeatureCollection", features: worst }, "ranking")));
+    return [files, element("p", { class: "meta hint" }, t("ranking_hint", { n: rows.length, all: found.numberMatched ?? rows.length })), element("ol", { class: "ranks" }, ...rows)];
   }
 
   look(id) {
@@ -91,7 +96,7 @@ class Renewal {
       event.preventDefault();
       wrong.textContent = "";
       try {
-        this.follow(await post("/plans", { budget: Number(budget.value) * MILLION, years: Number(years.value), network: network.value || null }), said, wrong);
+        await this.follow(await post("/plans", { budget: Number(budget.value) * MILLION, years: Number(years.value), network: network.value || null }), said, wrong);
       } catch (error) {
         wrong.textContent = error.status === 403 ? t("need_engineer") : error.message;
       }
@@ -107,25 +112,10 @@ class Renewal {
 
   /** A job until it is over; then its plan. */
   async follow(job, said, wrong) {
-    if (this.closed || this.tab !== "plan") return;
-    const bar = element("progress", { max: 1, value: job.progress, "aria-label": t("making_plan") });
-    said.replaceChildren(bar, element("span", {}, job.message || t(`job_${job.state}`)));
-    if (job.state === "done") {
-      this.shown = job.result.plan;
-      return this.show("plan");
-    }
-    if (["failed", "cancelled"].includes(job.state)) {
-      said.replaceChildren();
-      wrong.textContent = job.message;
-      return;
-    }
-    this.timer = setTimeout(async () => {
-      try {
-        this.follow(await get(`/jobs/${job.id}`), said, wrong);
-      } catch (error) {
-        this.on.failed(error);
-      }
-    }, POLL_MS);
+    const done = await untilDone(job, said, wrong, () => !this.closed && this.tab === "plan");
+    if (!done) return;
+    this.shown = done.result.plan;
+    this.show("plan");
   }
 
   async draw(id) {
@@ -164,6 +154,21 @@ class Renewal {
     const there = this.on.map.data.works.features.find((each) => each.properties.work === work.work);
     const point = there?.geometry.coordinates[0]?.[0];
     if (point) this.on.map.goTo(...point);
+  }
+
+  // ------------------------------------------------------------------------------------------- losses, and suggested zones
+
+  /** What the other tabs work with. */
+  of(tab) {
+    return { ...this.on, looking: () => !this.closed && this.tab === tab, again: () => this.show(tab) };
+  }
+
+  stress() {
+    return stressPage(this.of("stress"));
+  }
+
+  zones() {
+    return zonesPage(this.of("zones"));
   }
 
   // ------------------------------------------------------------------------------------------------------ what if

@@ -1,8 +1,9 @@
 // The shift report: what happened, how well the alarms served, how fast people answered, what could not be delivered.
 
-import { get, save } from "./api.js";
+import { get } from "./api.js";
 import { city, levelName, networkName, now } from "./city.js";
 import { button, element, icon } from "./element.js";
+import { keepRows } from "./files.js";
 import { local, moment, number, span, t, wall } from "./i18n.js";
 import { placeOf, titleOf } from "./incidents.js";
 import { LEVELS, badge } from "./levels.js";
@@ -130,11 +131,8 @@ function clocks(found) {
 
 const sources = (top) => table([[t("place"), (each) => each.place || `${each.subject_kind} ${each.subject_id}`], [t("rule"), (each) => each.rule], [t("network"), (each) => networkName(each.network)], [t("alerts"), (each) => number(each.annunciations), "number"]], top);
 
-/** The incidents of the shift for a spreadsheet; the mark in front tells Excel that it is UTF-8. */
+/** The incidents of the shift for a spreadsheet. */
 function keep(found, from) {
-  // A cell that begins like a formula would be one: names come from outside.
-  const cell = (value) => `"${String(value ?? "").replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`;
-  const rows = found.map((each) => [each.id, levelName(each.worst_level), placeOf(each), titleOf(each), each.networks.map(networkName).join("+"), each.opened_at, each.closed_at, each.acknowledged_by].map(cell).join(","));
-  const head = ["#", t("level"), t("place"), t("what"), t("network"), t("opened"), t("closed"), t("by_whom")].map(cell).join(",");
-  save(new Blob(["\ufeff", [head, ...rows].join("\r\n")], { type: "text/csv" }), `shift-${wall(from).replace(":", "")}.csv`);
+  const rows = found.map((each) => [each.id, levelName(each.worst_level), placeOf(each), titleOf(each), each.networks.map(networkName).join("+"), each.opened_at, each.closed_at, each.acknowledged_by]);
+  keepRows([["#", t("level"), t("place"), t("what"), t("network"), t("opened"), t("closed"), t("by_whom")], ...rows], `shift-${wall(from).replace(":", "")}`);
 }

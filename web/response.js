@@ -18,7 +18,7 @@ const NEXT = {
   archived: [],
 };
 /** Keys of the steps: the first letter of their English name, where it is free. */
-export const KEYS = { acknowledge: "a", confirmed: "c", false_alarm: "f", dispatched: "d", on_site: "o", handled: "h", fed_back: "b", archived: "z", shelve: "s", note: "n" };
+export const KEYS = { acknowledge: "a", confirmed: "c", false_alarm: "f", dispatched: "d", on_site: "o", handled: "h", fed_back: "b", archived: "z", shelve: "s", assign: "w", note: "n" };
 
 /** How far a thing is; an alert that nobody has looked at is received. */
 export const responseOf = (thing) => thing.response ?? { step: "received", since: thing.raised_at ?? thing.opened_at, due_at: null, team: "" };
@@ -34,11 +34,11 @@ export function deadline(thing) {
 
 /** The way from received to archived as a row of points, with the one that is reached. */
 export function stepper(thing) {
-  const { step, team, since: reached } = responseOf(thing);
+  const { step, team, assignee, since: reached } = responseOf(thing);
   const way = step === "false_alarm" ? ["received", "false_alarm", "fed_back", "archived"] : STEPS;
   const at = way.indexOf(step);
   const points = way.map((each, place) => element("li", { class: place < at ? "past" : place === at ? "here" : "", "aria-current": place === at ? "step" : null }, element("i"), t(`step_${each}`)));
-  const words = [t("step_since", { step: t(`step_${step}`), age: span(since(reached)) }), team ? t("team_is", { team }) : ""].filter(Boolean).join(" · ");
+  const words = [t("step_since", { step: t(`step_${step}`), age: span(since(reached)) }), assignee ? t("assignee_is", { who: assignee }) : "", team ? t("team_is", { team }) : ""].filter(Boolean).join(" · ");
   return element("div", { class: "response" }, element("ol", { class: "stepper", "aria-label": t("response") }, ...points),
     element("p", { class: "meta" }, words, " ", deadline(thing) ?? ""));
 }
@@ -52,6 +52,7 @@ export function actionsFor(thing) {
   if (thing.unacknowledged > 0 || ["UNACK", "RTNUN"].includes(thing.state)) found.push("acknowledge");
   if (thing.kind !== "maintenance") found.push(...NEXT[step].filter((each) => each !== "archived" || thing.closed_at));
   if (!thing.closed_at) found.push(shelved ? "unshelve" : "shelve");
+  if (thing.kind !== "maintenance" && step !== "archived") found.push("assign");
   return found;
 }
 
@@ -61,6 +62,7 @@ const BODIES = {
   unshelve: ({ note }) => ["unshelve", { note }],
   fed_back: ({ note, genuine, cause }) => ["feedback", { note, genuine, cause }],
   note: ({ note }) => ["notes", { note }],
+  assign: ({ note, assignee, team }) => ["assign", { note, ...(assignee ? { assignee } : {}), ...(team ? { team } : {}) }],
 };
 
 /**
@@ -90,7 +92,7 @@ export function responseForm(kind, thing, on) {
     try {
       await act(kind, thing, action, { note: note.value, team: team.value, ...values });
       note.value = "";
-      form.querySelectorAll("details.shelve").forEach((each) => (each.open = false));
+      form.querySelectorAll("details.shelve, details.assign").forEach((each) => (each.open = false));
       on.changed();
     } catch (error) {
       wrong.textContent = error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;
@@ -100,7 +102,7 @@ export function responseForm(kind, thing, on) {
       busy(false);
     }
   };
-  const makers = { shelve: () => shelving(send), fed_back: () => feeding(send, thing) };
+  const makers = { shelve: () => shelving(send), fed_back: () => feeding(send, thing), assign: () => assigning(send, thing) };
   const controls = offered.map((action, place) => makers[action]?.() ?? button(
     { class: `act ${place === 0 ? "primary" : ""} ${action}`, "data-act": action, "aria-keyshortcuts": KEYS[action], onclick: () => send(action) },
     t(`do_${action}`), KEYS[action] ? element("kbd", { "aria-hidden": "true" }, KEYS[action]) : ""));
@@ -115,6 +117,17 @@ function shelving(send) {
   const hours = (n) => button({ class: "plain", onclick: () => send("shelve", { until: new Date(now() + n * 3_600_000).toISOString() }) }, t("hour", { n }));
   return element("details", { class: "act more shelve" }, element("summary", { "data-act": "shelve", "aria-keyshortcuts": KEYS.shelve }, t("do_shelve"), element("kbd", { "aria-hidden": "true" }, "s")),
     element("div", { class: "unfolded" }, element("p", { class: "meta" }, t("shelve_for")), hours(1), hours(2), hours(8), hours(24)));
+}
+
+/** Who has it: a person, a team, or both; the clock of the step runs on. */
+function assigning(send, thing) {
+  const { assignee = "", team = "" } = responseOf(thing);
+  const field = (name, value, text) => element("input", { name, value, maxlength: "80", placeholder: text, "aria-label": text, autocomplete: "off" });
+  const who = field("assignee", assignee, t("person"));
+  const crew = field("assigned-team", team, t("team"));
+  const give = button({ class: "primary", onclick: () => (who.value.trim() || crew.value.trim() ? send("assign", { assignee: who.value.trim(), team: crew.value.trim() }) : who.focus()) }, t("do_assign"));
+  return element("details", { class: "act more assign" }, element("summary", { "data-act": "assign", "aria-keyshortcuts": KEYS.assign }, t("do_assign"), element("kbd", { "aria-hidden": "true" }, KEYS.assign)),
+    element("div", { class: "unfolded" }, who, crew, give));
 }
 
 /** Feedback: real or not, and why. It is kept as a label for ever, so that rules learn from it. */

@@ -4,6 +4,7 @@ import { get, getIfChanged } from "./api.js";
 import { city, levelName, stands } from "./city.js";
 import { byId } from "./element.js";
 import { OPEN, PIPES } from "./first.js";
+import { forgetGone } from "./bulk.js";
 import { drawFreshness, freshness } from "./freshness.js";
 import { t } from "./i18n.js";
 import { drawFilters, drawList, drawTiles, filtered, isNew, kindOf, labelOf, placeOf } from "./incidents.js";
@@ -95,6 +96,7 @@ export class Watch {
     this.incidents = incidents.items.map((each) => ({ ...each, response: byIncident.get(each.id), unacknowledged: each.alert_ids.filter((id) => fresh.has(id)).length }));
     this.announce();
     this.draw();
+    forgetGone([...this.risks, ...this.maintenance].map((each) => ({ kind: kindOf(each), id: each.id })));
   }
 
   async loadCells() {

@@ -146,6 +146,17 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
                 [incident],
             ).fetchall()
         assert rows == [(f"operator-{city.api.port}", "抢修队已出发")]
+        for step in ("confirmed", "dispatched", "on_site", "handled"):
+            panel.locator(f"[data-act={step}]").click()
+            panel.locator(f"[data-act={step}]").wait_for(state="detached", timeout=15_000)
+        panel.locator(".fed_back input").fill("第三方施工")
+        panel.locator(".fed_back button", has_text="情况属实").click()
+        panel.locator(".stepper .here", has_text="反馈").wait_for(timeout=15_000)
+        page.locator("#time input[type=range]").focus()
+        page.keyboard.press("ArrowLeft")
+        page.locator("#time.past").wait_for()
+        page.locator("#time button.live").click()
+        page.locator("#time.past").wait_for(state="detached")
         assert page.evaluate("window.notReloaded")
         assert visit.complaints == []
 

@@ -1,16 +1,18 @@
 """Every view of the page in a real browser: by keys, by mouse, in both themes; nothing that axe calls serious."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
 from lifeline.lifecycle import Event
-from lifeline.model import Role
+from lifeline.model import AlertState, Role
 from lifeline.response import Step
 from lifeline.storage import alerts, endpoints, response
 from lifeline.storage.database import connect
@@ -102,7 +104,53 @@ def test_an_alert_is_shelved_and_noted_by_mouse_with_who_and_until_when(
         assert entry.actor == f"operator-{served.port}"
         until_when = datetime.now(UTC) + timedelta(hours=8)
         assert f"{until_when:%Y-%m-%d}" in entry.note
+        page.locator("#panel [data-act=assign]").click()
+        page.fill("#panel [name=assignee]", "王工")
+        page.fill("#panel [name=assigned-team]", "燃气二队")
+        page.locator("#panel .assign .primary").click()
+        page.locator("#panel .response .meta", has_text="负责人：王工").wait_for()
+        page.locator("#entries .who", has_text="王工").wait_for()
+        assert response.get(connection, alert).assignee == "王工"
+        assert response.get(connection, alert).team == "燃气二队"
         assert visit.complaints == []
+
+
+def test_several_of_the_list_are_handled_at_once_by_keys_and_by_mouse(
+    served: Api, alert: int, browser: Browser
+) -> None:
+    with visiting(browser, served) as visit, connect(served.dsn, autocommit=True) as connection:
+        other = open_alert(connection, 2, rule="pressure.many").alert_id
+        visit.open("lang=en")
+        page = visit.page
+        page.locator("#entries .row").nth(1).wait_for()
+        assert not page.locator("#bulk").is_visible()
+        press(visit, "j", "x", "j", "x")
+        page.locator("#bulk", has_text="2 chosen").wait_for()
+        page.locator("#bulk [data-bulk=note]").click()
+        assert page.evaluate("document.activeElement.name") == "word", "a note wants words"
+        page.keyboard.type("crew on its way")
+        page.locator("#bulk [data-bulk=note]").click()
+        page.locator("#bulk", has_text="Done for 2 of 2").wait_for()
+        for one in (alert, other):
+            assert [each.note for each in response.history(connection, one)] == ["crew on its way"]
+        page.locator("#entries li").first.hover()
+        page.locator("#entries .choose").nth(0).check()
+        page.locator("#entries .choose").nth(1).check()
+        page.locator("#bulk [data-bulk=acknowledge]").click()
+        page.locator("#bulk", has_text="Done for 2 of 2").wait_for()
+        states = {alerts.get(connection, one).state for one in (alert, other)}
+        assert states == {AlertState.ACKED}
+        assert visit.complaints == []
+
+
+def test_a_viewer_who_acts_on_several_is_told_why_not(served: Api, alert: int, browser: Browser) -> None:
+    with visiting(browser, served) as visit, connect(served.dsn) as connection:
+        visit.open("lang=en", Role.VIEWER)
+        visit.page.locator(f"#entries .choose[data-name='alert:{alert}']").check()
+        visit.page.locator("#bulk [data-bulk=acknowledge]").click()
+        visit.page.locator("#bulk", has_text="Done for 0 of 1").wait_for()
+        assert "may not" in visit.page.locator("#bulk").inner_text()
+        assert alerts.get(connection, alert).state is AlertState.UNACK
 
 
 def test_the_map_of_a_past_moment_is_asked_for_and_left_again(served: Api, alert: int, browser: Browser) -> None:
@@ -153,6 +201,93 @@ def test_what_if_answers_for_pipes_that_are_chosen(served: Api, browser: Browser
             page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         assert answer.value.status == 200
         page.locator(".side-body tbody tr").first.wait_for()
+        page.locator("#side .tab", has_text="Ranking").click()
+        page.locator(".rank").first.click()
+        page.locator("#panel [data-act=if-closed]").click()
+        page.locator("#panel .closing [role=status] p").first.wait_for()
+        assert "pipe" in page.locator("#panel .closing").inner_text()
+        assert kept_file(visit, "#side [data-file=CSV]").splitlines()[0].endswith("rank,asset,name,network,level,score")
+        assert len(json.loads(kept_file(visit, "#side [data-file=GeoJSON]"))["features"]) == 6
+        assert visit.complaints == []
+
+
+def kept_file(visit: Visit, control: str) -> str:
+    """What the browser keeps when a file is asked for."""
+    with visit.page.expect_download() as kept:
+        visit.page.locator(control).click()
+    return Path(kept.value.path()).read_text(encoding="utf-8")
+
+
+def test_a_stress_test_is_asked_for_and_its_weak_links_are_shown_and_found(served: Api, browser: Browser) -> None:
+    with visiting(browser, served) as visit:
+        visit.open("lang=en&view=renewal&tab=stress", Role.ENGINEER)
+        page = visit.page
+        page.locator("#stress-asset").fill("W-P0")
+        page.locator("#side form .primary").click()
+        page.locator(".figures-of-plan h3", has_text="W-P0").wait_for(timeout=60_000)
+        assert "Still served" in page.locator(".figures-of-plan dl").inner_text()
+        page.locator("[data-test]").first.wait_for()
+        assert visit.faults() == []
+        page.locator("#stress-asset").fill("no-such-asset")
+        page.locator("#side form .primary").click()
+        page.locator("#side form .wrong", has_text="no-such-asset").wait_for(timeout=60_000)
+        page.locator("#side .rank").first.click()
+        page.locator("#panel header").wait_for()
+        assert "asset=" in page.url
+        assert visit.complaints == []
+
+
+def test_a_suggested_zone_is_edited_on_the_map_and_accepted_and_another_rejected(served: Api, browser: Browser) -> None:
+    with visiting(browser, served) as visit:
+        visit.open("lang=zh&view=renewal&tab=zones", Role.ENGINEER)
+        page = visit.page
+        with page.expect_response("**/zones/suggestions"):
+            page.locator("[data-act=suggest]").click()
+        page.locator("[data-zone]").first.wait_for()
+        waiting = {each["id"]: each for each in served.get("/api/v1/zones/suggestions").json()["items"]}
+        name = page.locator("[data-zone]").first.get_attribute("data-zone") or ""
+        page.locator("[data-zone]").first.click()
+        page.fill("#zone-name", "老城重点区")
+        corner = page.locator("i.corner").first
+        box = corner.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + 5, box["y"] + 5)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 30, box["y"] + 25, steps=4)
+        page.mouse.up()
+        assert visit.faults() == []
+        page.locator("[data-act=accept]").click()
+        until(lambda: served.get(f"/api/v1/zones/{name}").json().get("status") == "active", "the zone")
+        made = served.get(f"/api/v1/zones/{name}").json()
+        assert made["name"] == "老城重点区"
+        assert made["geometry"] != waiting[name]["geometry"]
+        page.locator(f"[data-zone='{name}']").wait_for(state="detached")
+        assert page.locator("i.corner").count() == 0
+        page.locator("#layers button.zones").wait_for()
+        if len(waiting) > 1:
+            page.locator("[data-zone]").first.click()
+            page.locator("[data-act=reject]").click()
+            until(lambda: len(served.get("/api/v1/zones/suggestions").json()["items"]) == len(waiting) - 2, "less")
+        assert visit.complaints == []
+
+
+def test_a_cell_says_what_is_worst_in_it_and_what_may_follow(served: Api, alert: int, browser: Browser) -> None:
+    worst = served.get("/api/v1/risk/cells?resolution=9").json()["features"]
+    cell = next(each["properties"]["cell"] for each in worst if each["properties"]["alerts"])
+    chains = served.get(f"/api/v1/risk/cells/{cell}").json()["chains"]
+    with visiting(browser, served) as visit:
+        visit.open(f"lang=en&cell={cell}")
+        panel = visit.page.locator("#panel")
+        panel.locator("h4", has_text="Worst here").wait_for()
+        panel.locator(".member").first.wait_for()
+        assert panel.locator(".chains li").count() == min(len(chains), 8)
+        assert visit.faults() == []
+        rows = kept_file(visit, "#layers [data-file=CSV]").splitlines()
+        assert any(f"alert,{alert},Extreme" in row for row in rows)
+        shown = json.loads(kept_file(visit, "#layers [data-file=GeoJSON]"))
+        assert "red" in {each["properties"]["level"] for each in shown["features"]}
+        panel.locator(".member").first.click()
+        panel.locator(".risk").wait_for()
         assert visit.complaints == []
 
 
@@ -161,6 +296,7 @@ def test_no_view_has_a_serious_fault_by_axe(served: Api, alert: int, browser: Br
     with visiting(browser, served, theme=theme) as visit:
         visit.open(f"lang=zh&alert={alert}", Role.ADMIN)
         visit.page.locator("#panel .u-over").wait_for()
+        visit.page.locator("#entries .choose").first.check()
         found = {"watch": visit.faults()}
         press(visit, "?")
         visit.page.locator("#help[open]").wait_for()
