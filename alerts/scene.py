@@ -26,8 +26,9 @@ Held = Mapping[int, Level]
 
 JUDGED_S = 1800.0
 """Scores older than this and twice the rule's delays change nothing any more."""
-SETTLES_S = 12 * 3600.0
-"""So long after an outage or a burst tanks fill again, most of them at night: a network is not as ever (default)."""
+SETTLES_S = 24 * 3600.0
+"""So long after an outage or a burst tanks fill again, most of them at night, which may lie a day ahead: until then a
+network is not as ever (default)."""
 STEPS = 2.0
 """A sensor that moved in each clean hour by more steps of its resolution than this cannot read the same for one."""
 CARRIED_S = 900.0

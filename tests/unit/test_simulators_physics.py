@@ -345,6 +345,33 @@ def test_the_gate_supplies_what_is_used_and_what_leaks(gas: GasEngine, town: Tow
     assert gas.step(START)[1] == pytest.approx(supplied, rel=1e-6)
 
 
+def test_calm_states_that_are_kept_are_those_that_a_solve_gives_and_keep_the_balance(town: Town) -> None:
+    wanted = [*((name, "gas_pressure") for name in town.gas.nodes), ("G-P-901", "gas_flow")]
+    engine = GasEngine(town.gas, wanted, SEED, Weather(SEED))
+    worst = 0.0
+    for hour in (0, 7, 12, 19):
+        kept = engine.step(START + hour * 3600)
+        share = use(demand.at(engine._factors, START + hour * 3600), engine._weather.air_c(START + hour * 3600))
+        solved = engine._fed(share)
+        worst = max(worst, float(np.abs(kept[:-1] - solved.pressure).max()))
+        used = sum(engine.value(name, "gas_flow") for name in town.gas.nodes)
+        assert kept[-1] == pytest.approx(used, rel=1e-3)
+    assert worst < 1e-4
+    before = len(engine._calm)
+    engine.step(START + 19 * 3600)
+    assert len(engine._calm) == before, "nothing is solved twice"
+
+
+def test_a_leak_is_solved_and_never_taken_from_what_was_kept(gas: GasEngine) -> None:
+    calm, flow = gas.step(START)
+    gas.disturb("leak", "G-P-040", 300.0)
+    leaking, more = gas.step(START)
+    gas.disturb("leak", "G-P-040", 0.0)
+    assert leaking == pytest.approx(calm, abs=1e-3), "the gate gives way by use alone"
+    assert more > flow + 250
+    assert gas.step(START).tolist() == [calm, flow]
+
+
 def test_a_large_leak_lowers_pressure_most_beside_it(gas: GasEngine, town: Town) -> None:
     pipe = town.gas.pipes["G-P-040"]
     gas.step(START)
