@@ -30,7 +30,8 @@ HISTORY_DAYS = 7.0
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Examples: `lifeline demo --open`, `lifeline demo --fresh --seed 7`")(demo)
+    examples = "`lifeline demo --open`, `lifeline demo --fresh --seed 7`, `lifeline demo --fresh --town net.inp`"
+    app.command(epilog=f"Examples: {examples}")(demo)
 
 
 def demo(
@@ -38,6 +39,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another town; needs --fresh.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last demo and start over.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    town: Annotated[
+        Path | None,
+        typer.Option(help="An EPANET file (.inp) as the town; another than the last needs --fresh.", dir_okay=False),
+    ] = None,
     habits: Annotated[
         str, typer.Option(help="How devices behave: `rough` (SenML, duplicates, drift ...), or a .toml file.")
     ] = "",
@@ -55,7 +60,7 @@ def demo(
     chosen.make()
     chosen.secret("mqtt/simulator")
     system = System(chosen, settings, own_services=True)
-    run(system, lambda: Demo(system, seed, browser, habits).begin())
+    run(system, lambda: Demo(system, seed, browser, habits, town).begin())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Demo:
     seed: int
     browser: bool
     habits: str = ""
+    model: Path | None = None
 
     @property
     def truth(self) -> Path:
@@ -82,7 +88,7 @@ class Demo:
         self.system.start(
             "simulators", self.system.simulator_environment(),
             "run", "--seed", str(self.seed), "--history-days", f"{days:.4f}", "--scenario", "demo",
-            "--truth", str(self.truth), *(["--habits", self.habits] if self.habits else []),
+            "--truth", str(self.truth), *self._from_model(), *(["--habits", self.habits] if self.habits else []),
         )  # fmt: skip
         self._tell(key, days)
 
@@ -90,7 +96,7 @@ class Demo:
         """Make the town's files and import them; nothing is done where they are as they were."""
         town = self.system.home.path / "town"
         files = [town / "assets.geojson", town / "sensors.csv", town / "facilities.geojson"]
-        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed)]
+        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed), *self._from_model()]
         made = subprocess.run(
             [sys.executable, "-P", "-m", *command], env=environment({}), capture_output=True, text=True, check=False
         )
@@ -104,6 +110,9 @@ class Demo:
         stamp.write_text(digest)
         for line in done:
             note(f"town      {line}")
+
+    def _from_model(self) -> list[str]:
+        return [] if self.model is None else ["--town", str(self.model.resolve())]
 
     def _tell(self, key: str, days: float) -> None:
         link = f"{self.system.url}#key={key}"

@@ -296,6 +296,20 @@ def test_a_storm_runs_off_and_ponds_no_more_than_fell(drainage: DrainageEngine, 
     assert ponds[-1] == 0.0
 
 
+def test_swmm_itself_finds_less_than_one_percent_made_or_lost_in_a_storm(town: Town, weather: Weather) -> None:
+    engine = DrainageEngine(town.drainage, [("D-P-901", "flow")], START, SEED, weather)
+    try:
+        weather.add("storm", Storm(START + 3600, 1800, 30.0))
+        engine.step(START + 3 * 3600)
+        model = engine._swmm._model
+        model.swmm_end()
+        runoff, routing, _quality = model.swmm_getMassBalErr()
+        assert abs(runoff) < 1.0
+        assert abs(routing) < 1.0
+    finally:
+        engine.close()
+
+
 def test_a_blocked_sewer_backs_up_above_and_runs_dry_below(drainage: DrainageEngine) -> None:
     drainage.step(START + 6 * 3600)
     level, flow = drainage.value("D-M-075", "level"), drainage.value("D-P-075", "flow")
