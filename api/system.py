@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from api.access import Access
 from api.city import city
+from api.contract import complete
 from api.parameters import StrictRoute
 from lifeline.model import JsonObject, Level, Role
 from lifeline.storage import directory, health
@@ -193,5 +194,4 @@ def get_system(request: Request) -> SystemOut:
 @router.get("/api/v1/openapi.json", dependencies=[_viewer], include_in_schema=False)
 def get_openapi(request: Request) -> dict[str, Any]:
     """This API as OpenAPI."""
-    description: dict[str, Any] = request.app.openapi()
-    return description
+    return complete(request.app.openapi())

@@ -173,6 +173,9 @@ class Settings(BaseSettings):
     map_keyframe_h: float = Field(
         24, gt=0, le=720, description="Hours between whole pictures of the map; between them only changes are stored."
     )
+    report_radius_m: float = Field(
+        150, gt=0, le=5000, description="A citizen's report within so many metres of an alert is evidence beside it."
+    )
     page_title: str = Field("Lifeline 城市生命线", description="Title on the page.")
 
     @field_validator("log_level")

@@ -5,7 +5,7 @@ export const EN = {
   time: "Time", connecting: "Connecting", lost: "Connection lost", stale_stream: "The live connection is lost; trying again. The page shows {time}.",
   stale_data: "The newest reading is from {time}, {age} ago. The map may be out of date.", error_network: "The server cannot be reached",
   error_refused: "The key is not valid or has expired: sign in again", error_server: "The server failed: {detail}", sign_in: "Sign in",
-  key: "Access key", sign_out: "Sign out", language: "中文", theme: "Dark or light", nothing_open: "No open alerts",
+  key: "Or an access key", user: "Name", password: "Password", error_login: "Name or password is wrong", error_link: "The link is used up or too old", sign_out: "Sign out", language: "中文", theme: "Dark or light", nothing_open: "No open alerts",
   nothing_here: "No alerts with this filter", new: "New", acknowledged: "Acknowledged", returned: "Returned, not acknowledged", shelved: "Shelved",
   suppressed: "Suppressed", out_of_service: "Out of service", closed: "Closed", note: "Note (optional)", by: "Acknowledged by {who} at {when}",
   evidence: "Why", advice: "What to do", close: "Close", no_readings: "No readings in this span", no_sensors: "No sensors here", newest: "Newest",

@@ -3,7 +3,7 @@ export const ZH = {
   all: "全部", risk_alerts: "风险预警", maintenance_alerts: "设备维护", cells: "网格", pipes: "管线", sensors: "监测点", alerts: "预警", layers: "图层", legend: "风险等级",
   unknown: "未知", unknown_hint: "无数据,不代表安全", data_as_of: "数据截至", live: "实时", time: "时间", connecting: "连接中", lost: "连接中断",
   stale_stream: "与服务器的实时连接已中断,正在重连。页面显示的是 {time} 的情况。", stale_data: "最近一次监测数据为 {time}({age}前)。地图可能已过时。", error_network: "无法连接服务器",
-  error_refused: "密钥无效或已过期,请重新登录", error_server: "服务器出错:{detail}", sign_in: "登录", key: "访问密钥", sign_out: "退出", language: "EN", theme: "切换明暗主题",
+  error_refused: "密钥无效或已过期,请重新登录", error_server: "服务器出错:{detail}", sign_in: "登录", key: "或使用访问密钥", user: "用户名", password: "密码", error_login: "用户名或密码错误", error_link: "链接已使用或已过期", sign_out: "退出", language: "EN", theme: "切换明暗主题",
   nothing_open: "没有未关闭的预警", nothing_here: "此筛选下没有预警", new: "未确认", acknowledged: "已确认", returned: "已恢复,未确认", shelved: "已搁置", suppressed: "已抑制",
   out_of_service: "停用", closed: "已关闭", note: "备注(可选)", by: "由 {who} 于 {when} 确认", evidence: "依据", advice: "处置建议", close: "关闭", no_readings: "该时段无数据",
   no_sensors: "此处没有监测点", newest: "最新", silent: "静默", silent_for: "已静默 {age}", ago: "{age}前", never: "从未上报", risk_parts: "风险构成", not_assessed: "尚未评估",
