@@ -16,7 +16,7 @@ from simulators.habits import load_habits
 from simulators.imported import town_from
 from simulators.inventory import write_facilities, write_inventory
 from simulators.planning import make_town
-from simulators.scenario import load_scenario, shipped
+from simulators.scenario import hastened, load_scenario, shipped
 from simulators.town import Town
 
 app = typer.Typer(
@@ -76,6 +76,7 @@ def run(
     history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Events come so many times as soon.")] = 1.0,
     town: TownFile = None,
     habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
     passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
@@ -90,8 +91,8 @@ def run(
         configure_logging("simulators", settings)
         quiet_engines()
         manners = load_habits(habits) if habits else None
-        own = town_of(seed, town)
-        service = Service(settings, seed, load_scenario(scenario), truth, habits=manners, passwords=passwords, town=own)
+        own, played = town_of(seed, town), hastened(load_scenario(scenario), speed)
+        service = Service(settings, seed, played, truth, habits=manners, passwords=passwords, town=own)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)
@@ -114,6 +115,16 @@ def history(
         quiet_engines()
         for line in write_history(load_settings(), seed, districts, days, datetime.now(UTC)):
             typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators check burst`")
+def check(scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a .toml file.")]) -> None:
+    """Say what a scenario is, or what is wrong with it."""
+    try:
+        typer.echo(load_scenario(scenario).title)
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)

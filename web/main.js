@@ -20,11 +20,11 @@ import { change, onBack, remember, remembered, state } from "./state.js";
 import { TimeBar } from "./time.js";
 import { Watch } from "./watch.js";
 
-const VIEWS = ["", "renewal", "report", "admin"];
+const VIEWS = ["", "renewal", "report", "admin", "drills"];
 const CHOICES = ["incident", "alert", "asset", "sensor", "cell"];
 const NOTHING = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 /** Views that are asked for less often are loaded when they are: the watch comes first. */
-const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js") };
+const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js"), drills: () => import("./drills.js") };
 
 let map;
 let panel;
@@ -146,7 +146,7 @@ async function view(name, { visit = true } = {}) {
 }
 
 function drawViews() {
-  const names = { "": "watch", renewal: "renewal", report: "report", admin: "admin" };
+  const names = { "": "watch", renewal: "renewal", report: "report", admin: "admin", drills: "drills" };
   byId("views").setAttribute("aria-label", t("views"));
   byId("views").replaceChildren(...VIEWS.map((name, at) => button({ class: "view", "aria-current": state.view === name ? "page" : null, title: `${t(`view_${names[name]}`)} (${at + 1})`, onclick: () => view(name) }, icon(names[name], 17), element("span", {}, t(`view_${names[name]}`)))));
 }
@@ -183,6 +183,10 @@ function redraw() {
 function drawWords() {
   document.documentElement.lang = lang() === "zh" ? "zh-CN" : "en";
   byId("title").textContent = city.catalogue.title;
+  const exercise = city.catalogue.status === "Exercise";
+  document.body.classList.toggle("exercise", exercise);
+  byId("exercise").hidden = !exercise;
+  byId("exercise").textContent = exercise ? t("exercise_banner") : "";
   byId("list").setAttribute("aria-label", t("incidents"));
   byId("side").setAttribute("aria-label", t("view_renewal"));
   byId("panel").setAttribute("aria-label", t("chosen"));

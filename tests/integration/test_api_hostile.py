@@ -39,6 +39,11 @@ READABLE = (
     "/api/v1/plans/1/works.geojson",
     "/api/v1/plans/1/works.csv",
     "/api/v1/plans/1/report.pdf",
+    "/api/v1/drills",
+    "/api/v1/drills/1",
+    "/api/v1/drills/scenarios",
+    "/api/v1/drills/schedules",
+    "/api/v1/drills/1/report.pdf",
     "/api/v1/effect?before=2021&after=2025",
     "/api/v1/risk/criticality",
     "/api/v1/risk/matrix",
@@ -133,6 +138,8 @@ ACTS = {
     "/api/v1/sensors": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/jobs/1/cancel": {Role.ENGINEER, Role.ADMIN},
     "/api/v1/plans": {Role.ENGINEER, Role.ADMIN},
+    **{f"/api/v1/drills{act}": OPERATORS for act in ("", "/1/stop")},
+    **{f"/api/v1/drills/schedules{act}": ENGINEERS for act in ("", "/1/stop")},
     "/api/v1/risk/what-if": set(Role),
 }
 """Who may POST to which route. The tests ask about things that are not there, or ask what makes no sense."""
