@@ -76,7 +76,7 @@ def _stored(given: argparse.Namespace, settings: Settings) -> int:
         replay = Replay(
             detection, lambda _now: [window.DeviceRow(d.device_id, d.gateway_id, "unknown", None) for d in devices]
         )
-        took = _run(connection, replay, given.first, last, given.step)
+        took = run_stored(connection, replay, given.first, last, given.step)
     verdict = verdicts.judge(
         events, replay.book.episodes.values(), placer(detection), len(detection.inventory.sensor_ids), given.first, last
     )
@@ -105,7 +105,7 @@ def learned_before(connection: Connection, detection: Detection, first: float, l
     return found
 
 
-def _run(connection: Connection, replay: Replay, first: float, last: float, step_s: float) -> float:
+def run_stored(connection: Connection, replay: Replay, first: float, last: float, step_s: float) -> float:
     """Day by day, so that memory holds a day; seconds that it took."""
     begun = time.perf_counter()
     replay.start(window.past_between(connection, first - DAY_S - 900, first), first)

@@ -18,11 +18,14 @@ from lifeline.storage.incidents import AssetBeside, MemberRow
 
 RAIN_SPAN_S = 3 * 3600.0
 WET_MM = 2.0
-"""An alert is wet where so much fell in the three hours before it began (default)."""
+"""An alert is wet where so much fell in the three hours before the moment in which it began was over (default)."""
+LATE_S = 60.0
+"""A gauge's last reading of a moment is here by then (default)."""
 GAUGE_M = 5000.0
 """A gauge speaks for so far around it; beyond, nobody knows whether it rained (default)."""
 MOMENT_S = 300.0
-"""Rain is asked for at even moments, so that alerts of one storm ask together."""
+"""Rain is asked for at even moments, so that alerts of one storm ask together, and again until the moment is over: the
+first manholes fill up within minutes of a cloudburst, before any hour has had its 2 mm."""
 RESOLUTION = 10
 """Hexagons of 66 m edge and more than LARGEST_BESIDE_M from edge to edge: seven hold all that is beside a place."""
 
@@ -57,12 +60,12 @@ class Casebook:
             return 0
         self._settled = None
         self._read_networks(connection)
-        self._look_around(connection, rows)
+        self._look_around(connection, rows, now.timestamp())
         standing = {each.incident_id for each in incidents}
         members = [self._member(row, standing) for row in rows]
         made = plan(members, incidents, self._causes, self._topology, self._ranking)
         self._ranking.forget()
-        if not made.openings and not made.changes:
+        if not made.openings and not made.changes and not self._may_yet_be_wet(rows, now.timestamp()):
             self._settled = seen
         return storage.write(connection, made.openings, made.changes, now)
 
@@ -75,11 +78,18 @@ class Casebook:
             self._fingerprint = fingerprint
         self._gauges = storage.gauges(connection)
 
-    def _look_around(self, connection: Connection, rows: Sequence[MemberRow]) -> None:
+    def _may_yet_be_wet(self, rows: Iterable[MemberRow], now: float) -> list[MemberRow]:
+        """Alerts whose moment is not over, and that were dry so far."""
+        return [row for row in rows if self._known[row.alert_id][0] is False and now <= _moment(row) + LATE_S]
+
+    def _look_around(self, connection: Connection, rows: Sequence[MemberRow], now: float) -> None:
         """What the new alerts need to know of their surroundings: rain before, and assets of other networks beside."""
         known = self._known
         self._known = {row.alert_id: known[row.alert_id] for row in rows if row.alert_id in known}
         new = [row for row in rows if row.alert_id not in known]
+        again = self._may_yet_be_wet([row for row in rows if row.alert_id in known], now)
+        for alert_id, is_wet in (self._wet(connection, again) if again else {}).items():
+            self._known[alert_id] = is_wet, self._known[alert_id][1]
         if new:
             wet = self._wet(connection, new)
             beside = self._neighbours(connection, new)
@@ -96,7 +106,7 @@ class Casebook:
                 away = np.hypot(east - x, north - y)
                 nearest = int(np.argmin(away))
                 if away[nearest] <= GAUGE_M:
-                    asked[row.alert_id] = self._gauges[nearest][0], row.first_seen // MOMENT_S * MOMENT_S
+                    asked[row.alert_id] = self._gauges[nearest][0], _moment(row)
         fallen = storage.rain(connection, sorted(set(asked.values())), RAIN_SPAN_S) if asked else {}
         hours = RAIN_SPAN_S / 3600
         return {alert: fallen[what] * hours >= WET_MM for alert, what in asked.items() if what in fallen}
@@ -136,6 +146,11 @@ class Casebook:
         return _bare(row, incident_id, wet, neighbours)
 
 
+def _moment(row: MemberRow) -> float:
+    """The end of the moment in which an alert began, in epoch seconds."""
+    return (row.first_seen // MOMENT_S + 1) * MOMENT_S
+
+
 def _nearest(around: Iterable[AssetBeside], longitude: float, latitude: float) -> Neighbour | None:
     """The nearest of these, if it is near."""
     near = [
@@ -164,6 +179,7 @@ def _bare(
         muted=row.muted,
         asset_id=row.asset_id,
         origin=row.origin,
+        rules=tuple(row.rules),
         asset_kind=row.asset_kind,
         place=row.asset_name or row.place,
         longitude=row.longitude,

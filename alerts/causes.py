@@ -55,7 +55,7 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return (
             (not self.networks or member.network in self.networks)
             and (not self.kinds or member.asset_kind in self.kinds)
-            and (not self.rules or any(fnmatchcase(member.rule, pattern) for pattern in self.rules))
+            and (not self.rules or any(fnmatchcase(rule, pattern) for pattern in self.rules for rule in member.voices))
             and (not self.quantities or member.quantity in self.quantities)
             and (self.wet is None or member.wet is self.wet)
             and (not self.origin or member.origin == self.origin)
@@ -108,8 +108,9 @@ class Neighbour(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Member:
     """An alert as causes see it. ``first_seen`` in epoch seconds; ``incident_id`` and ``asset_id`` 0 for none;
-    ``wet`` None where no gauge is near; ``origin`` what a detector says of methane: leak, biogas, open. ``silent``:
-    shelved, suppressed or out of service; ``acknowledged_at`` 0 where nobody has."""
+    ``wet`` None where no gauge is near; ``origin`` what a detector says of methane: leak, biogas, open; ``rules`` all
+    that hold it, where several speak with one voice. ``silent``: shelved, suppressed or out of service;
+    ``acknowledged_at`` 0 where nobody has."""
 
     alert_id: int
     rule: str
@@ -127,11 +128,17 @@ class Member:
     latitude: float | None = None
     wet: bool | None = None
     origin: str = ""
+    rules: tuple[str, ...] = ()
     neighbours: Sequence[Neighbour] = field(default=())
     active: bool = True
     silent: bool = False
     acknowledged_at: float = 0.0
     acknowledged_by: str = ""
+
+    @property
+    def voices(self) -> tuple[str, ...]:
+        """Its own rule, and all that hold it with one voice."""
+        return (self.rule, *self.rules)
 
     def neighbour(self, wanted: Beside) -> Neighbour | None:
         """The nearest asset that is wanted, if it is near enough."""
@@ -150,7 +157,8 @@ class Sorted:
         self.members = members
         self._alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
         for place, each in enumerate(members):
-            traits = (each.rule, each.network, each.quantity, each.asset_kind, each.wet, each.origin, *each.neighbours)
+            asset, origin = each.asset_kind, each.origin
+            traits = (each.voices, each.network, each.quantity, asset, each.wet, origin, *each.neighbours)
             self._alike[traits].append(place)
 
     def where(self, holds: Callable[[Member], bool]) -> list[int]:
@@ -159,16 +167,18 @@ class Sorted:
 
 
 class Ranking:
-    """Ranks, and remembers what it said of the same alerts: but for its origin, what an alert tells does not change."""
+    """Ranks, and remembers what it said of the same alerts: but for its origin, the rules that hold it and rain that
+    came with it, what an alert tells does not change."""
 
     def __init__(self, causes: Sequence[Cause]) -> None:
         self._causes = causes
-        self._before: dict[tuple[tuple[int, str], ...], list[JsonObject]] = {}
-        self._now: dict[tuple[tuple[int, str], ...], list[JsonObject]] = {}
+        self._before: dict[tuple[object, ...], list[JsonObject]] = {}
+        self._now: dict[tuple[object, ...], list[JsonObject]] = {}
 
     def of(self, members: Sequence[Member]) -> list[JsonObject]:
         """As ``rank``."""
-        key = tuple(sorted((member.alert_id, member.origin) for member in members))
+        ordered = sorted(members, key=lambda member: member.alert_id)
+        key = tuple((member.alert_id, member.origin, member.wet, member.rules) for member in ordered)
         ranked = self._now.get(key) or self._before.get(key)
         self._now[key] = rank(self._causes, members) if ranked is None else ranked
         return self._now[key]

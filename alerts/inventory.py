@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from alerts.rules import DEPTH, Ladder, order_problems
 from lifeline.catalogue import Catalogue
-from lifeline.model import Level
+from lifeline.model import Level, Subject, SubjectKind
 from lifeline.storage.window import DeviceRow, SensorRow
 
 
@@ -38,6 +39,26 @@ class Inventory:
     """The step of each sensor's quantity; 0 where the catalogue does not know it."""
     _of_rules: Mapping[tuple[int, str], Any] = field(default_factory=dict)
     _rungs: dict[str, Rungs] = field(default_factory=dict)  # by rule id: they stay as long as the inventory does
+
+    @cached_property
+    def subjects(self) -> Sequence[Subject]:
+        """Each column's sensor as the subject of findings: made once, as detectors name all of them each quarter."""
+        return [Subject(SubjectKind.SENSOR, sensor_id) for sensor_id in self.sensor_ids.tolist()]
+
+    @cached_property
+    def quantities(self) -> NDArray[np.str_]:
+        """What each column measures."""
+        return np.array([row.quantity for row in self.rows], np.str_)
+
+    @cached_property
+    def networks(self) -> NDArray[np.str_]:
+        """The network of each column."""
+        return np.array([row.network for row in self.rows], np.str_)
+
+    @property
+    def has_own_rules(self) -> bool:
+        """Whether any sensor says anything of a rule."""
+        return bool(self._of_rules)
 
     def ladder(self, rule: Ladder) -> Rungs:
         """What a rule asks of the sensors in service that it is for.

@@ -33,6 +33,13 @@ class Episode:
     returned_at: float | None = None
     rules: dict[str, float] = field(default_factory=dict)
     """Every rule that held it, and from when on."""
+    levels: list[tuple[float, Level]] = field(default_factory=list)
+    """Its levels, and from when on."""
+
+    def level_at(self, now: float) -> Level:
+        """Its level at a moment; the first before there was any."""
+        told = [level for since, level in self.levels if since <= now]
+        return told[-1] if told else self.alert.level
 
 
 class Book:
@@ -80,6 +87,8 @@ class Book:
 
 
 def _heard(episode: Episode, alert: Alert, now: datetime) -> None:
+    if not episode.levels or episode.levels[-1][1] != alert.level:
+        episode.levels.append((now.timestamp(), alert.level))
     for rule in levels_of(alert):
         episode.rules.setdefault(rule, now.timestamp())
 

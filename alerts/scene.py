@@ -26,8 +26,9 @@ Held = Mapping[int, Level]
 
 JUDGED_S = 1800.0
 """Scores older than this and twice the rule's delays change nothing any more."""
-SETTLES_S = 12 * 3600.0
-"""So long after an outage or a burst tanks fill again, most of them at night: a network is not as ever (default)."""
+SETTLES_S = 24 * 3600.0
+"""So long after an outage or a burst tanks fill again, most of them at night, which may lie a day ahead: until then a
+network is not as ever (default)."""
 STEPS = 2.0
 """A sensor that moved in each clean hour by more steps of its resolution than this cannot read the same for one."""
 CARRIED_S = 900.0
@@ -102,7 +103,7 @@ class Scene:
         return _carried(np.concatenate([values[before], minutes]), times), times
 
     def _minutes(self, columns: Ints, healthy: bool) -> tuple[Floats, Floats]:
-        values = self.window.series(columns, self.now.timestamp()).last.astype(np.float64)
+        values = self.window.newest(columns, self.now.timestamp()).astype(np.float64)
         if healthy:
             values[:, self.sick[columns]] = np.nan
         first = (self.now.timestamp() // 60 - len(values) + 1) * 60
@@ -178,7 +179,8 @@ def _worth(rule: Scored, scores: Scores, held: Held, scene: Scene) -> Scores:
     sign = 1.0 if rule.when == "above" else -1.0
     reached = np.fmax.reduce(sign * scores.values, axis=0, initial=-np.inf)
     worth = reached >= min(sign * limit for limit in rule.limits.values())
-    worth |= np.array([scene.inventory.own_rule(one.id, rule.id) is not None for one in scores.subjects], np.bool_)
+    if scene.inventory.has_own_rules:
+        worth |= np.array([scene.inventory.own_rule(one.id, rule.id) is not None for one in scores.subjects], np.bool_)
     if held:
         worth |= np.array([subject.id in held for subject in scores.subjects], np.bool_)
     kept = np.flatnonzero(worth).tolist()
@@ -215,7 +217,8 @@ def _finding(rule: Scored, scores: Scores, standing: Standing, place: int, now: 
 
 def of_sensors(scene: Scene, columns: Ints) -> list[Subject]:
     """Columns as subjects."""
-    return [Subject(SubjectKind.SENSOR, int(sensor_id)) for sensor_id in scene.inventory.sensor_ids[columns]]
+    subjects = scene.inventory.subjects
+    return [subjects[column] for column in columns.tolist()]
 
 
 def one_of(values: Floats, held: NDArray[np.bool_]) -> Floats:

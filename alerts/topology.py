@@ -174,11 +174,13 @@ def _node(row: SensorRow, by_id: dict[int, AssetRow]) -> int | None:
 def _reaches(
     sensors: Sequence[SensorRow], levels: Sequence[int], assets: Sequence[AssetRow], by_id: dict[int, AssetRow]
 ) -> Columns:
-    """Each level with the next one down the sewer: the way water takes, ``from`` to ``to``."""
+    """Each level with the next one down the sewer: the way water takes, ``from`` to ``to``, where it runs by itself. A
+    well that is high above its pump tells of the pump."""
     below = {
         asset.from_asset: asset.to_asset
         for asset in assets
-        if asset.network == "drainage" and asset.from_asset is not None and asset.to_asset is not None
+        if asset.network == "drainage" and asset.kind != "pump"
+        if asset.from_asset is not None and asset.to_asset is not None
     }
     nodes = {column: _node(sensors[column], by_id) for column in levels}
     at = {node: column for column, node in nodes.items() if node is not None}

@@ -125,6 +125,14 @@ class Window:
             np.minimum(start + self._final[rows], 0),
         )
 
+    def newest(self, columns: Ints, now: float) -> Floats:
+        """The ``last`` of ``series`` alone, at a fifth of the cost."""
+        if self._slot is None:
+            self.advance(now)
+        assert self._slot is not None
+        rows = np.arange(self._slot - self.slots + 1, self._slot + 1) % self.slots
+        return self._last[rows[:, None], columns[None, :]]
+
     def newest_in(self, begin: float, end: float) -> Floats:
         """The newest value of every sensor in the slots of ``[begin, end)``, epoch seconds; NaN for none."""
         value = np.full(len(self.sensor_ids), np.nan, np.float32)

@@ -4,11 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from api.access import Access
 from api.city import city
+from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, BigId, Limit, Network, StrictRoute, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import AlertKind, AlertState, JsonObject, Level, Role, SubjectKind
@@ -123,7 +124,7 @@ class Acknowledgement(BaseModel):
         return value
 
 
-@router.get("", dependencies=[_viewer])
+@router.get("", dependencies=[_viewer], response_model=AlertPage, responses=LISTED)
 def list_alerts(
     request: Request,
     state: Annotated[list[StateFilter] | None, Query(description="May be repeated")] = None,
@@ -135,7 +136,8 @@ def list_alerts(
     order: Order = Order.NEWEST,
     limit: Limit = 100,
     after: After = None,
-) -> AlertPage:
+    form: FormChoice = Form.JSON,
+) -> AlertPage | Response:
     """Alerts, the newest or the worst first, page by page."""
     wanted = AlertFilter(
         open=_openness(state or []),
@@ -152,7 +154,8 @@ def list_alerts(
         found = directory.alerts(connection, wanted, worst_first=order == Order.WORST, after=last_seen, limit=limit + 1)
     last = found[limit - 1] if len(found) > limit else None
     more = encode_cursor(int(last.level), last.raised_at.isoformat(), last.alert_id) if last else None
-    return AlertPage(items=[AlertOut(**_alert(each, request)) for each in found[:limit]], next=more)
+    page = AlertPage(items=[AlertOut(**_alert(each, request)) for each in found[:limit]], next=more)
+    return listed(request, form, page, "alerts", AlertOut)
 
 
 @router.get("/{id}", dependencies=[_viewer])

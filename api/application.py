@@ -14,6 +14,7 @@ from api import (
     audit,
     bulletins,
     caseload,
+    downloads,
     editing,
     effect,
     endpoints,
@@ -31,6 +32,7 @@ from api import (
     planning,
     plans,
     problems,
+    reports,
     risk,
     rules,
     sensorthings,
@@ -59,8 +61,8 @@ from lifeline.storage.database import open_pool
 from lifeline.storage.sessions import Lives
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing,
-    suggestions, exchange, zones, inventory, editing, usual, bulletins, alerts, incidents, caseload, photos, risk,
+    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing, suggestions, exchange,
+    zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos, risk,
     history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""

@@ -1,7 +1,7 @@
 """OGC API Features 1.0 (Part 1: Core): QGIS, ArcGIS and GDAL open the city as layers, without a plug-in.
 
-The collections are pages of the tables (assets, sensors, alerts) and the newest drawing of the risk map (cells,
-segments). ``next`` links carry an opaque cursor, so that a page costs the same wherever it is.
+The collections are pages of the tables (assets, sensors, alerts, reports) and the newest drawing of the risk map
+(cells, segments, zones). ``next`` links carry an opaque cursor, so that a page costs the same wherever it is.
 """
 
 from collections.abc import Callable
@@ -13,11 +13,15 @@ import orjson
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from api import layers
 from api.access import Access
 from api.city import City, city
 from api.documents import GEOJSON, collection, document, respond
+from api.layers import Page
 from api.parameters import After, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
+from api.scopemaps import ScopeMap
+from lifeline import geo
 from lifeline.errors import NotFoundError
 from lifeline.geo import Box
 from lifeline.model import JsonObject, Role
@@ -34,8 +38,6 @@ CONFORMANCE = [
 ]
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
 LARGEST = 10_000
-Page = list[tuple[int, bytes]]
-"""Features of one page, each with the key behind which the next page begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,27 @@ def _table(source: str, *, open_only: bool = False) -> Callable[[City, FeatureFi
     return read
 
 
+def _reports(here: City, wanted: FeatureFilter, after: int, limit: int) -> Page:
+    """Reports are of the whole city: who sees a part of it alone sees none."""
+    return [] if isinstance(here.map, ScopeMap) else _table("reports")(here, wanted, after, limit)
+
+
 LAYERS = {
     "assets": Layer("Assets 设施", "Pipes, chambers, valves and the like, with their standing risk", _table("assets")),
     "sensors": Layer("Sensors 传感器", "Sensors with their newest reading", _table("sensors")),
     "alerts": Layer("Alerts 告警", "Every alert, open or closed", _table("alerts")),
     "open-alerts": Layer("Open alerts 未结告警", "Alerts that are open now", _table("alerts", open_only=True)),
+    "reports": Layer("Reports 市民上报", "What citizens reported: evidence, never an alert by itself", _reports),
+    **{
+        f"cells-{resolution}": Layer(
+            f"Risk, cells {resolution} 风险网格",
+            f"Hexagons (H3 resolution {resolution}) of the risk map as it is now",
+            layers.cells(resolution),
+        )
+        for resolution in geo.RESOLUTIONS
+    },
+    "segments": Layer("Risk, pipes 风险管段", "Pipes with their risk as it is now", layers.segments),
+    "zones": Layer("Risk, zones 风险分区", "Active zones with their risk as it is now, ranked", layers.zones),
 }
 CollectionId = Annotated[str, Path(max_length=64, examples=["assets"])]
 FeatureId = Annotated[str, Path(max_length=64, examples=["P-12"])]

@@ -4,12 +4,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from api.access import Access
 from api.alerts import LevelName, Order, behind
 from api.city import city
+from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, BigId, Limit, Network, StrictRoute, encode_cursor
 from lifeline.model import AlertState, JsonObject, Level, Role
 from lifeline.storage import incidents
@@ -111,7 +112,7 @@ class WholeIncident(IncidentOut):
     history: list[IncidentHistoryOut]
 
 
-@router.get("", dependencies=[_viewer])
+@router.get("", dependencies=[_viewer], response_model=IncidentPage, responses=LISTED)
 def list_incidents(
     request: Request,
     state: IncidentState | None = None,
@@ -121,7 +122,8 @@ def list_incidents(
     order: Order = Order.NEWEST,
     limit: Limit = 100,
     after: After = None,
-) -> IncidentPage:
+    form: FormChoice = Form.JSON,
+) -> IncidentPage | Response:
     """Incidents, the newest or the worst first, page by page."""
     wanted = IncidentFilter(
         open=None if state is None else state == IncidentState.OPEN,
@@ -136,7 +138,8 @@ def list_incidents(
         )
     last = found[limit - 1] if len(found) > limit else None
     more = encode_cursor(int(last.level), last.opened_at.isoformat(), last.incident_id) if last else None
-    return IncidentPage(items=[IncidentOut(**_incident(each)) for each in found[:limit]], next=more)
+    page = IncidentPage(items=[IncidentOut(**_incident(each)) for each in found[:limit]], next=more)
+    return listed(request, form, page, "incidents", IncidentOut)
 
 
 @router.get("/{id}", dependencies=[_viewer])

@@ -3,11 +3,12 @@
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 
 from api.access import Access
 from api.city import City, city
+from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import (
     After,
     Bbox,
@@ -159,7 +160,7 @@ class SeriesOut(BaseModel):
     quality: list[list[str]]
 
 
-@router.get("/assets")
+@router.get("/assets", response_model=AssetPage, responses=LISTED)
 def list_assets(
     request: Request,
     bbox: Bbox = None,
@@ -167,14 +168,16 @@ def list_assets(
     kind: AssetKind | None = None,
     limit: Limit = 100,
     after: After = None,
-) -> AssetPage:
+    form: FormChoice = Form.JSON,
+) -> AssetPage | Response:
     """Assets in order of their entry, page by page."""
     (behind,) = decode_cursor(after, int) or (0,)
     box = box_of(bbox)
     with borrow(city(request).pool) as connection:
         found = directory.assets(connection, after=behind, limit=limit + 1, network=network, kind=kind, box=box)
     more = encode_cursor(found[limit - 1].asset_id) if len(found) > limit else None
-    return AssetPage(items=[AssetOut(**_asset(each)) for each in found[:limit]], next=more)
+    page = AssetPage(items=[AssetOut(**_asset(each)) for each in found[:limit]], next=more)
+    return listed(request, form, page, "assets", AssetOut)
 
 
 @router.get("/assets/{id}")
@@ -207,17 +210,20 @@ def list_downstream(request: Request, id: Name, limit: Most = topology.MOST) -> 
     return _way(request, id, "downstream", limit)
 
 
-@router.get("/devices")
-def list_devices(request: Request, network: Network = None, limit: Limit = 100, after: After = None) -> DevicePage:
+@router.get("/devices", response_model=DevicePage, responses=LISTED)
+def list_devices(
+    request: Request, network: Network = None, limit: Limit = 100, after: After = None, form: FormChoice = Form.JSON
+) -> DevicePage | Response:
     """Devices in order of their entry, with how they are."""
     (behind,) = decode_cursor(after, int) or (0,)
     with borrow(city(request).pool) as connection:
         found = directory.devices(connection, after=behind, limit=limit + 1, network=network)
     more = encode_cursor(found[limit - 1].device_id) if len(found) > limit else None
-    return DevicePage(items=[_device(each) for each in found[:limit]], next=more)
+    page = DevicePage(items=[_device(each) for each in found[:limit]], next=more)
+    return listed(request, form, page, "devices", DeviceOut)
 
 
-@router.get("/sensors")
+@router.get("/sensors", response_model=SensorPage, responses=LISTED)
 def list_sensors(
     request: Request,
     bbox: Bbox = None,
@@ -227,7 +233,8 @@ def list_sensors(
     asset: Annotated[str | None, Query(max_length=64)] = None,
     limit: Limit = 100,
     after: After = None,
-) -> SensorPage:
+    form: FormChoice = Form.JSON,
+) -> SensorPage | Response:
     """Sensors in order of their entry, with their newest readings."""
     (behind,) = decode_cursor(after, int) or (0,)
     here = city(request)
@@ -245,7 +252,8 @@ def list_sensors(
         )
     more = encode_cursor(found[limit - 1].sensor_id) if len(found) > limit else None
     now = here.clock()
-    return SensorPage(items=[sensor_out(each, here, now) for each in found[:limit]], next=more)
+    page = SensorPage(items=[sensor_out(each, here, now) for each in found[:limit]], next=more)
+    return listed(request, form, page, "sensors", SensorOut)
 
 
 @router.get("/sensors/{id}")

@@ -15,6 +15,7 @@ from lifeline.model import JsonObject, Role
 from lifeline.planning.documents import feature_collection, table
 from lifeline.planning.renewal_job import Parameters
 from lifeline.principal import Principal
+from lifeline.spreadsheet import MARK
 from lifeline.storage import plans
 from lifeline.storage.database import borrow
 from lifeline.storage.plans import StoredPlan
@@ -90,8 +91,7 @@ def plan_csv(request: Request, id: BigId) -> Response:  # noqa: A002
     with borrow(city(request).pool) as connection:
         plans.get_plan(connection, id)
         text = table(plans.works(connection, id))
-    # Excel reads UTF-8 only with the mark in front.
-    return respond(request, document(b"\xef\xbb\xbf" + text.encode(), "text/csv"), _as_file(f"plan-{id}.csv"))
+    return respond(request, document(MARK + text.encode(), "text/csv"), _as_file(f"plan-{id}.csv"))
 
 
 @router.get("/{id}/report.pdf", dependencies=[_viewer])

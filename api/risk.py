@@ -1,7 +1,7 @@
 """Routes of risk: the cells and segments of the map, one asset explained, the counts for the legend."""
 
 from datetime import UTC, datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Annotated, Any, TypeGuard
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from api import past, ranking, screens
 from api.access import Access
 from api.city import city
-from api.documents import GEOJSON, respond
+from api.documents import GEOJSON, Document, respond
 from api.explanation import explain, explain_cell, told_chains
+from api.listings import CSV, features_as_csv
 from api.parameters import Bbox, Moment, Name, Network, StrictRoute, box_of
 from api.problems import ProblemError
 from api.riskmap import RiskMap
@@ -26,11 +27,19 @@ router = APIRouter(
     prefix="/api/v1/risk", route_class=StrictRoute, tags=["risk"], dependencies=[Depends(Access(Role.VIEWER))]
 )
 _GEOJSON_ANSWER: dict[int | str, dict[str, Any]] = {
-    200: {"content": {GEOJSON: {}}},
+    200: {"content": {GEOJSON: {}, CSV: {}}},
     304: {"description": "As the ETag says"},
 }
 
 
+class MapForm(StrEnum):
+    """What the map comes as: for a map, or its properties for a spreadsheet."""
+
+    GEOJSON = "geojson"
+    CSV = "csv"
+
+
+MapFormChoice = Annotated[MapForm, Query(alias="format")]
 At = Annotated[Moment | None, Query(description="A past moment, with a time zone; default: now")]
 
 
@@ -171,6 +180,7 @@ async def get_cells(
     resolution: Annotated[CellSize, Query(description="H3 resolution")] = CellSize.MIDDLE,
     bbox: Bbox = None,
     at: At = None,
+    form: MapFormChoice = MapForm.GEOJSON,
 ) -> Response:
     """Hexagons with their level, as GeoJSON with an ETag; `bbox`: those of a screen; `at`: as served at that moment.
 
@@ -179,10 +189,12 @@ async def get_cells(
     here, box = city(request), box_of(bbox)
     drawn = await run_in_threadpool(lambda: here.map.current) if isinstance(here.map, ScopeMap) else here.map.current
     if _is_past(at, request, drawn):
-        return await run_in_threadpool(_past_cells, request, at, resolution, box)
+        return await run_in_threadpool(_past_cells, request, at, resolution, box, form)
     ready = drawn.cells[resolution].screens.get(box)
     if ready is None:
         ready = await run_in_threadpool(screens.cells, drawn, resolution, box)
+    if form is MapForm.CSV:
+        return await run_in_threadpool(features_as_csv, request, ready.body, "cells")
     return respond(request, ready)
 
 
@@ -201,16 +213,17 @@ def get_segments(
     limit: Annotated[int, Query(ge=1, le=20_000)] = 5000,
     at: At = None,
     parts: Annotated[bool, Query(description="False: without the parts of each score, a third as long")] = True,
+    form: MapFormChoice = MapForm.GEOJSON,
 ) -> Response:
     """Pipes with their level and its parts, as GeoJSON with an ETag; where there are more than `limit`, the worst;
     `at`: as served at that moment, always with its parts."""
     drawn, box, here = city(request).map.current, box_of(bbox), city(request)
     if not _is_past(at, request, drawn):
-        return respond(request, screens.segments(drawn, box, limit, parts=parts))
+        return _formed(request, screens.segments(drawn, box, limit, parts=parts), form, "segments")
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
         made = here.archive.segments(connection, found, box, limit)
-    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+    return _formed(request, made, form, "segments", found.at)
 
 
 def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard[datetime]:
@@ -222,20 +235,33 @@ def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard
     return at is not None and (drawn.served_from is None or at < drawn.served_from)
 
 
-def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None) -> Response:
+def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None, form: MapForm) -> Response:
     here = city(request)
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
         made = here.archive.cells(connection, found, resolution, box)
-    return respond(request, made, {"Map-Drawn-At": found.at.isoformat()})
+    return _formed(request, made, form, "cells", found.at)
+
+
+def _formed(
+    request: Request, made: Document, form: MapForm, name: str, drawn_at: datetime | None = None
+) -> Response:  # fmt: skip
+    headers = {"Map-Drawn-At": drawn_at.isoformat()} if drawn_at else {}
+    return (
+        features_as_csv(request, made.body, name, headers) if form is MapForm.CSV else respond(request, made, headers)
+    )
 
 
 @router.get("/zones", response_class=Response, responses=_GEOJSON_ANSWER)
 def get_zones(
-    request: Request, kind: ZoneKind | None = None, network: Network = None, order: ranking.Order = "expected"
+    request: Request,
+    kind: ZoneKind | None = None,
+    network: Network = None,
+    order: ranking.Order = "expected",
+    form: MapFormChoice = MapForm.GEOJSON,
 ) -> Response:
     """Planning zones with their risk, worst first, as GeoJSON with an ETag."""
-    return respond(request, ranking.zones(city(request).map.current, kind, network, order))
+    return _formed(request, ranking.zones(city(request).map.current, kind, network, order), form, "zones")
 
 
 @router.get("/chains")

@@ -29,7 +29,10 @@ LARGEST_BODY = 65_536
 """Bytes; an acknowledgement with the longest note takes about 8,000."""
 LARGEST_FILE = 64 * 2**20
 """Bytes of a file to import: 100,000 pipes of GeoJSON are about 40 MB."""
-LARGER_BODY = {re.compile(r"/field/[^/]+/photos"): LARGEST, re.compile("/api/v1/imports"): LARGEST_FILE}
+LARGER_BODY = {
+    re.compile(r"(/field|/api/v1/reports)/[^/]+/photos"): LARGEST,
+    re.compile("/api/v1/imports"): LARGEST_FILE,
+}
 """Paths that take more, and how much."""
 TOO_LARGE = problem(413, "the body is larger than this route takes", {"Connection": "close"})
 

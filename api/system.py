@@ -1,7 +1,7 @@
 """Routes about the system itself: catalogue, processes and counts, health, metrics, the API's own description."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from api.access import Access
 from api.city import city
+from api.contract import complete
 from api.parameters import StrictRoute
 from lifeline.model import JsonObject, Level, Role
 from lifeline.storage import directory, health
@@ -61,9 +62,11 @@ class BaseMapOut(BaseModel):
 
 
 class CatalogueOut(BaseModel):
-    """``timezone``: the city's local time, an IANA name. ``base_map``: null unless LIFELINE_BASE_MAP is set."""
+    """``timezone``: the city's local time, an IANA name. ``base_map``: null unless LIFELINE_BASE_MAP is set.
+    ``status``: whether this is the city itself, an exercise, or a test."""
 
     title: str
+    status: Literal["Actual", "Exercise", "Test"]
     timezone: str
     base_map: BaseMapOut | None
     networks: list[NetworkOut]
@@ -121,6 +124,7 @@ def get_catalogue(request: Request) -> CatalogueOut:
     base = here.settings.base_map
     return CatalogueOut(
         title=here.settings.page_title,
+        status=here.settings.message_status,
         timezone=here.settings.timezone,
         base_map=BaseMapOut(tiles=base, attribution=here.settings.base_map_attribution) if base else None,
         networks=[NetworkOut(key=each.key, zh=each.zh, en=each.en) for each in here.catalogue.networks.values()],
@@ -193,5 +197,4 @@ def get_system(request: Request) -> SystemOut:
 @router.get("/api/v1/openapi.json", dependencies=[_viewer], include_in_schema=False)
 def get_openapi(request: Request) -> dict[str, Any]:
     """This API as OpenAPI."""
-    description: dict[str, Any] = request.app.openapi()
-    return description
+    return complete(request.app.openapi())

@@ -1,8 +1,8 @@
 """The route of what-if: close, renew or add pipes, and see the risk change; nothing is stored."""
 
+import json
 from typing import Annotated
 
-import orjson
 from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,7 +60,8 @@ def _pipes(request: Request, features: list[JsonObject]) -> list[Asset]:
     """The features as pipes. Raises ProblemError 400 with every mistake."""
     if not features:
         return []
-    body = orjson.dumps({"type": "FeatureCollection", "features": features})
+    # Not by orjson: it refuses whole numbers of more than 64 bits, and a file may hold them.
+    body = json.dumps({"type": "FeatureCollection", "features": features}).encode()
     try:
         found = [entry.item for entry in parse_assets(body, city(request).catalogue, "add")]
     except ImportRejectedError as error:

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from api.access import Access
 from api.city import city
+from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, Bbox, Limit, Name, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import JsonObject, Role, ZoneKind, ZoneStatus
@@ -53,7 +54,7 @@ class ZoneIn(BaseModel):
     geometry: JsonObject
 
 
-@router.get("/zones")
+@router.get("/zones", response_model=ZonePage, responses=LISTED)
 def list_zones(
     request: Request,
     bbox: Bbox = None,
@@ -62,14 +63,16 @@ def list_zones(
     status: ZoneStatus | None = None,
     limit: Limit = 100,
     after: After = None,
-) -> ZonePage:
+    form: FormChoice = Form.JSON,
+) -> ZonePage | Response:
     """Zones in order of their entry, page by page; `network` also gives those of every network."""
     (behind,) = decode_cursor(after, int) or (0,)
     wanted: dict[str, Any] = {"network": network, "kind": kind, "status": status, "box": box_of(bbox)}
     with borrow(city(request).pool) as connection:
         found = zones.zones(connection, after=behind, limit=limit + 1, **wanted)
     more = encode_cursor(found[limit - 1].zone_id) if len(found) > limit else None
-    return ZonePage(items=[_zone(each) for each in found[:limit]], next=more)
+    page = ZonePage(items=[_zone(each) for each in found[:limit]], next=more)
+    return listed(request, form, page, "zones", ZoneOut)
 
 
 @router.get("/zones/{id}")

@@ -109,7 +109,7 @@ class Ingest:
                 with storage.connect_writer(self._shared.dsn) as connection:
                     self._shared.keeper.refresh(connection)
                     earlier = storage.subscriptions(connection, client_id)
-                    subscriptions = Subscriptions.of(self._settings.ingest_topics, earlier)
+                    subscriptions = Subscriptions.of(self._settings.ingest_topics, earlier, self._settings.topic_root)
                     storage.add_subscriptions(connection, client_id, subscriptions.wanted)
                 self._metrics.database_connected.set(1)
             except StorageError as error:

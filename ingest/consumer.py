@@ -59,9 +59,9 @@ class Subscriptions:
     obsolete: list[str]
 
     @classmethod
-    def of(cls, topics: list[str], earlier: set[str]) -> "Subscriptions":
+    def of(cls, topics: list[str], earlier: set[str], root: str = wire.ROOT) -> "Subscriptions":
         """Readings are shared among consumers. Statuses are not: a shared subscription brings no retained message."""
-        wanted = [*(wire.shared(topic) for topic in topics), wire.STATUS_FILTER]
+        wanted = [*(wire.shared(topic) for topic in topics), wire.status_topic("+", "+", root)]
         return cls(wanted, sorted(earlier - set(wanted)))
 
 
@@ -99,6 +99,7 @@ class Consumer:
         self._attempted = 0.0
         self._next_attempt = 0.0
         self._wait_s = RECONNECT_S[0]
+        self._root = settings.topic_root.encode() if settings.topic_root != wire.ROOT else b""
         self._client = self._make_client()
 
     @property
@@ -238,7 +239,7 @@ class Consumer:
         if not start:
             batch.born = time.monotonic()
             batch.received_at = self._clock()
-        batch.topics += topics
+        batch.topics += [_by_contract(topic, self._root) for topic in topics] if self._root else topics
         batch.payloads += payloads
         batch.mids += mids
         batch.size += sum(map(len, payloads))
@@ -340,3 +341,8 @@ class Consumer:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if self._online:
             self._lost(str(reason))
+
+
+def _by_contract(topic: bytes, root: bytes) -> bytes:
+    """A topic below another root as the contract has it: what comes after knows one root alone."""
+    return wire.ROOT.encode() + topic[len(root) :] if topic.startswith(root + b"/") else topic

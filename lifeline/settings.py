@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     mqtt_port: int = Field(1883, ge=1, le=65535, description="Port of the broker.")
     mqtt_username: str = Field("", description="User name at the broker.")
     mqtt_password: SecretStr = Field(SecretStr(""), description="Password at the broker.")
+    topic_root: str = Field(
+        wire.ROOT, description="What topics begin with. A drill has a root of its own, `lifeline-exercise/{drill}/v1`."
+    )
     mqtt_ca_file: Path | None = Field(None, description="CA certificate; when set, TLS is used.")
     home: Path | None = Field(
         None,
@@ -173,6 +176,9 @@ class Settings(BaseSettings):
     map_keyframe_h: float = Field(
         24, gt=0, le=720, description="Hours between whole pictures of the map; between them only changes are stored."
     )
+    report_radius_m: float = Field(
+        150, gt=0, le=5000, description="A citizen's report within so many metres of an alert is evidence beside it."
+    )
     page_title: str = Field("Lifeline 城市生命线", description="Title on the page.")
 
     @field_validator("log_level")
@@ -194,6 +200,13 @@ class Settings(BaseSettings):
     def _falling_cuts(cls, value: list[float]) -> list[float]:
         if len(value) != 3 or not 100 >= value[0] > value[1] > value[2] > 0:
             raise ValueError("must be three falling scores of 100 at most: of red, orange and yellow")
+        return value
+
+    @field_validator("topic_root")
+    @classmethod
+    def _plain_root(cls, value: str) -> str:
+        if not wire.is_root(value):
+            raise ValueError("must be levels of letters, digits, dots and dashes, like lifeline/v1")
         return value
 
     @field_validator("timezone")

@@ -31,14 +31,24 @@ def parse_topic(topic: str) -> Topic | None:
     return Topic(parts[2], parts[3], parts[4])
 
 
-def readings_topic(network: str, device: str) -> str:
-    """Where a device publishes its readings."""
-    return f"{ROOT}/{network}/{device}/readings"
+def readings_topic(network: str, device: str, root: str = ROOT) -> str:
+    """Where a device publishes its readings; ``root`` is another one in a drill alone."""
+    return f"{root}/{network}/{device}/readings"
 
 
-def status_topic(network: str, device: str) -> str:
+def status_topic(network: str, device: str, root: str = ROOT) -> str:
     """Where a device's retained status stands, ``offline`` by its last will."""
-    return f"{ROOT}/{network}/{device}/status"
+    return f"{root}/{network}/{device}/status"
+
+
+def exercise_root(drill: int) -> str:
+    """The root of a drill's topics: who sees one of its messages anywhere sees that it is an exercise."""
+    return f"lifeline-exercise/{drill}/v1"
+
+
+def is_root(text: str) -> bool:
+    """Whether ``text`` may stand in front of network and device: levels of letters, digits, dots and dashes."""
+    return re.fullmatch(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", text) is not None
 
 
 def shared(topic_filter: str, group: str = SHARE_GROUP) -> str:

@@ -13,9 +13,11 @@ import typer
 from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
 from simulators.habits import load_habits
+from simulators.imported import town_from
 from simulators.inventory import write_inventory
 from simulators.planning import make_town
-from simulators.scenario import load_scenario, shipped
+from simulators.scenario import hastened, load_scenario, shipped
+from simulators.town import Town
 
 app = typer.Typer(
     help="A city that misbehaves on purpose: three networks driven by hydraulic engines, over MQTT.",
@@ -31,6 +33,11 @@ Districts = Annotated[
     typer.Option("--districts", min=1, max=2000, help="Of 100 sensors each: 50 a real-sized town, 1000 a large one."),
 ]
 
+TownFile = Annotated[
+    Path | None,
+    typer.Option("--town", help="An EPANET file (.inp): its pipes become the streets of the town.", dir_okay=False),
+]
+
 
 @app.callback()
 def _simulators() -> None:
@@ -42,13 +49,17 @@ def inventory(
     out: Annotated[Path, typer.Option("--out", help="Folder for assets.geojson and sensors.csv.", file_okay=False)],
     seed: Seed = 1,
     districts: Districts = 1,
+    town: TownFile = None,
 ) -> None:
     """Write the town's assets and sensors as files for `lifeline import`."""
     try:
-        paths = write_inventory(make_town(seed), out) if districts == 1 else write_districts(seed, districts, out)
+        if town is not None and districts > 1:
+            raise ConfigurationError("--town has no --districts: the file says how large it is")
+        own = town_of(seed, town)
+        paths = write_inventory(own, out) if districts == 1 else write_districts(seed, districts, out)
         for path in paths:
             typer.echo(path)
-    except OSError as error:
+    except (LifelineError, OSError) as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)
 
@@ -62,6 +73,8 @@ def run(
     history_days: Annotated[float, typer.Option(min=0, max=400, help="Days of the past, at 5 minutes.")] = 7,
     truth: Annotated[Path | None, typer.Option(help="File to which the truth is appended as JSON lines.")] = None,
     scenario: Annotated[str, typer.Option(help="Name of a shipped scenario, or a .toml file.")] = "demo",
+    speed: Annotated[float, typer.Option(min=0.1, max=100, help="Events come so many times as soon.")] = 1.0,
+    town: TownFile = None,
     habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
     passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
 ) -> None:
@@ -75,7 +88,8 @@ def run(
         configure_logging("simulators", settings)
         quiet_engines()
         manners = load_habits(habits) if habits else None
-        service = Service(settings, seed, load_scenario(scenario), truth, habits=manners, passwords=passwords)
+        own, played = town_of(seed, town), hastened(load_scenario(scenario), speed)
+        service = Service(settings, seed, played, truth, habits=manners, passwords=passwords, town=own)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)
@@ -98,6 +112,16 @@ def history(
         quiet_engines()
         for line in write_history(load_settings(), seed, districts, days, datetime.now(UTC)):
             typer.echo(line)
+    except LifelineError as error:
+        typer.echo(f"simulators: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command(epilog="Example: `python -m simulators check burst`")
+def check(scenario: Annotated[str, typer.Argument(help="Name of a shipped scenario, or a .toml file.")]) -> None:
+    """Say what a scenario is, or what is wrong with it."""
+    try:
+        typer.echo(load_scenario(scenario).title)
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(2)
@@ -141,6 +165,11 @@ def _moment(text: str | None) -> float | None:
     except ValueError as error:
         raise ConfigurationError(f"{text!r} is no time: write it like 2026-11-01T08:00") from error
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def town_of(seed: int, file: Path | None) -> Town:
+    """The town of a file, or the one that the seed makes."""
+    return make_town(seed) if file is None else town_from(file, seed)
 
 
 def quiet_engines() -> None:

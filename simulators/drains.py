@@ -8,7 +8,7 @@ import numpy as np
 from lifeline.model import AssetKind
 from simulators.gaslines import chamber_size
 from simulators.stock import SEWER_DIAMETERS, at_least, carried, sewer_material, year_laid
-from simulators.streets import Streets, length_of, shortest_tree
+from simulators.streets import Streets, length_of, shortest_tree, stretch_number
 from simulators.town import Network, Node, Pipe
 
 LEAST_SLOPE = 0.003
@@ -45,7 +45,7 @@ def lay_drainage(streets: Streets, customers: list[int], facility: dict[int, str
         nodes[node.id] = node
     for number, (above, (below, index)) in enumerate(sorted(tree.items())):
         pipe = _conduit(
-            f"D-P-{number:03d}", streets, index, (above, below), levels, area_through[index],
+            f"D-P-{stretch_number(number)}", streets, index, (above, below), levels, area_through[index],
             int(people_through.get(index, 0)), index in vital, rng,
         )  # fmt: skip
         pipes[pipe.id] = pipe

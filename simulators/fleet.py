@@ -69,6 +69,7 @@ class Fleet:
         self._channels = [i.channel for i in town.instruments]
         self._quantities = [i.quantity for i in town.instruments]
         self._stored: dict[str, list[JsonObject]] = defaultdict(list)
+        self._root = settings.topic_root
 
     def start(self) -> None:
         """Connect every gateway."""
@@ -85,7 +86,7 @@ class Fleet:
         """Deliver what can be delivered and say goodbye."""
         for device in self.devices.values():
             for payload in self._manners[device.name].rest(device.name):
-                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), payload)
+                self.gateway_of(device).offer(self._topic(device), payload)
         lost = [gateway.name for gateway in self.gateways.values() if not gateway.stop()]
         if lost:
             log.warning("not everything was delivered", gateways=lost)
@@ -135,7 +136,7 @@ class Fleet:
             if not now < device.due <= now + interval:  # held up: it does not make up for lost samples
                 device.due = now + interval
             if device.name in garbling:
-                self.gateway_of(device).offer(wire.readings_topic(device.network, device.name), rubbish(now))
+                self.gateway_of(device).offer(self._topic(device), rubbish(now))
             elif values:
                 offset = 0.0 if ill is None else ill.clock_offset(device.name, now)
                 sent += self._say(device, now, offset, values, breach=breach)
@@ -156,7 +157,7 @@ class Fleet:
             self._publish(device, [frame])
         else:
             for payload in manner.spoken(device.name, frame, breach=breach):
-                gateway.offer(wire.readings_topic(device.network, device.name), payload)
+                gateway.offer(self._topic(device), payload)
         return len(own)
 
     def _habit(self, device: Device) -> Habit:
@@ -175,6 +176,9 @@ class Fleet:
                 for device in self.devices.values():
                     if self.gateway_of(device) is gateway:
                         self._publish(device, self._stored.pop(device.name, []))
+
+    def _topic(self, device: Device) -> str:
+        return wire.readings_topic(device.network, device.name, self._root)
 
     def _publish(self, device: Device, frames: list[JsonObject]) -> None:
         for begin in range(0, len(frames), BACKLOG_FRAMES):

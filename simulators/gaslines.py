@@ -6,7 +6,7 @@ import numpy as np
 
 from lifeline.model import AssetKind
 from simulators.stock import GAS_DIAMETERS, at_least, carried, gas_material, thinned, year_laid
-from simulators.streets import Point, Streets, length_of, shortest_tree
+from simulators.streets import Point, Streets, length_of, shortest_tree, stretch_number
 from simulators.town import Network, Node, Pipe
 
 OFFSET: Point = (-7.5, -4.2)
@@ -36,7 +36,7 @@ def lay_gas(streets: Streets, customers: list[int], facility: dict[int, str], rn
         stretch = streets.stretches[index]
         served = int(through.get(index, 0) or (customers[stretch.a] + customers[stretch.b]) // 8)
         ends = nodes[stretch.a].id, nodes[stretch.b].id
-        pipe = _pipe(f"G-P-{number:03d}", streets, index, ends, served, index in vital, rng)
+        pipe = _pipe(f"G-P-{stretch_number(number)}", streets, index, ends, served, index in vital, rng)
         pipes[pipe.id] = pipe
     gate, main = _gate(streets, nodes[first], sum(customers))
     return Network("gas", {gate.id: gate, **{n.id: n for n in nodes.values()}}, {**pipes, main.id: main})

@@ -91,7 +91,7 @@ class Gateway:
         if client is None:
             return not self._waiting
         for network, device in self._devices:
-            self.offer(wire.status_topic(network, device), _status("offline"), retain=True)
+            self.offer(self._status_topic(network, device), _status("offline"), retain=True)
         delivered = self.drain(timeout_s if self._connected.is_set() else 0.0)
         self._end_sending()
         client.disconnect()
@@ -123,7 +123,10 @@ class Gateway:
     def publish(self, network: str, device: str, frames: Sequence[JsonObject]) -> None:
         """Readings of one device; one frame goes as an object, more as an array."""
         payload = orjson.dumps(frames[0] if len(frames) == 1 else frames)
-        self.offer(wire.readings_topic(network, device), payload)
+        self.offer(wire.readings_topic(network, device, self._settings.topic_root), payload)
+
+    def _status_topic(self, network: str, device: str) -> str:
+        return wire.status_topic(network, device, self._settings.topic_root)
 
     def offer(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Send as soon as the window allows. A full buffer forgets its oldest message and counts it."""
@@ -194,7 +197,8 @@ class Gateway:
             client.tls_set(ca_certs=str(self._settings.mqtt_ca_file))
         client.reconnect_delay_set(1, 15)
         if self._devices:
-            client.will_set(wire.status_topic(self.network, self.name), _status("offline"), qos=1, retain=True)
+            will = self._status_topic(self.network, self.name)
+            client.will_set(will, _status("offline"), qos=1, retain=True)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
@@ -216,7 +220,7 @@ class Gateway:
         with self._turn:
             self._window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
             # Before anything that waits: who comes back says so first.
-            online = [Message(wire.status_topic(*device), _status("online"), True) for device in self._devices]
+            online = [Message(self._status_topic(*device), _status("online"), True) for device in self._devices]
             self._waiting.extendleft(reversed(online))
             self.refused = None
             self._connected.set()

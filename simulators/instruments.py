@@ -29,10 +29,12 @@ QUANTITY_NAMES = {
 }
 
 
-def place_instruments(streets: Streets, gas: Network, water: Network, drainage: Network) -> tuple[Instrument, ...]:
-    """Every sensor of the town, in a fixed order."""
+def place_instruments(
+    streets: Streets, gas: Network, water: Network, drainage: Network, scale: int = 1
+) -> tuple[Instrument, ...]:
+    """Every sensor of the town, in a fixed order; about 95 times ``scale``."""
     seen = _seen(streets)
-    plan = [*_gas(gas, seen), *_water(water, seen), *_drainage(drainage, seen, streets)]
+    plan = [*_gas(gas, seen, scale), *_water(water, seen, scale), *_drainage(drainage, seen, streets, scale)]
     return tuple(_behind_gateways(plan))
 
 
@@ -56,26 +58,26 @@ def _chosen(nodes: Iterable[Node], seen: set[int], count: int) -> list[Node]:
     return [by_crossing[order[i]] for i in picked]
 
 
-def _gas(gas: Network, seen: set[int]) -> Iterator[Plan]:
+def _gas(gas: Network, seen: set[int], scale: int) -> Iterator[Plan]:
     gate = gas.nodes["G-R-0"]
     main = "G-P-901"
     yield "gas-gate", gas, gate, "gas_pressure", gate.id
     yield "gas-gate", gas, gate, "gas_flow", main
     regulators = [n for n in gas.nodes.values() if n.kind is AssetKind.REGULATOR]
-    for number, node in enumerate(_chosen(regulators, seen, 7), 1):
+    for number, node in enumerate(_chosen(regulators, seen, 7 * scale), 1):
         device = f"gas-reg-{number:02d}"
         yield device, gas, node, "gas_pressure", node.id
-        if number <= 5:
+        if number <= 5 * scale:
             yield device, gas, node, "gas_flow", node.id
     chambers = [n for n in gas.nodes.values() if n.kind is AssetKind.CHAMBER]
-    for number, node in enumerate(_chosen(chambers, seen, 16), 1):
+    for number, node in enumerate(_chosen(chambers, seen, 16 * scale), 1):
         device = f"gas-cham-{number:02d}"
         yield device, gas, node, "methane", node.id
         if number % 2:
             yield device, gas, node, "battery", node.id
 
 
-def _water(water: Network, seen: set[int]) -> Iterator[Plan]:
+def _water(water: Network, seen: set[int], scale: int) -> Iterator[Plan]:
     works = water.nodes["W-D-1"]
     yield "water-works", water, works, "pressure", works.id
     yield "water-works", water, works, "flow", "W-P-901"
@@ -85,31 +87,31 @@ def _water(water: Network, seen: set[int]) -> Iterator[Plan]:
     tower = water.nodes["W-T-1"]
     yield "water-tower", water, tower, "level", tower.id
     yield "water-tower", water, tower, "residual_chlorine", tower.id
-    chosen = _chosen(water.nodes.values(), seen, 12)
+    chosen = _chosen(water.nodes.values(), seen, 12 * scale)
     chosen.sort(key=lambda node: -max(pipe.customers for pipe in water.pipes_at(node.id)))  # flow is metered on mains
     for number, node in enumerate(chosen, 1):
         device = f"water-node-{number:02d}"
         yield device, water, node, "pressure", node.id
-        if number <= 5:
+        if number <= 5 * scale:
             widest = max(water.pipes_at(node.id), key=lambda pipe: (pipe.diameter_mm, pipe.customers))
             yield device, water, node, "flow", widest.id
-        elif number <= 8:
+        elif number <= 8 * scale:
             yield device, water, node, "residual_chlorine", node.id
             yield device, water, node, "turbidity", node.id
         else:
             yield device, water, node, "battery", node.id
 
 
-def _drainage(drainage: Network, seen: set[int], streets: Streets) -> Iterator[Plan]:
+def _drainage(drainage: Network, seen: set[int], streets: Streets, scale: int) -> Iterator[Plan]:
     manholes = [n for n in drainage.nodes.values() if n.kind is AssetKind.CHAMBER and n.crossing >= 0]
     # A level says most where much drains through: only manholes with something upstream are watched.
     busy = {pipe.a for pipe in drainage.pipes.values() if pipe.attributes["area_ha"] > 3.0}
-    for number, node in enumerate(_chosen([n for n in manholes if n.id in busy], seen, 10), 1):
+    for number, node in enumerate(_chosen([n for n in manholes if n.id in busy], seen, 10 * scale), 1):
         device = f"drain-level-{number:02d}"
         yield device, drainage, node, "level", node.id
-        if number <= 4:
+        if number <= 4 * scale:
             yield device, drainage, node, "flow", next(p.id for p in drainage.pipes.values() if p.a == node.id)
-        elif number <= 7:
+        elif number <= 7 * scale:
             yield device, drainage, node, "h2s", node.id
             yield device, drainage, node, "methane", node.id
         else:
@@ -118,7 +120,7 @@ def _drainage(drainage: Network, seen: set[int], streets: Streets) -> Iterator[P
         (n for n in manholes if n.crossing in seen and n.id in busy),
         key=lambda n: n.ground_m - n.attributes["invert_m"],
     )
-    for number, node in enumerate(_apart(lowest, 3), 1):
+    for number, node in enumerate(_apart(lowest, 3 * scale), 1):
         yield f"drain-pond-{number:02d}", drainage, node, "ponding_depth", node.id
     pump = drainage.nodes["D-U-1"]
     for channel, asset in (("level", "D-W-1"), ("pump_current", pump.id), ("ponding_depth", "D-W-1")):

@@ -19,11 +19,11 @@ KINDS = ("residential", "commercial", "industrial")
 def lay_water(streets: Streets, customers: list[int], facility: dict[int, str], rng: np.random.Generator) -> Network:
     """Nodes ``W-J-nnn``, pipes ``W-P-nnn``, the waterworks ``W-R-1`` with its pumps ``W-U-1``, the tower ``W-T-1``."""
     nodes = {
-        node.id: node for node in (_junction(streets, c, customers[c], facility, rng) for c in range(len(customers)))
+        node.id: node for node in (junction(streets, c, customers[c], facility, rng) for c in range(len(customers)))
     }
     used = thinned(streets, 0.1, rng)
     first = streets.nearest((-900, 700))
-    tower = streets.nearest((-350, -750))
+    high = streets.nearest((-350, -750))
     links = [(streets.stretches[i].a, streets.stretches[i].b, i) for i in used]
     tree = shortest_tree(links, [first], lambda link, *_: _cost(streets, link))
     through = carried(tree, {c: float(n) for c, n in enumerate(customers)})
@@ -35,7 +35,7 @@ def lay_water(streets: Streets, customers: list[int], facility: dict[int, str], 
         pipe = _pipe(f"W-P-{number:03d}", streets, index, served, index in vital, rng)
         pipes[pipe.id] = pipe
     total = sum(customers)
-    for node, main in _works(streets, first, total) + _tower(streets, tower, total):
+    for node, main in works(streets, first, total) + tower(streets, high, total):
         nodes[node.id] = node
         if main:
             pipes[main.id] = main
@@ -55,7 +55,7 @@ def _shift(point: Point) -> Point:
     return (round(point[0] + OFFSET[0], 1), round(point[1] + OFFSET[1], 1))
 
 
-def _junction(
+def junction(
     streets: Streets, crossing: int, customers: int, facility: dict[int, str], rng: np.random.Generator
 ) -> Node:
     at = _shift(streets.crossings[crossing])
@@ -108,7 +108,7 @@ def _pipe(name: str, streets: Streets, index: int, served: int, vital: bool, rng
     )
 
 
-def _works(streets: Streets, first: int, customers: int) -> list[tuple[Node, Pipe | None]]:
+def works(streets: Streets, first: int, customers: int) -> list[tuple[Node, Pipe | None]]:
     """Clear-water reservoir, then pumps, then a main to the first crossing."""
     end = _shift(streets.crossings[first])
     ground = streets.ground_m[first]
@@ -132,7 +132,7 @@ def _works(streets: Streets, first: int, customers: int) -> list[tuple[Node, Pip
     return [(reservoir, None), (pumps, None), (delivery, main)]
 
 
-def _tower(streets: Streets, crossing: int, customers: int) -> list[tuple[Node, Pipe | None]]:
+def tower(streets: Streets, crossing: int, customers: int) -> list[tuple[Node, Pipe | None]]:
     """A water tower whose full level is a little under what the pumps can reach there."""
     end = _shift(streets.crossings[crossing])
     at = (end[0] - 60, end[1] - 50)

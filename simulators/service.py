@@ -21,6 +21,7 @@ from simulators.fleet import Fleet
 from simulators.habits import Habits
 from simulators.planning import make_town
 from simulators.scenario import Scenario
+from simulators.town import Town
 from simulators.weather import DAY_S
 from simulators.world import HISTORY_STEP_S, World
 
@@ -42,11 +43,12 @@ class Service:
         now: Callable[[], float] = clock.time,
         habits: Habits | None = None,
         passwords: Path | None = None,
+        town: Town | None = None,
     ) -> None:
         settings.require_broker()
         _check_writable(truth)  # wrong places and files are an error now, not in an hour
         self._settings, self._scenario, self._truth, self._now = settings, scenario, truth, now
-        self._town = make_town(seed)
+        self._town = make_town(seed) if town is None else town
         Director(self._town, scenario, 0.0, _ignore)
         catalogue = load_catalogue(settings.catalogue)
         self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8], habits, passwords)

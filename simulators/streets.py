@@ -215,6 +215,11 @@ def length_of(path: Iterable[Point]) -> float:
     return round(sum(math.dist(p, q) for p, q in itertools.pairwise(points)), 1)
 
 
+def stretch_number(number: int) -> str:
+    """Digits of a pipe's id; those from 900 on belong to the mains of works, towers, gates and outfalls."""
+    return f"{number if number < 900 else number + 1000:03d}"
+
+
 def shortest_tree(
     links: Iterable[tuple[int, int, int]], sources: Iterable[int], cost: Callable[[int, int, int], float]
 ) -> dict[int, tuple[int, int]]:

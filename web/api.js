@@ -1,7 +1,10 @@
-// Talks to /api/v1 with the key that the person gave. The key lives in sessionStorage: closing the tab forgets it.
+// Talks to /api/v1 by the session that the person opened, or with the key that he gave. A key lives in sessionStorage:
+// closing the tab forgets it. A session lives in a cookie that no script can read; its proof for changes is kept here.
 
 const STORED = "lifeline.key";
+const PROOF = "lifeline.csrf";
 let key = "";
+let proof = "";
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -18,7 +21,37 @@ export function findKey() {
     useKey(given);
   }
   key = key || sessionStorage.getItem(STORED) || "";
-  return key;
+  proof = proof || localStorage.getItem(PROOF) || "";
+  return key || proof;
+}
+
+/** Whether the address holds a one-time link: it must be used before anything is asked for. */
+export const hasLink = () => new URLSearchParams(location.hash.slice(1)).has("link");
+
+/** Open a session by the one-time link in the address (`#link=…`), which is taken out of it. Raises Refused. */
+export async function useLink() {
+  const link = new URLSearchParams(location.hash.slice(1)).get("link");
+  history.replaceState(history.state, "", location.pathname + location.search);
+  await logIn({ link });
+}
+
+/** Open a session. Raises Refused. @param {{name: string, password: string} | {link: string | null}} said */
+export async function logIn(said) {
+  const options = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(said) };
+  const response = await fetch("/api/v1/session", { credentials: "same-origin", ...options });
+  if (!response.ok) throw await refusal(response);
+  forgetKey();
+  proof = (await response.json()).csrf;
+  localStorage.setItem(PROOF, proof);
+}
+
+/** End the session, if there is one, and forget the key. */
+export async function logOut() {
+  try {
+    if (proof && !key) await request("/api/v1/session", { method: "DELETE" });
+  } finally {
+    forgetKey();
+  }
 }
 
 /** Take this key for the session. @param {string} text */
@@ -27,10 +60,11 @@ export function useKey(text) {
   sessionStorage.setItem(STORED, key);
 }
 
-/** Sign out. */
+/** Forget by what the page came in. */
 export function forgetKey() {
-  key = "";
+  key = proof = "";
   sessionStorage.removeItem(STORED);
+  localStorage.removeItem(PROOF);
 }
 
 const ahead = new Map();
@@ -50,8 +84,8 @@ export function request(path, options = {}) {
     ahead.delete(path);
     return asked;
   }
-  const headers = { Authorization: `Bearer ${key}`, ...options.headers };
-  return fetch(path, { credentials: "omit", ...options, headers });
+  const by = key ? { Authorization: `Bearer ${key}` } : { "X-CSRF-Token": proof };
+  return fetch(path, { credentials: key ? "omit" : "same-origin", ...options, headers: { ...by, ...options.headers } });
 }
 
 async function refusal(response) {

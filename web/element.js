@@ -59,6 +59,7 @@ const ICONS = {
   renewal: "M4 20V9l8-5 8 5v11M9 20v-6h6v6",
   report: "M6 3h9l4 4v14H6zM14 3v5h5M9 13h7M9 17h7",
   admin: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
+  drills: "M12 3 2.5 20h19zM12 9.5v5M12 17.2v.2",
   sound: "M4 9.5v5h3.5L12 18V6L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11",
   silent: "M4 9.5v5h3.5L12 18V6L7.5 9.5zM16 9.5l5 5M21 9.5l-5 5",
   theme: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",

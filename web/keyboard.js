@@ -8,7 +8,7 @@ const WALK = [["j", "↓"], ["k", "↑"]];
 
 /** @type {[string, string][]} key and what it does, for the help */
 const LIST = [
-  ["j k", "key_walk"], ["Enter", "key_open"], ["Esc", "key_close"], ["x", "key_choose"], ["m", "show_on_map"], ["/", "key_find"], ["1 2 3 4", "key_views"], ["t", "key_time"], ["+ −", "key_zoom"], ["?", "key_help"],
+  ["j k", "key_walk"], ["Enter", "key_open"], ["Esc", "key_close"], ["x", "key_choose"], ["m", "show_on_map"], ["/", "key_find"], ["1 2 3 4 5", "key_views"], ["t", "key_time"], ["+ −", "key_zoom"], ["?", "key_help"],
   ...Object.entries(KEYS).map(([action, key]) => [key, `do_${action}`]),
 ];
 

@@ -1,6 +1,6 @@
 // Puts the page together: signs in, makes the map, the list and the panel, and turns what a person does into what is shown.
 
-import { findKey, forget, forgetKey, get, useKey } from "./api.js";
+import { findKey, forget, forgetKey, get, hasLink, logIn, logOut, useKey, useLink } from "./api.js";
 import { drawAsset, drawCell, fetchAsset, fetchCell } from "./asset.js";
 import { tracesOf } from "./chains.js";
 import { city, stands } from "./city.js";
@@ -20,11 +20,11 @@ import { change, onBack, remember, remembered, state } from "./state.js";
 import { TimeBar } from "./time.js";
 import { Watch } from "./watch.js";
 
-const VIEWS = ["", "renewal", "report", "admin"];
+const VIEWS = ["", "renewal", "report", "admin", "drills"];
 const CHOICES = ["incident", "alert", "asset", "sensor", "cell"];
 const NOTHING = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 /** Views that are asked for less often are loaded when they are: the watch comes first. */
-const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js") };
+const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js"), drills: () => import("./drills.js") };
 
 let map;
 let panel;
@@ -146,7 +146,7 @@ async function view(name, { visit = true } = {}) {
 }
 
 function drawViews() {
-  const names = { "": "watch", renewal: "renewal", report: "report", admin: "admin" };
+  const names = { "": "watch", renewal: "renewal", report: "report", admin: "admin", drills: "drills" };
   byId("views").setAttribute("aria-label", t("views"));
   byId("views").replaceChildren(...VIEWS.map((name, at) => button({ class: "view", "aria-current": state.view === name ? "page" : null, title: `${t(`view_${names[name]}`)} (${at + 1})`, onclick: () => view(name) }, icon(names[name], 17), element("span", {}, t(`view_${names[name]}`)))));
 }
@@ -164,7 +164,7 @@ function drawTools() {
     tool("theme", t("theme"), () => { setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"); map.dress(); redraw(); }, icon("theme")),
     button({ class: "plain tool", id: "language", title: t("language_other"), lang: lang() === "zh" ? "en" : "zh-CN", onclick: speak }, t("language")),
     tool("keys", `${t("keys")} (?)`, help, icon("help")),
-    tool("signout", t("sign_out"), () => { forgetKey(); location.reload(); }, icon("out")));
+    tool("signout", t("sign_out"), () => logOut().finally(() => location.reload()), icon("out")));
 }
 
 function speak() {
@@ -183,6 +183,10 @@ function redraw() {
 function drawWords() {
   document.documentElement.lang = lang() === "zh" ? "zh-CN" : "en";
   byId("title").textContent = city.catalogue.title;
+  const exercise = city.catalogue.status === "Exercise";
+  document.body.classList.toggle("exercise", exercise);
+  byId("exercise").hidden = !exercise;
+  byId("exercise").textContent = exercise ? t("exercise_banner") : "";
   byId("list").setAttribute("aria-label", t("incidents"));
   byId("side").setAttribute("aria-label", t("view_renewal"));
   byId("panel").setAttribute("aria-label", t("chosen"));
@@ -214,21 +218,30 @@ function signIn(wrong = "") {
   byId("page").hidden = true;
   const form = /** @type {HTMLFormElement} */ (byId("signin"));
   form.hidden = false;
-  form.querySelector("label").textContent = t("key");
+  for (const name of ["user", "password", "key"]) form.querySelector(`[for=${name}]`).textContent = t(name);
   form.querySelector("[type=submit]").textContent = t("sign_in");
   form.querySelector(".wrong").textContent = wrong;
   byId("signin-language").textContent = t("language");
   byId("signin-language").onclick = () => { switchLanguage(); signIn(); };
   form.onsubmit = (event) => {
     event.preventDefault();
-    useKey(/** @type {HTMLInputElement} */ (byId("key")).value);
-    location.reload();
+    const [name, password, given] = ["user", "password", "key"].map((each) => /** @type {HTMLInputElement} */ (byId(each)).value);
+    if (given) useKey(given);
+    const done = given ? Promise.resolve() : logIn({ name, password });
+    done.then(() => location.reload(), (error) => { form.querySelector(".wrong").textContent = error.status === 401 ? t("error_login") : error.message; });
   };
-  byId("key").focus();
+  byId("user").focus();
 }
 
 /** The words of the city and how it stands; null where this person has to sign in first. */
 async function enter() {
+  if (hasLink()) {
+    try {
+      await useLink();
+    } catch (error) {
+      return signIn(error.status === 401 ? t("error_link") : error.message);
+    }
+  }
   if (!findKey()) return signIn();
   try {
     return await Promise.all([get("/catalogue"), get("/risk/summary")]);

@@ -79,11 +79,13 @@ def _part(rule: Anomaly, scene: Scene, known: Known) -> list[Finding]:
 
 def _fitting(rule: Anomaly, scene: Scene, known: Known) -> Bools:
     """The part's sensors that the rule is for, that serve, and of which enough is known, (sensor,)."""
-    rows, serves = scene.inventory.rows, scene.inventory.in_service
+    inventory = scene.inventory
     fits = (known.columns >= 0) & known.part.baseline.ready
-    for place in np.flatnonzero(fits).tolist():
-        row = rows[column := known.columns[place]]
-        fits[place] = row.quantity in rule.quantities and rule.covers(row.network) and serves[column]
+    columns = known.columns[fits]
+    wanted = np.isin(inventory.quantities[columns], sorted(rule.quantities)) & inventory.in_service[columns]
+    if rule.networks:
+        wanted &= np.isin(inventory.networks[columns], sorted(rule.networks))
+    fits[fits] = wanted
     return np.asarray(fits, np.bool_)
 
 

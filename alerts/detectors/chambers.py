@@ -54,10 +54,7 @@ def detect_neighbours(rule: Neighbours, scene: Scene) -> list[Finding]:
     methane, times = scene.recent(columns)
     rise = biogas.rate_of_rise(methane, times, RATE_S)
     place = np.searchsorted(columns, pairs)
-    shared = np.full(rise.shape, -np.inf)
-    for one, other in np.concatenate([place, place[:, ::-1]]).tolist():
-        shared[:, one] = np.fmax(shared[:, one], np.fmin(rise[:, one], rise[:, other]))
-    score = np.where(np.isnan(rise), np.nan, np.maximum(shared, 0.0))
+    score = np.where(np.isnan(rise), np.nan, np.maximum(shared_rise(rise, place), 0.0))
     mine = np.isin(scene.inventory.sensor_ids[columns], list(held))
     for one in _outshone(rise, place, mine):
         score[:, one] = 0.0
@@ -80,6 +77,19 @@ def detect_neighbours(rule: Neighbours, scene: Scene) -> list[Finding]:
         }
 
     return judge(rule, Scores(of_sensors(scene, columns), score, times, evidence), scene)
+
+
+def shared_rise(rise: Floats, pairs: Ints) -> Floats:
+    """(row, chamber): the lesser of its own rise and that of its fastest neighbour; -inf without one. ``pairs``
+    (pair, 2) are positions."""
+    both = np.concatenate([pairs, pairs[:, ::-1]])
+    both = both[np.argsort(both[:, 0], kind="stable")]
+    shared = np.full(rise.shape, -np.inf)
+    if len(both):
+        chambers, first = np.unique(both[:, 0], return_index=True)
+        lesser = np.fmin(rise[:, both[:, 0]], rise[:, both[:, 1]])
+        shared[:, chambers] = np.fmax(shared[:, chambers], np.fmax.reduceat(lesser, first, axis=1))
+    return shared
 
 
 def _outshone(rise: Floats, pairs: Ints, held: NDArray[np.bool_]) -> list[int]:

@@ -71,12 +71,15 @@ def cusum(
     """
     up, down = np.empty_like(z), np.empty_like(z)
     above, below = (np.zeros(z.shape[1]),) * 2 if start is None else start
+    missing = np.isnan(z)
     for row, sample in enumerate(z):
         bounded = np.clip(sample, -clip, clip)
-        missing = np.isnan(bounded)
-        above = np.where(missing, above, np.maximum(above + bounded - slack, 0.0))
-        below = np.where(missing, below, np.maximum(below - bounded - slack, 0.0))
-        up[row], down[row] = above, below
+        for chart, before, sign in ((up[row], above, np.add), (down[row], below, np.subtract)):
+            sign(before, bounded, out=chart)
+            np.subtract(chart, slack, out=chart)
+            np.maximum(chart, 0.0, out=chart)
+            np.copyto(chart, before, where=missing[row])
+        above, below = up[row], down[row]
     return Cusum(up, down)
 
 

@@ -252,7 +252,7 @@ def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -
     current, level = both[:, :1], both[:, 1:]
     running = np.where(np.isnan(current), np.nan, current > RUNNING_A)
     told = pump.detect(level, running, times, np.array([start_m]))
-    futile = told.futile & ~wet_of(scene, np.array([well]))
+    futile = told.futile & ~_rains(scene, well)
     score = np.where(told.idle | futile, 2.0, np.where(told.cycling, 1.0, 0.0))
     score = np.where(np.isnan(current) | np.isnan(level), np.nan, score)
 
@@ -270,6 +270,19 @@ def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -
     return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
 
 
+def _rains(scene: Scene, well: int) -> bool:
+    """Whether so much fell on a well's gauge within the hour that more may come than its pumps can move; True where a
+    gauge has nothing to say, False where there is none."""
+    gauge = int(scene.topology.gauge[well])
+    if gauge < 0:
+        return False
+    _, times = scene.day(np.array([gauge]))
+    lately = rain_of(scene, np.array([gauge])).fallen[times > times[-1] - RUNS_OFF_S]
+    return bool(np.isnan(lately).any() or lately.sum() >= RAINS_MM)
+
+
+RUNS_OFF_S, RAINS_MM = 3600.0, 1.0
+"""What falls on an underpass is in its well within the hour; less than this is no rain to a pump (default)."""
 SURELY = 4.0
 RUNNING_A = 0.5
 """A pump that draws more than this runs: above the ripple of a transformer, below any motor (default)."""

@@ -29,6 +29,9 @@ SEARCH_M = 1500.0
 """Pipes no further along the network than this from the largest fall are ranked."""
 NAMED = 3
 FALL_ROWS = 3
+UNSETTLED = 2.0
+"""While another rule explains the network, and until its tanks are full again, a fall must be so many times as deep as
+what clean days showed: pumps and tanks do then what they never did (default)."""
 SECOND = 0.5
 """How far the second sensor must have fallen, in its own limit (default): three sigma, more where falls are usual."""
 
@@ -82,7 +85,8 @@ def _network(
     before = np.searchsorted(ends, times, side="right") - 1
     settled = len(ends) and not scene.explained(rule, int(scene.topology.component[columns[0]]))
     lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if settled else 0.0
-    score = np.fmax(-quick / mains.sudden, np.where(np.isnan(quick), np.nan, lasting))
+    sudden = mains.sudden if settled else UNSETTLED * mains.sudden
+    score = np.fmax(-quick / sudden, np.where(np.isnan(quick), np.nan, lasting))
     score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
 
     def evidence(place: int) -> JsonObject:

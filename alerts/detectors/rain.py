@@ -3,8 +3,9 @@
 Expected depth = b0 + daily cycle + sum b_i w_i, with w_i the rain filtered by exponential stores of 15 min, 1 h, 4 h
 and 12 h (a cascade of linear reservoirs' recession, Nash 1957), b_i >= 0 by active set: rain never lowers a level.
 Fitted by ridge on a clean period that had rain. Alarm only outside: residual above max(5 robust sigma, 99.9 % quantile)
-of the clean period, wet and dry apart, as a wet prediction is less sure; and in rain by ERROR_SHARE of what the rain
-itself explains at least: no two showers are alike, and linear stores are a sketch of a sewer that fills.
+of the clean period, wet and dry apart, as a wet prediction is less sure, and between the two while little has fallen;
+in rain also by ERROR_SHARE of what the rain itself explains at least: no two showers are alike, and linear stores are a
+sketch of a sewer that fills.
 """
 
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ Bools = NDArray[np.bool_]
 
 STORES_S = (900.0, 3600.0, 14400.0, 43200.0)
 WET_MM = 0.5
-"""Water in the 4 h store from which weather is wet (default)."""
+"""Water in the 4 h store from which weather is wet; with less of it an expectation is less sure in proportion, as a
+sewer answers to the first drops, on roofs and roads (default)."""
 SIGMAS, QUANTILE = 5.0, 0.999
 FLOOR_M = 0.03
 ERROR_SHARE = 0.5
@@ -85,12 +87,17 @@ def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Ju
     expected = _terms(held, times) @ response.coefficients
     fallen = held @ response.coefficients[_DRY_TERMS:]
     wet = np.maximum(response.limit_wet, ERROR_SHARE * fallen)
-    limit = np.where(_wet(held)[:, None], wet, response.limit_dry)
+    limit = response.limit_dry + _wetness(held)[:, None] * (wet - response.limit_dry)
     return Judgement(expected, (level - expected) / limit)
 
 
+def _wetness(held: Floats) -> Floats:
+    """From 0 in dry weather to 1 from WET_MM on."""
+    return np.clip(held[:, STORES_S.index(14400.0)] / WET_MM, 0.0, 1.0)
+
+
 def _wet(held: Floats) -> Bools:
-    return held[:, STORES_S.index(14400.0)] >= WET_MM
+    return _wetness(held) >= 1.0
 
 
 def _terms(held: Floats, times: Floats) -> Floats:

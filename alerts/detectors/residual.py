@@ -150,6 +150,8 @@ def judge_groups(groups: Groups, values: Floats, times: Floats, ewma_start: Floa
     """Score (time, sensor) readings of many groups, each its columns and model; a column in no group gets NaN."""
     sensors = values.shape[1]
     raw = np.full(values.shape, np.nan)
+    if not groups:  # a part of sewers or of chambers: none of its sensors explains another
+        return Judgement(raw, raw.copy(), raw.copy(), raw.copy())
     scale, limit, limit_ewma = (np.full(sensors, np.nan) for _ in range(3))
     for columns, model in groups:
         raw[:, columns] = _standing(model, values[:, columns], times) * model.scale
@@ -171,8 +173,14 @@ def _sudden(ratio: Floats) -> Floats:
     known = np.nan_to_num(ratio)
     before, earlier = np.zeros_like(known), np.zeros_like(known)
     before[1:], earlier[2:] = known[:-1], known[:-2]
-    middle = np.maximum(np.minimum(before, earlier), np.minimum(np.maximum(before, earlier), known))
-    return np.where(np.isnan(ratio), np.nan, np.maximum(np.abs(middle), np.abs(known) / 2))
+    middle = np.maximum(before, earlier)
+    np.minimum(middle, known, out=middle)
+    np.maximum(np.minimum(before, earlier, out=before), middle, out=middle)
+    alone = np.abs(known, out=known)
+    alone /= 2
+    score = np.maximum(np.abs(middle, out=middle), alone, out=middle)
+    score[np.isnan(ratio)] = np.nan
+    return score
 
 
 def _standing(model: Model, values: Floats, times: Floats) -> Floats:

@@ -58,7 +58,7 @@ def _parts(
         columns = known.columns
         fits = (columns >= 0) & scene.inventory.in_service[np.maximum(columns, 0)] & known.part.baseline.ready
         if rule.networks:
-            fits &= np.array([rule.covers(scene.inventory.rows[column].network) for column in columns.tolist()], bool)
+            fits &= np.isin(scene.inventory.networks[np.maximum(columns, 0)], sorted(rule.networks))
         places = np.flatnonzero(fits)
         if len(places):
             score, evidence = judged(known, columns[places], places)
@@ -89,7 +89,7 @@ def _flatline(rule: Health, scene: Scene) -> list[Finding]:
 def _noise(rule: Health, scene: Scene) -> list[Finding]:
     def judged(known: Known, columns: Ints, places: Ints) -> tuple[Floats, Callable[[int], JsonObject]]:
         usual, step = known.part.baseline.noise[places], scene.inventory.resolution[columns]
-        minutes = scene.window.series(columns, scene.now.timestamp()).last.astype(np.float64)
+        minutes = scene.window.newest(columns, scene.now.timestamp()).astype(np.float64)
         quarters = scene.trend.values(columns)[0][-quarters_in(SCATTER_S) :]
         often = _noise_of(minutes, usual, step)
         told = often if np.isfinite(often.ratio).all() else _either(often, _noise_of(quarters, usual, step))
@@ -115,7 +115,7 @@ def _either(often: health.Noise, seldom: health.Noise) -> health.Noise:
 def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
     """Sensors that may scatter because the world does: in alarm, or as others of their quantity do, or rain gauges, or
     as pumps start and stop beside them, or sewers in rain."""
-    quantities = np.array([scene.inventory.rows[column].quantity for column in columns.tolist()])
+    quantities = scene.inventory.quantities[columns]
     stirred = scene.alarmed[columns] | np.isin(quantities, CYCLED) | scene.topology.pumped[columns]
     sewers = np.flatnonzero(np.isin(quantities, SEWERS))
     stirred[sewers] |= drains.wet_of(scene, columns[sewers])
@@ -168,8 +168,8 @@ def _spikes(scene: Scene) -> Floats:
         low, high = scene.window.extremes(columns)
         with np.errstate(invalid="ignore"):
             wide = (high - low > health.SPIKE * usual) & scene.inventory.in_service[columns] & ~scene.alarmed[columns]
-        wide &= np.array([scene.inventory.rows[c].quantity not in GUSTY for c in columns.tolist()], np.bool_)
-        minutes = scene.window.series(columns[wide], scene.now.timestamp()).last.astype(np.float64)
+        wide &= ~np.isin(scene.inventory.quantities[columns], sorted(GUSTY))
+        minutes = scene.window.newest(columns[wide], scene.now.timestamp()).astype(np.float64)
         found[columns[wide]] = health.spikes(minutes, usual[wide])
     return found
 

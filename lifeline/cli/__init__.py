@@ -41,6 +41,7 @@ MODULES = {
     "endpoints": "endpoints",
     "maintenance": "maintenance",
     "rules": "rules",
+    "drill": "drill",
     "stress": "stress",
 }
 """The module of each command, in the order of `--help`. One has `register(app)`, or an `app` that is a group."""

@@ -19,10 +19,11 @@ from lifeline.cli.home import Home, home_of, write_private
 from lifeline.cli.inventory import import_files
 from lifeline.cli.system import System
 from lifeline.cli.up import run
+from lifeline.cli.users import link_to
 from lifeline.errors import ServiceError
 from lifeline.model import Role
 from lifeline.settings import load_settings
-from lifeline.storage import keys
+from lifeline.storage import keys, sessions, users
 from lifeline.storage.database import Connection, connect
 from lifeline.storage.inventory import newest
 
@@ -30,7 +31,8 @@ HISTORY_DAYS = 7.0
 
 
 def register(app: typer.Typer) -> None:
-    app.command(epilog="Examples: `lifeline demo --open`, `lifeline demo --fresh --seed 7`")(demo)
+    examples = "`lifeline demo --open`, `lifeline demo --fresh --seed 7`, `lifeline demo --fresh --town net.inp`"
+    app.command(epilog=f"Examples: {examples}")(demo)
 
 
 def demo(
@@ -38,6 +40,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another town; needs --fresh.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last demo and start over.")] = False,
     browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    town: Annotated[
+        Path | None,
+        typer.Option(help="An EPANET file (.inp) as the town; another than the last needs --fresh.", dir_okay=False),
+    ] = None,
     habits: Annotated[
         str, typer.Option(help="How devices behave: `rough` (SenML, duplicates, drift ...), or a .toml file.")
     ] = "",
@@ -55,7 +61,7 @@ def demo(
     chosen.make()
     chosen.secret("mqtt/simulator")
     system = System(chosen, settings, own_services=True)
-    run(system, lambda: Demo(system, seed, browser, habits).begin())
+    run(system, lambda: Demo(system, seed, browser, habits, town).begin())
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class Demo:
     seed: int
     browser: bool
     habits: str = ""
+    model: Path | None = None
 
     @property
     def truth(self) -> Path:
@@ -78,19 +85,20 @@ class Demo:
         now = datetime.now(UTC)
         with connect(self.system.dsn) as connection:
             key = demo_key(self.system.home, connection, now)
+            once = link_to(self.system.url, demo_link(connection, now))
             days = missing_days(newest(connection), now)
         self.system.start(
             "simulators", self.system.simulator_environment(),
             "run", "--seed", str(self.seed), "--history-days", f"{days:.4f}", "--scenario", "demo",
-            "--truth", str(self.truth), *(["--habits", self.habits] if self.habits else []),
+            "--truth", str(self.truth), *self._from_model(), *(["--habits", self.habits] if self.habits else []),
         )  # fmt: skip
-        self._tell(key, days)
+        self._tell(key, once, days)
 
     def _load_town(self) -> None:
         """Make the town's files and import them; nothing is done where they are as they were."""
         town = self.system.home.path / "town"
         files = [town / "assets.geojson", town / "sensors.csv"]
-        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed)]
+        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed), *self._from_model()]
         made = subprocess.run(
             [sys.executable, "-P", "-m", *command], env=environment({}), capture_output=True, text=True, check=False
         )
@@ -105,10 +113,14 @@ class Demo:
         for line in done:
             note(f"town      {line}")
 
-    def _tell(self, key: str, days: float) -> None:
+    def _from_model(self) -> list[str]:
+        return [] if self.model is None else ["--town", str(self.model.resolve())]
+
+    def _tell(self, key: str, once: str, days: float) -> None:
         link = f"{self.system.url}#key={key}"
         say(f"\npage      {link}")
         say(f"key       {key} (role operator)")
+        say(f"once      {once} (logs in, once, within 15 minutes; then `lifeline users link demo`)")
         if days > 1:
             note(
                 f"\nThe simulators now write {days:.0f} days of history, then go on live. Within two minutes the first"
@@ -119,7 +131,7 @@ class Demo:
         note(f"What really happens is written to {self.truth}")
         note("Ctrl-C stops everything; the data stays for the next start (--fresh forgets it)")
         if self.browser:
-            webbrowser.open(link)
+            webbrowser.open(once)
 
 
 def missing_days(last: datetime | None, now: datetime) -> float:
@@ -127,6 +139,15 @@ def missing_days(last: datetime | None, now: datetime) -> float:
     if last is None:
         return HISTORY_DAYS
     return min(HISTORY_DAYS, max(0.0, (now - last) / timedelta(days=1)))
+
+
+def demo_link(connection: Connection, now: datetime) -> str:
+    """The token of a link that logs in once, as the user `demo` (operator, without a password)."""
+    if users.known(connection, "demo") is None:
+        users.add(connection, "demo", Role.OPERATOR, now)
+    token = sessions.make_link(connection, "demo", now)
+    connection.commit()
+    return token
 
 
 def demo_key(home: Home, connection: Connection, now: datetime) -> str:

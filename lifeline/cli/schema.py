@@ -11,7 +11,7 @@ from lifeline.errors import ConfigurationError
 from lifeline.settings import load_settings
 from lifeline.storage import migrations
 from lifeline.storage.database import connect
-from lifeline.storage.roles import ROLES
+from lifeline.storage.roles import READERS, ROLES
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +48,8 @@ def migrate(
 
 
 def _passwords(folder: Path) -> dict[str, str]:
-    found = {role: _password(folder / role) for role in ROLES.values()}
+    readers = [role for role in READERS if (folder / role).exists()]
+    found = {role: _password(folder / role) for role in [*ROLES.values(), *readers]}
     empty = [role for role, password in found.items() if not password]
     if empty:
         raise ConfigurationError(f"{folder}: the password of {', '.join(empty)} is empty")

@@ -5,6 +5,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -41,6 +42,8 @@ class System:
         self._own_broker = not self.mqtt[0]
         self._durable_broker = durable_broker
         # Only the demo insists on services of its own: what it tells of is simulated, and must say so.
+        self.chores: list[Callable[[], None]] = []
+        """What else is looked after between two looks at the children; must be quick."""
         self._status = {f"{PREFIX}MESSAGE_STATUS": "Test"} if own_services else {}
 
     def start_services(self) -> None:
@@ -71,7 +74,7 @@ class System:
         began = datetime.now(UTC)
         port = self._port("api", self.settings.api_port)
         host = self.settings.api_host
-        self.url = f"http://{_reachable(host)}:{port}/"
+        self.url = f"http://{reachable(host)}:{port}/"
         self.start_ingest()
         self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
         api = {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links() | self._status
@@ -109,12 +112,18 @@ class System:
         """Keep everything running until an exception, such as a signal's, ends it."""
         while True:
             time.sleep(LOOK_S)
-            for child in self.children:
-                child.look_after()
-                cut_log(child.log)
-            for service in (self.database, self.broker):
-                if service is not None:
-                    _start_again(service)
+            self.look()
+
+    def look(self) -> None:
+        """One look at everything: what has ended starts again when its wait is over."""
+        for child in self.children:
+            child.look_after()
+            cut_log(child.log)
+        for service in (self.database, self.broker):
+            if service is not None:
+                _start_again(service)
+        for chore in self.chores:
+            chore()
 
     def reload_users(self) -> None:
         """Take the devices' passwords into force that other commands have written."""
@@ -214,7 +223,7 @@ def _start_again(service: Database | Broker) -> None:
         note(f"{type(service).__name__.lower()} does not start: {error}")
 
 
-def _reachable(host: str) -> str:
+def reachable(host: str) -> str:
     """An address that a browser on this machine can open, where the API listens on all."""
     if host in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         return socket.gethostname()

@@ -13,6 +13,7 @@ import typer
 from lifeline import __version__
 from lifeline.cli.address import HomeOption
 from lifeline.cli.console import note, say
+from lifeline.cli.drilldesk import Desk
 from lifeline.cli.home import Home, home_of, running_home
 from lifeline.cli.system import System
 from lifeline.errors import ServiceError
@@ -61,17 +62,21 @@ def run(system: System, prepare: Callable[[], Any]) -> None:
     signal.signal(RELOAD, lambda *_: system.reload_users())
     with system.home.claimed():
         note(f"Lifeline  {__version__} on {system.home.path}")
+        desk = Desk(system)
         try:
             system.start_services()
             system.migrate()
             system.start_processes()
             prepare()
+            system.chores.append(desk.chore)
+            desk.start()
             system.look_after()
         except KeyboardInterrupt:
             note("stopping")
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, lambda *_: system.kill())
+            desk.close()
             system.stop()
     note("stopped")
 

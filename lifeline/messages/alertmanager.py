@@ -82,11 +82,12 @@ def _alert(body: JsonObject, message: Message) -> JsonObject:
         "asset": where.get("asset"),
         "device": where.get("device"),
         "channel": where.get("channel"),
+        "status": "" if message.status == "Actual" else message.status.lower(),
     }
     annotations = {
         "event": body["type"],
-        "summary": headline(body, "zh"),
-        "summary_en": headline(body, "en"),
+        "summary": message.mark("zh") + headline(body, "zh"),
+        "summary_en": message.mark("en") + headline(body, "en"),
         "description": "\n".join(lines(body, "zh"))[:4000],
         "title": title_of(data, "zh"),
         "advice": advice_of(data, "zh"),

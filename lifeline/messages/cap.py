@@ -98,7 +98,7 @@ def _info(message: Message, code: str, language: Language) -> ElementTree.Elemen
         ("onset", time_of(datetime.fromisoformat(data["first_seen"])) if data.get("first_seen") else ""),
         ("expires", time_of(message.at + LIFETIME)),
         ("senderName", message.sender),
-        ("headline", headline(message.body, language)[:160]),
+        ("headline", (message.mark(language) + headline(message.body, language))[:160]),
         ("description", "\n".join(lines(message.body, language)) or headline(message.body, language)),
         ("instruction", advice_of(data, language)),
         ("web", page_of(data, message.public_url)),

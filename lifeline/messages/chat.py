@@ -17,13 +17,20 @@ class Talk(NamedTuple):
 def encode(message: Message) -> Talk:
     """Title and text. A group is a line for each message."""
     if message.type == GROUP:
-        said = [headline(part, "zh") for part in message.parts]
+        said = [message.mark("zh") + headline(part, "zh") for part in message.parts]
         left_out = int(message.data.get("count", len(said))) - len(said)
         said += [f"… +{left_out}"] if left_out > 0 else []
     else:
-        said = [*lines(message.body, "zh"), "", headline(message.body, "en"), *lines(message.body, "en")]
+        said = [
+            *lines(message.body, "zh"),
+            "",
+            message.mark("en") + headline(message.body, "en"),
+            *lines(message.body, "en"),
+        ]
     links = [f"{LINKS[action]['zh']} {LINKS[action]['en']}: {url}" for action, url in message.links.items()]
     if url := page_of(message.data, message.public_url):
         links.append(url)
     tail = "\n".join(["", *links]) if links else ""
-    return Talk(headline(message.body, "zh"), "\n".join(said)[: max(LONGEST - len(tail), 200)] + tail)
+    return Talk(
+        message.mark("zh") + headline(message.body, "zh"), "\n".join(said)[: max(LONGEST - len(tail), 200)] + tail
+    )

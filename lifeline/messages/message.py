@@ -30,6 +30,13 @@ class Encoded(NamedTuple):
     media_type: str
 
 
+MARKS = {
+    "Exercise": {"zh": "【演练】", "en": "[EXERCISE] "},
+    "Test": {"zh": "【测试】", "en": "[TEST] "},
+}
+"""By status what stands before every headline, so that nobody who reads it anywhere digs for nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A message on its way to one endpoint. ``links`` are its field links by what they do."""
@@ -54,6 +61,10 @@ class Message:
     @property
     def at(self) -> datetime:
         return datetime.fromisoformat(self.body["timestamp"])
+
+    def mark(self, language: str) -> str:
+        """What stands before its headline: nothing for a message of the real city."""
+        return MARKS.get(self.status, {}).get(language, "")
 
     @property
     def parts(self) -> list[JsonObject]:

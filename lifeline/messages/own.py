@@ -16,6 +16,8 @@ def fit(message: Message) -> JsonObject:
     data = message.data
     if url := page_of(data, message.public_url):
         data["url"] = url
+    if message.status != "Actual":
+        data["status"] = message.status
     if message.links:
         data["links"] = dict(message.links)
     body = message.body | {"data": data}

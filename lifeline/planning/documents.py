@@ -1,11 +1,8 @@
 """A plan as files: GeoJSON for a map, CSV for a spreadsheet, and the figures that sum it up."""
 
-import csv
-import io
-from typing import Any
-
 import numpy as np
 
+from lifeline import spreadsheet
 from lifeline.model import JsonObject
 from lifeline.planning.budget import Choice
 from lifeline.planning.plan import Plan, years_of
@@ -119,16 +116,4 @@ def feature_collection(works: list[JsonObject], figures: JsonObject) -> JsonObje
 
 def table(works: list[JsonObject]) -> str:
     """The works as CSV with a header line; lists are separated by spaces."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for work in works:
-        writer.writerow({name: _cell(value) for name, value in work.items()})
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, list):
-        value = " ".join(map(str, value))
-    # A spreadsheet takes a leading = + - @ for a formula; names come from files that anybody wrote.
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+    return spreadsheet.table(COLUMNS, works)

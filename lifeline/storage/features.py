@@ -1,4 +1,4 @@
-"""Assets, sensors and alerts as GeoJSON features, made by the database, for OGC API Features."""
+"""Assets, sensors, alerts and reports as GeoJSON features, made by the database, for OGC API Features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
 _SQL = load("features")
-SOURCES = ("assets", "sensors", "alerts")
+SOURCES = ("assets", "sensors", "alerts", "reports")
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,7 @@ class MemberRow(NamedTuple):
     silent: bool
     acknowledged_at: float
     acknowledged_by: str
+    rules: list[str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ ROLES = {
     "planning": "lifeline_planning",
 }
 """Role of each process."""
+READERS = ("lifeline_grafana",)
+"""Roles of dashboards: they log in only where a password is given."""
 
 
 def dsn_as(dsn: str, role: str, password: str) -> str:

@@ -22,7 +22,7 @@ from lifeline.catalogue import shipped_catalogue
 from lifeline.embedded import Broker
 from lifeline.inventory import parse_assets, parse_sensors
 from lifeline.model import Level, Role
-from lifeline.storage import inventory
+from lifeline.storage import inventory, sessions, users
 from lifeline.storage.database import connect
 from tests.acceptance.visits import cells, chromium, visiting
 from tests.api_process import ROOT, Api, running_api, until
@@ -223,6 +223,30 @@ def test_a_wrong_key_is_told_and_a_right_one_lets_in(api: Api, browser: Browser)
         visit.page.fill("#key", api.key())
         visit.page.click("#signin [type=submit]")
         visit.page.wait_for_selector("body[data-ready]", timeout=20_000)
+
+
+def test_a_person_logs_in_acts_by_session_and_logs_out(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn) as connection:
+        users.add(connection, "li.wei", Role.OPERATOR, datetime.now(UTC), "five Different words")
+        connection.commit()
+        page = visit.page
+        page.goto(f"{api.url}/?lang=en")
+        page.fill("#user", "li.wei")
+        page.fill("#password", "wrong words here")
+        page.click("#signin [type=submit]")
+        page.locator(".wrong", has_text="Name or password is wrong").wait_for()
+        page.fill("#password", "five Different words")
+        page.click("#signin [type=submit]")
+        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        assert "lls_" not in page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})")
+        page.locator("#signout").click()
+        page.locator("#signin").wait_for()
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
+        link = sessions.make_link(connection, "li.wei", datetime.now(UTC))
+        connection.commit()
+        page.goto(f"{api.url}/?lang=en&x=1#link={link}")
+        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        assert link not in page.url
 
 
 def test_the_language_is_switched_and_remembered(api: Api, browser: Browser) -> None:

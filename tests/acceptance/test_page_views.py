@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
+from lifeline.drills.plan import Plan
 from lifeline.lifecycle import Event
 from lifeline.model import AlertState, Role
 from lifeline.response import Step
-from lifeline.storage import alerts, endpoints, response
+from lifeline.storage import alerts, drills, endpoints, health, response
 from lifeline.storage.database import connect
+from lifeline.storage.drills import DrillState
 from tests.acceptance.visits import Visit, chromium, visiting
 from tests.api_process import ROOT, Api, running_api, until
 from tests.integration.town import build, empty, open_alert
+from tests.unit import test_drill_report_worked as worked
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +330,56 @@ def test_the_report_tells_of_the_shift_and_is_kept_as_a_file(served: Api, alert:
         page.emulate_media(media="print")
         assert not page.locator("#bar").is_visible()
         assert page.locator(".figure").first.is_visible()
+        assert visit.complaints == []
+
+
+def test_a_drill_is_started_stopped_and_read_on_the_page(served: Api, browser: Browser) -> None:
+    now = datetime.now(UTC)
+    with connect(served.dsn) as connection:
+        drills.keep_scenarios(connection, {"burst": "爆管 A burst main"})
+        health.beat(connection, "drills", "here:1", now, {})
+        plan = Plan("chain-burst-gas", worked.TEAMS)
+        done = drills.plan(connection, plan.to_json(), "ann", now, now)
+        drills.finish(connection, done, DrillState.DONE, now, report=worked.made(), pdf=b"%PDF-1.4")
+    with visiting(browser, served) as visit:
+        visit.open("lang=en&view=drills")
+        page = visit.page
+        page.locator(".drill-form input[name=team]").fill("值班 Duty")
+        page.locator(".drill-form input[name=task]").fill("确认 Confirm")
+        page.locator(".drill-form input[name=within]").fill("5")
+        page.locator(".drill-form .primary").click()
+        page.get_by_role("cell", name="Planned", exact=True).wait_for()
+        with connect(served.dsn) as connection:
+            asked = drills.list_drills(connection)[0]
+        assert asked.plan["teams"][0]["tasks"] == [
+            {"text": "确认 Confirm", "step": "confirmed", "network": "", "within_s": 300.0}
+        ]
+        page.locator("button", has_text="Stop").click()
+        page.get_by_role("cell", name="Cancelled", exact=True).wait_for()
+        page.locator("tr", has_text="chain-burst-gas").locator("button", has_text="Report").click()
+        page.locator(".drill-findings li", has_text="Nobody answered: G-V3").wait_for()
+        page.locator("td", has_text="not done").first.wait_for()
+        with page.expect_download() as kept:
+            page.locator("button", has_text="PDF").click()
+        assert kept.value.suggested_filename == f"drill-{done}.pdf"
+        assert not page.locator("#exercise").is_visible()
+        assert visit.faults() == []
+        assert visit.complaints == []
+
+
+def test_the_page_of_an_exercise_says_so_across_its_top_in_both_languages(served: Api, browser: Browser) -> None:
+    with running_api(served.dsn, LIFELINE_MESSAGE_STATUS="Exercise") as api, visiting(browser, api) as visit:
+        visit.open("lang=zh")
+        page = visit.page
+        page.locator("#exercise", has_text="演练").wait_for()
+        page.locator("#language").click()
+        page.locator("#exercise", has_text="EXERCISE").wait_for()
+        strip, bar = page.locator("#exercise").bounding_box(), page.locator("#bar").bounding_box()
+        assert strip is not None
+        assert bar is not None
+        assert (strip["y"], strip["width"]) == (0, 1440)
+        assert bar["y"] >= strip["height"]
+        assert visit.faults() == []
         assert visit.complaints == []
 
 

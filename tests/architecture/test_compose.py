@@ -16,7 +16,7 @@ from lifeline import wire
 from lifeline.cli import app as command_line
 from lifeline.embedded.acl import acl
 from lifeline.settings import PREFIX, Settings
-from lifeline.storage.roles import ROLES
+from lifeline.storage.roles import READERS, ROLES
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -31,14 +31,15 @@ def test_the_compose_file_is_under_140_lines() -> None:
 
 
 def test_every_part_of_the_system_is_there() -> None:
-    assert set(SERVICES) == {"database", "broker", "migrate", "ingest", "alerts", "api", "planning", "simulators"}
-    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulators"]
+    always = {"database", "broker", "migrate", "ingest", "alerts", "api", "planning"}
+    assert set(SERVICES) == always | {"simulators", "grafana"}
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulators", "grafana"]
 
 
 def test_every_image_is_pinned() -> None:
     images = {service["image"] for service in SERVICES.values()}
     images |= set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
-    assert len(images) == 5
+    assert len(images) == 6
     assert [image for image in images if not re.search(r":\d+\.\d+\.\d+", image)] == []
 
 
@@ -89,9 +90,12 @@ def test_a_service_mounts_the_secrets_that_it_reads_and_no_other(name: str) -> N
     paths = re.findall(r"/run/secrets/(\w+)", yaml.safe_dump(service))
     assert set(paths) <= mounted
     if name == "migrate":
-        assert mounted - set(paths) == set(ROLES.values())
+        assert mounted - set(paths) == {*ROLES.values(), *READERS}
     elif name == "broker":
         assert "/run/secrets/mqtt_users" in (ROOT / "deploy" / "broker").read_text(encoding="utf-8")
+    elif name == "grafana":
+        source = (ROOT / "deploy" / "grafana" / "datasources" / "lifeline.yml").read_text(encoding="utf-8")
+        assert mounted == set(paths) | set(re.findall(r"/run/secrets/(\w+)", source))
     else:
         assert mounted == set(paths)
 
@@ -99,7 +103,7 @@ def test_a_service_mounts_the_secrets_that_it_reads_and_no_other(name: str) -> N
 def test_the_compose_file_holds_no_secret() -> None:
     for name, service in SERVICES.items():
         for variable, value in service.get("environment", {}).items():
-            if re.search("PASSWORD|SECRET|DATABASE_URL|KEY", variable):
+            if re.search("PASSWORD|SECRET|DATABASE_URL|KEY|_ADMIN", variable):
                 assert variable.endswith("_FILE"), (name, variable)
                 assert str(value).startswith("/run/secrets/")
     assert not re.search(r"postgres(ql)?://", TEXT)
@@ -109,7 +113,8 @@ def test_the_compose_file_holds_no_secret() -> None:
 
 def test_only_the_page_and_the_broker_are_published_and_only_to_this_machine_by_default() -> None:
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert set(ports) == {"broker", "api"}
+    assert set(ports) == {"broker", "api", "grafana"}
+    assert ports["grafana"] == ["127.0.0.1:3000:3000"]
     assert ports["api"] == [f"127.0.0.1:{Settings.model_fields['api_port'].default}:8080"]
     mqtt = Settings.model_fields["mqtt_port"].default
     assert ports["broker"] == [f"${{LIFELINE_MQTT_BIND:-127.0.0.1}}:{mqtt}:{mqtt}"]

@@ -1,4 +1,5 @@
-"""The risk map: serving it against a static file of the same size. How it grows with the city: map_at_scale.py."""
+"""The risk map of a city with 100,000 sensors: serving it against a static file of the same size, and telling 500
+streams of a change. How it grows with the city: map_at_scale.py."""
 
 import asyncio
 import statistics
@@ -12,7 +13,7 @@ import numpy as np
 
 from lifeline.embedded import Database
 from lifeline.inventory import Entry
-from lifeline.model import Asset, AssetKind, Role
+from lifeline.model import Asset, AssetKind, Role, Sensor
 from lifeline.storage import inventory
 from lifeline.storage.database import connect
 from lifeline.storage.migrations import migrate
@@ -23,6 +24,9 @@ from tests.integration.town import build
 REQUESTS = 3000
 CONNECTIONS = 4
 STREAMS = 500
+CHAMBERS = 2_000
+SENSORS_EACH = 50
+"""Sensors at each chamber: 100,000 in all, each with a newest reading."""
 NOW = datetime.now(UTC)
 
 
@@ -40,6 +44,11 @@ def serving() -> list[Row]:
         with connect(database.dsn) as connection:
             build(connection, NOW)
             inventory.store_assets(connection, _chambers(), NOW)
+            inventory.store_sensors(connection, _sensors())
+            connection.execute(
+                "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
+                [NOW, NOW],
+            )
         with running_api(database.dsn) as api:
             return _serving(api)
 
@@ -77,7 +86,7 @@ def _serving(api: Api) -> list[Row]:
             ratio > 0.6,
         ),
         Row(
-            f"cells of a screen ({size:,} bytes), p99 at {CONNECTIONS} connections",
+            f"cells of a screen ({size:,} bytes, {CHAMBERS * SENSORS_EACH:,} sensors), p99, {CONNECTIONS} connections",
             slowest[cells],
             "ms",
             f"file: {slowest[static]:.1f} ms",
@@ -91,8 +100,8 @@ def _serving(api: Api) -> list[Row]:
 
 
 def _chambers() -> list[Entry[Asset]]:
-    """2,000 chambers, each in a cell of its own: as many cells as a screen should show."""
-    places = [(116.0 + 0.005 * (n % 50), 30.0 + 0.005 * (n // 50)) for n in range(2000)]
+    """Chambers, each in a cell of its own: as many cells as a screen should show."""
+    places = [(116.0 + 0.005 * (n % 50), 30.0 + 0.005 * (n // 50)) for n in range(CHAMBERS)]
     return [
         Entry(
             n,
@@ -105,6 +114,15 @@ def _chambers() -> list[Entry[Asset]]:
             ),
         )
         for n, place in enumerate(places, 1)
+    ]
+
+
+def _sensors() -> list[Entry[Sensor]]:
+    """A device at each chamber, with many sensors of one quantity."""
+    pairs = [(chamber, channel) for chamber in range(1, CHAMBERS + 1) for channel in range(SENSORS_EACH)]
+    return [
+        Entry(line, Sensor(f"bench-{chamber}", "gas", f"methane.{channel}", f"X-{chamber}"))
+        for line, (chamber, channel) in enumerate(pairs, 1)
     ]
 
 

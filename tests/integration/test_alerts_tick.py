@@ -150,6 +150,27 @@ def test_readings_that_jump_impossibly_are_a_maintenance_alert_once_they_are_liv
     assert [(alert.rule, alert.kind) for alert in alerts] == [("sensor.jumps", "maintenance")]
 
 
+@pytest.mark.parametrize(("ahead_s", "wrong"), [(300.0, True), (-300.0, True), (40.0, False)])
+def test_a_device_whose_clock_is_wrong_is_told_once_and_returns_when_it_is_set(
+    town: Town, ahead_s: float, wrong: bool
+) -> None:
+    """Each minute a message, dated by the device's clock and received by ours; a tick closes each quarter."""
+
+    def minutes(count: int, ahead_s: float) -> list[tuple[str, str, AlertState]]:
+        for _ in range(count):
+            town.now += timedelta(seconds=60)
+            dated = town.now + timedelta(seconds=ahead_s)
+            add_reading(town.connection, town.sensor, dated, 0.1, received_at=town.now)
+            alerts = town.tick()
+        return [(alert.rule, alert.kind, alert.state) for alert in alerts]
+
+    told = ("device.clock", "maintenance")
+    assert minutes(31, ahead_s) == ([(*told, AlertState.UNACK)] if wrong else [])
+    if wrong:
+        assert minutes(60, 0.0) == [(*told, AlertState.RTNUN)]
+    assert count(town.connection, "alert") == int(wrong)
+
+
 def test_a_late_reading_is_seen_as_well_as_a_punctual_one(town: Town) -> None:
     town.minute(0.1)
     for _ in range(20):

@@ -1,7 +1,11 @@
 """OGC API Features as its clients see it: GDAL opens the city as layers, and the standard's own rules hold."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,8 +16,12 @@ from hypothesis import strategies as st
 
 from api.features import CONFORMANCE, LAYERS, interval_of
 from api.problems import ProblemError
-from lifeline.model import Role
+from lifeline.model import Role, Zone, ZoneKind
+from lifeline.principal import Scope
+from lifeline.storage import keys, reports
 from lifeline.storage.database import connect
+from lifeline.storage.reports import Category, Report
+from lifeline.storage.zones import store_zones
 from tests.api_process import Api, running_api
 from tests.integration.town import assets, build, empty, open_alert
 
@@ -26,6 +34,13 @@ def town(database_dsn: str) -> dict[str, int]:
     with connect(database_dsn) as connection:
         ids = build(connection)
         open_alert(connection, ids["gas"])
+        ring = [[117.19, 31.79], [117.23, 31.79], [117.23, 31.83], [117.19, 31.83], [117.19, 31.79]]
+        shape = {"type": "Polygon", "coordinates": [ring]}
+        zones = [Zone(name, ZoneKind.DISTRICT, shape, "water") for name in ("Z-1", "Z-2", "Z-3")]
+        store_zones(connection, zones, datetime.now(UTC))
+        for number in range(3):
+            seen = Report(Category.ODOUR, "臭", 117.2, 31.8, datetime.now(UTC), reference=str(number))
+            reports.keep(connection, seen, "hotline", datetime.now(UTC))
     return ids
 
 
@@ -157,6 +172,79 @@ def test_gdal_lists_the_layers_and_reads_each_feature(api: Api, town: dict[str, 
         assert "CRS84" in (info["crs"] or "") or "4326" in (info["crs"] or "")
     finally:
         pyogrio.set_gdal_config_options({"GDAL_HTTP_AUTH": None, "GDAL_HTTP_BEARER": None})
+
+
+def test_gdal_reads_the_risk_map_and_the_reports(api: Api, town: dict[str, int]) -> None:
+    """Cells as polygons, pipes as lines, zones and reports: what the map says is what GDAL has."""
+    pyogrio.set_gdal_config_options({"GDAL_HTTP_AUTH": "BEARER", "GDAL_HTTP_BEARER": api.key(Role.VIEWER)})
+    try:
+        for layer, path in (("cells-9", "cells?resolution=9"), ("segments", "segments"), ("zones", "zones")):
+            told = api.get(f"/api/v1/risk/{path}").json()["features"]
+            assert told
+            meta, _, shapes, fields = pyogrio.raw.read(f"OAPIF:{api.url}/ogc", layer=layer)
+            values = dict(zip(meta["fields"], fields, strict=True))
+            assert len(shapes) == len(told)
+            assert sorted(values["level"]) == sorted(each["properties"]["level"] for each in told)
+        _, _, shapes, _ = pyogrio.raw.read(f"OAPIF:{api.url}/ogc", layer="reports")
+        assert len(shapes) == 3
+    finally:
+        pyogrio.set_gdal_config_options({"GDAL_HTTP_AUTH": None, "GDAL_HTTP_BEARER": None})
+
+
+@pytest.mark.skipif(shutil.which("ogrinfo") is None, reason="ogrinfo is not installed (Debian: gdal-bin)")
+def test_ogrinfo_lists_the_layers_and_reads_one(api: Api, town: dict[str, int], tmp_path: Path) -> None:
+    """By a file of headers: Debian 12's GDAL 3.6 knows no bearer tokens."""
+    headers = tmp_path / "headers"
+    headers.write_text(f"Authorization: Bearer {api.key(Role.VIEWER)}\n")
+    environment = {**os.environ, "GDAL_HTTP_HEADER_FILE": str(headers)}
+
+    def ogrinfo(*arguments: str) -> str:
+        command = ["ogrinfo", "-ro", f"OAPIF:{api.url}/ogc", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    listed = ogrinfo()
+    assert [name for name in LAYERS if name not in listed] == []
+    assert f"Feature Count: {len(assets())}" in ogrinfo("assets", "-so")
+
+
+@pytest.mark.parametrize("collection", ["cells-8", "cells-9", "cells-10", "segments", "zones", "reports"])
+def test_pages_of_the_map_hold_every_feature_once_and_each_is_found_by_its_name(
+    collection: str, api: Api, town: dict[str, int]
+) -> None:
+    whole = items(api, collection, "?limit=10000")["features"]
+    assert whole
+    found, where = [], f"/ogc/collections/{collection}/items?limit=2"
+    while where:
+        page = api.get(where).json()
+        found += page["features"]
+        where = (link(page, "next") or "").removeprefix(api.url)
+    assert found == whole
+    for each in (whole[0], whole[-1]):
+        alone = api.get(f"/ogc/collections/{collection}/items/{each['id']}").json()
+        assert {name: alone[name] for name in each} == each
+
+
+def test_the_map_is_asked_by_place_and_network(api: Api) -> None:
+    assert {each["properties"]["network"] for each in items(api, "segments", "?network=gas")["features"]} == {"gas"}
+    assert items(api, "zones", "?network=gas")["features"] == []
+    assert api.get("/ogc/collections/cells-9/items?network=gas").status_code == 400
+    for collection in ("cells-9", "segments", "zones", "reports"):
+        assert items(api, collection, "?bbox=10,10,11,11")["features"] == []
+        assert items(api, collection, "?bbox=117,31,118,32")["features"]
+
+
+def test_who_sees_a_part_of_the_city_sees_its_pipes_and_no_reports(api: Api) -> None:
+    with connect(api.dsn) as connection:
+        text = keys.create(connection, "gas-only", Role.VIEWER, datetime.now(UTC), scope=Scope(networks=("gas",)))
+    headers = {"Authorization": f"Bearer {text}"}
+    for collection, expected in (("reports", set()), ("segments", {"gas"})):
+        answer = httpx.get(f"{api.url}/ogc/collections/{collection}/items", headers=headers, timeout=10)
+        assert answer.status_code == 200, answer.text
+        assert {each["properties"]["network"] for each in answer.json()["features"]} == expected
+    for path in ("reports", "readings?sensor=1", "cap", "alerts/1/cap"):
+        assert httpx.get(f"{api.url}/api/v1/{path}", headers=headers, timeout=10).status_code == 403, path
 
 
 def test_a_wrong_key_is_refused_as_everywhere(api: Api) -> None:

@@ -58,11 +58,13 @@ def publish(publisher: mqtt.Client, topic: str, payload: bytes = b"{}") -> str:
 
 
 @contextmanager
-def listening(broker: Broker, name: str, topic: str) -> Iterator["queue.Queue[mqtt.MQTTMessage]"]:
+def listening(
+    broker: Broker, name: str, topic: str, password: str | None = None
+) -> Iterator["queue.Queue[mqtt.MQTTMessage]"]:
     """Messages as they arrive at a subscriber."""
     heard: queue.Queue[mqtt.MQTTMessage] = queue.Queue()
     subscribed = threading.Event()
-    with client(broker, name, on_message=heard.put) as subscriber:
+    with client(broker, name, password, on_message=heard.put) as subscriber:
         subscriber.on_subscribe = lambda *_: subscribed.set()
         subscriber.subscribe(topic, qos=1)
         assert subscribed.wait(10)

@@ -184,6 +184,54 @@ def test_rain_makes_one_storm_of_what_would_be_blockages_in_dry_weather(
     assert [each.causes[0]["cause"] for each in city.open()] == causes
 
 
+def test_a_cloudburst_is_a_storm_though_the_first_manholes_fill_before_two_millimetres_fell(city: City) -> None:
+    """60 mm/h from noon on: after a minute 1 mm has fallen, after three minutes 3 mm."""
+    rain = city.sensors["rain-1", "rain"]
+    for minute in range(1, 180):
+        add_reading(city.connection, rain, NOON - timedelta(minutes=minute), 0.0)
+    add_reading(city.connection, rain, NOON + timedelta(seconds=30), 60.0)
+    for number in (0, 7):
+        city.raise_alert(f"D-C{number}", "level.high", minutes=0.5)
+    city.tick()
+    assert [each.causes[0]["cause"] for each in city.open()] == ["blockage", "blockage"], "so far nobody knows better"
+    for minute in range(1, 5):
+        for second in range(0, 60, 5):
+            add_reading(city.connection, rain, NOON + timedelta(minutes=minute, seconds=second), 60.0)
+    city.now = NOON + timedelta(minutes=4)
+    city.tick()
+    assert [each.causes[0]["cause"] for each in city.open()] == ["storm"]
+    city.now = NOON + timedelta(minutes=20)
+    assert city.tick() == 0
+
+
+def test_rain_that_comes_after_the_moment_of_an_alert_does_not_explain_it(city: City) -> None:
+    rain = city.sensors["rain-1", "rain"]
+    for minute in range(1, 180):
+        add_reading(city.connection, rain, NOON - timedelta(minutes=minute), 0.0)
+    city.raise_alert("D-C0", "level.high")
+    city.tick()
+    for minute in range(6, 40):
+        add_reading(city.connection, rain, NOON + timedelta(minutes=minute), 60.0)
+    city.now = NOON + timedelta(minutes=40)
+    city.tick()
+    assert city.only().causes[0]["cause"] == "blockage"
+    assert not any("rain" in sign["why"]["en"] for sign in city.only().causes[0]["against"])
+
+
+def test_every_rule_that_holds_an_alert_is_a_sign_of_its_incident(city: City) -> None:
+    """A level that is high and backs up speaks with one voice: what the second rule saw counts as well."""
+    alert = city.raise_alert("D-C2", "level.high")
+    city.tick()
+    assert not any("low below" in sign["why"]["en"] for sign in city.only().causes[0]["for"])
+    told = {"rules": {"level.high": "yellow", "sewer.blockage": "yellow"}}
+    now = alerts.get(city.connection, alert.alert_id)
+    taken = step(now.state, alerts.is_active(now), Event.EXPLAIN)
+    assert taken is not None
+    alerts.change_alerts(city.connection, [alerts.Change(now, taken, now.level, None, now.evidence | told)], city.now)
+    city.tick()
+    assert any("low below" in sign["why"]["en"] for sign in city.only().causes[0]["for"])
+
+
 def test_incidents_that_prove_to_be_one_merge_and_the_oldest_keeps_its_name(city: City) -> None:
     city.raise_alert("G-C0", "methane.level")
     city.tick()

@@ -105,16 +105,26 @@ NEW_ALERT = (
     " raised_at, updated_at) VALUES ('sensor', 1, 'r', '1', 'risk', 'gas', 1, 'UNACK', now(), now(), now())"
 )
 INGEST, ALERTS, API, PLANNING = "lifeline_ingest", "lifeline_alerts", "lifeline_api", "lifeline_planning"
+GRAFANA = "lifeline_grafana"
 EVERYONE = {INGEST, ALERTS, API, PLANNING}
 
 # statement -> the roles that may; every other role is refused.
 RIGHTS: list[tuple[str, set[str]]] = [
-    (READ.format("sensor"), EVERYONE),
-    (READ.format("reading"), EVERYONE),
-    (READ.format("reading_15m"), {ALERTS, API, PLANNING}),
-    (READ.format("alert"), {ALERTS, API, PLANNING}),
+    (READ.format("sensor"), EVERYONE | {GRAFANA}),
+    (READ.format("reading"), EVERYONE | {GRAFANA}),
+    (READ.format("reading_15m"), {ALERTS, API, PLANNING, GRAFANA}),
+    (READ.format("alert"), {ALERTS, API, PLANNING, GRAFANA}),
     (READ.format("api_key"), {API}),
     (READ.format("endpoint"), {ALERTS}),
+    (READ.format("report"), {ALERTS, API}),
+    ("SELECT report_id, category, state FROM report", {ALERTS, API, GRAFANA}),
+    ("SELECT text FROM report", {ALERTS, API}),
+    ("UPDATE report SET text = ''", set()),
+    ("DELETE FROM report", set()),
+    ("UPDATE report_photo SET content = ''", set()),
+    ("SELECT payload FROM quarantine", EVERYONE),
+    ("SELECT received_at, reason FROM quarantine", EVERYONE | {GRAFANA}),
+    ("SELECT body FROM outbox", {ALERTS, API}),
     ("SELECT secret FROM endpoint", {ALERTS}),
     ("SELECT name, url, enabled FROM endpoint", {ALERTS, API}),
     ("INSERT INTO reading VALUES (1, now(), 1, 0)", {INGEST}),
@@ -183,7 +193,7 @@ RIGHTS: list[tuple[str, set[str]]] = [
     ("DELETE FROM asset", {API}),
     ("DELETE FROM zone", {API}),
     ("UPDATE asset SET customers = 0", {API}),
-    (READ.format("zone_asset"), EVERYONE - {INGEST}),
+    (READ.format("zone_asset"), EVERYONE - {INGEST} | {GRAFANA}),
     (READ.format("network_model"), EVERYONE - {INGEST}),
     ("UPDATE inventory_history SET actor = 'nobody'", set()),
     ("INSERT INTO job (kind, parameters, requested_by, requested_at) VALUES ('k', '{}', 'me', now())", {API, PLANNING}),
@@ -203,7 +213,7 @@ def test_each_role_can_do_what_its_process_needs_and_no_more(
     connection: Connection, statement: str, allowed: set[str]
 ) -> None:
     connection.execute(NEW_ALERT.replace("'sensor', 1", "'sensor', 2"))
-    for role in sorted(EVERYONE):
+    for role in sorted(EVERYONE | {GRAFANA}):
         try:
             with connection.transaction():
                 connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))

@@ -13,7 +13,7 @@ from alerts.inventory import Inventory, build_inventory
 from alerts.rules import Rate, Threshold, parse_rules
 from alerts.window import Window
 from lifeline.catalogue import shipped_catalogue
-from lifeline.model import Finding, JsonObject, Level
+from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
 from lifeline.storage.window import DeviceRow, SensorRow
 
 CATALOGUE = shipped_catalogue()
@@ -292,3 +292,15 @@ def test_a_burst_is_a_sudden_fall_and_a_slow_one_is_not() -> None:
     assert found.evidence["limit"] == -2
     assert judge(FALL, [(-60.0 * n, 20 + 1.5 * n) for n in range(20)], quantity="pressure") is None
     assert judge(FALL, [(-60.0 * n, 40.0 if n < 3 else 30.0) for n in range(20)], quantity="pressure") is None
+
+
+def test_columns_name_their_sensor_quantity_and_network() -> None:
+    inventory = city("methane", "pressure", "level")
+    assert inventory.quantities.tolist() == ["methane", "pressure", "level"]
+    assert inventory.networks.tolist() == ["gas", "water", "drainage"]
+    assert list(inventory.subjects) == [Subject(SubjectKind.SENSOR, number) for number in (1, 2, 3)]
+    assert inventory.subjects is inventory.subjects, "they are made once"
+    assert not inventory.has_own_rules
+    assert city("level", limits={"rules": {"r": False}}).has_own_rules
+    nobody = city()
+    assert (len(nobody.subjects), len(nobody.quantities), len(nobody.networks)) == (0, 0, 0)

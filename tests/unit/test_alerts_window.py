@@ -117,3 +117,15 @@ def test_the_reach_of_a_window_is_that_of_what_came_last_and_forgets_what_is_ove
     window.advance(1000.0 + 1200)
     assert np.isnan(window.extremes(both)).all()
     assert window.counts().tolist() == [0, 0]
+
+
+@given(st.lists(st.tuples(st.sampled_from([5, 7, 9]), st.floats(-800, 100), st.floats(-5, 5)), max_size=40))
+def test_the_newest_of_each_slot_are_those_of_the_series(readings: list[tuple[int, float, float]]) -> None:
+    window = Window(ids(5, 7, 9), 600)
+    if readings:
+        merge(window, *readings)
+    for columns in (np.array([0, 1, 2]), np.array([2]), np.array([1, 1, 0]), np.empty(0, np.int64)):
+        newest = window.newest(columns, NOW)
+        np.testing.assert_array_equal(newest, window.series(columns, NOW).last)
+        newest[:] = 0  # a copy: who works on it changes nothing
+    np.testing.assert_array_equal(window.newest(np.array([0]), NOW), window.series(np.array([0]), NOW).last)

@@ -462,12 +462,13 @@ def test_the_demo_says_where_to_look_and_opens_the_page_only_when_asked(
     system = System(home, Settings(), own_services=True)
     system.url = "http://127.0.0.1:8080/"
     for browser in (False, True):
-        demo.Demo(system, 1, browser)._tell("the-key", days)
+        demo.Demo(system, 1, browser)._tell("the-key", "the-link", days)
     told = capsys.readouterr()
     assert told.out.count("page      http://127.0.0.1:8080/#key=the-key\n") == 2
     assert phrase in told.err
     assert str(home.path / "truth.jsonl") in told.err
-    assert opened == ["http://127.0.0.1:8080/#key=the-key"]
+    assert "once      the-link " in told.out
+    assert opened == ["the-link"]
 
 
 def test_the_demo_uses_no_service_that_is_configured_for_a_real_city(home: Home) -> None:

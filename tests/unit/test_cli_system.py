@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from lifeline.cli.children import GRACE_S
 from lifeline.cli.home import Home
-from lifeline.cli.system import System, _answers, _reachable
+from lifeline.cli.system import System, _answers, reachable
 from lifeline.embedded import Broker
 from lifeline.errors import ConfigurationError
 from lifeline.settings import Settings
@@ -103,7 +103,7 @@ def test_metrics_that_are_switched_off_stay_off(home: Home) -> None:
      ("0.0.0.0", socket.gethostname()), ("::", socket.gethostname())],
 )  # fmt: skip
 def test_the_page_is_told_by_an_address_that_can_be_opened(host: str, address: str) -> None:
-    assert _reachable(host) == address
+    assert reachable(host) == address
 
 
 @pytest.mark.parametrize(("status", "up"), [(200, True), (401, True), (404, True), (500, False), (503, False)])

@@ -335,6 +335,22 @@ def test_a_pump_that_always_ran_has_failed_where_it_stands_still_and_one_that_re
     assert "pump.failure" not in {rule for rule, _, _ in station(resting, still, well=False)}
 
 
+@pytest.mark.parametrize(
+    ("times_usual", "settles", "found"), [(1.4, False, True), (1.4, True, False), (3.5, True, True)]
+)
+def test_a_network_that_settles_must_fall_twice_as_deep_before_that_is_a_burst(
+    mains: tuple[City, np.ndarray, np.ndarray, float], times_usual: float, settles: bool, found: bool
+) -> None:
+    """Two of six pressures fall by so many times what no clean day showed, an hour after a pump had failed."""
+    city, values, times, live = mains
+    ((learned,),) = [known.part.mains for known in city.replay.detection.knowledge.parts]
+    values[times > live + 3600, 2:4] -= times_usual * learned.sudden[2:4]
+    if settles:
+        city.replay.detection._open_at["pump.failure", 0] = live
+    told = {rule for rule, _, _ in city.play(values[times <= live + 5400], times[times <= live + 5400], live)}
+    assert ("pressure.burst" in told) is found
+
+
 def test_after_a_burst_the_network_settles_for_hours_and_that_is_no_anomaly() -> None:
     """The burst is mended after an hour; what stays off is smaller than what was found."""
     city = City([sensor(n, "pressure", "water", n) for n in range(1, 7)], chain(6, "water"))
@@ -392,7 +408,7 @@ def test_a_clock_that_runs_backwards_breaks_nothing() -> None:
         (("limits = { orange = 0.2 }", "limits = {}"), "limits are missing"),
         (("confirmed_s = 14400", "confirmed_s = 0"), "confirmed_s must lie between"),
         (
-            ('unless = ["pump.failure"]', 'unless = ["pump.falure"]'),
+            ('unless = ["pump.failure", "flow', 'unless = ["pump.falure", "flow'),
             "unless names 'pump.falure', and there is no such rule",
         ),
         (("confirmed_s = 14400", 'confirmed_s = 14400\nunless = ["pump.failure"]'), "blockage takes no unless"),

@@ -159,3 +159,26 @@ def test_a_reading_is_carried_over_gaps_while_it_is_young_enough(values, age):
             young = len(known) > 0 and times[row] - times[known[-1]] <= age
             expected = values[known[-1], sensor] if young else np.nan
             np.testing.assert_equal(filled[row, sensor], expected)
+
+
+@given(matrices, st.floats(0.1, 2), st.sampled_from([2.0, np.inf]))
+def test_cusum_is_to_the_last_bit_that_of_one_sensor_and_one_row_after_the_other(z, slack, clip):
+    chart = charts.cusum(z, slack=slack, clip=clip)
+    for sensor in range(z.shape[1]):
+        up = down = 0.0
+        for row, sample in enumerate(z[:, sensor].tolist()):
+            if not np.isnan(sample):
+                bounded = min(max(sample, -clip), clip)
+                up, down = max(up + bounded - slack, 0.0), max(down - bounded - slack, 0.0)
+            assert (chart.up[row, sensor], chart.down[row, sensor]) == (up, down)
+
+
+@given(matrices, st.integers(1, 11))
+def test_a_cusum_that_goes_on_is_the_one_that_was_never_cut(z, cut):
+    cut = min(cut, len(z))
+    whole, first = charts.cusum(z), charts.cusum(z[:cut])
+    before = [part.copy() for part in first.last]
+    rest = charts.cusum(z[cut:], start=first.last)
+    np.testing.assert_array_equal(np.concatenate([first.up, rest.up]), whole.up)
+    np.testing.assert_array_equal(np.concatenate([first.down, rest.down]), whole.down)
+    np.testing.assert_array_equal(first.last, before)

@@ -96,6 +96,37 @@ def test_a_storm_within_the_usual_response_raises_nothing_and_water_beyond_it_do
     assert rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).expected[peak, 0] > 0.2
 
 
+def test_the_first_drops_make_an_expectation_less_sure_in_proportion():
+    level, fallen, times = sewer(60, seed=5, storms=40)
+    response = rain.learn(level, fallen, times)
+    assert (response.limit_wet > response.limit_dry).all()
+    four_hours = rain.STORES_S.index(14400.0)
+    held = np.zeros((5, len(rain.STORES_S)))
+    held[:, four_hours] = np.array([0.0, 0.25, 0.5, 1.0, 2.0]) * rain.WET_MM
+    moments = np.full(5, times[0])
+    expected = rain.detect(response, np.zeros((5, 2)), held, moments).expected
+    limit = 1.0 / rain.detect(response, expected + 1.0, held, moments).score
+    fallen_part = held @ response.coefficients[5:]
+    wet = np.maximum(response.limit_wet, rain.ERROR_SHARE * fallen_part)
+    assert limit[0] == pytest.approx(response.limit_dry)
+    assert limit[1] == pytest.approx(response.limit_dry + 0.25 * (wet[1] - response.limit_dry))
+    assert limit[3:] == pytest.approx(wet[3:])
+    assert (np.diff(limit, axis=0) >= -1e-12).all()
+
+
+@given(st.floats(0.0, 0.6), st.floats(0.0, 0.6))
+def test_more_rain_never_makes_a_level_stranger(one, other):
+    times = STORMY[2]
+    held = np.zeros((2, len(rain.STORES_S)))
+    held[:, rain.STORES_S.index(14400.0)] = sorted([one, other])
+    found = rain.detect(LEARNED, np.full((2, 2), 1.0), held, np.full(2, times[0])).score
+    assert (found[1] <= found[0] + 1e-9).all()
+
+
+STORMY = sewer(30, seed=11, storms=20)
+LEARNED = rain.learn(*STORMY)
+
+
 def test_rain_never_lowers_the_expected_level():
     level, fallen, times = sewer(20, seed=7, storms=10)
     coefficients = rain.learn(level, fallen, times).coefficients

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerts.detectors import biogas
+from alerts.detectors.chambers import shared_rise
 
 TIMES = 1.7e9 + 60.0 * np.arange(360)
 ALONG = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], dtype=bool)
@@ -100,3 +101,19 @@ def test_gaps_short_windows_and_no_sensors_are_no_error(missing, rows, sensors):
     assert np.isnan(origin.leak[unknown]).all()
     said = origin.leak[~np.isnan(origin.leak)]
     assert ((said >= 0) & (said <= 1)).all()
+
+
+@given(st.integers(0, 10_000), st.integers(1, 8), st.integers(0, 12))
+def test_what_a_chamber_shares_is_the_lesser_of_its_rise_and_its_fastest_neighbours(seed, chambers, links):
+    rng = np.random.default_rng(seed)
+    rise = rng.normal(size=(5, chambers))
+    rise[rng.random(rise.shape) < 0.2] = np.nan
+    pairs = rng.integers(0, chambers, (links, 2))
+    shared = shared_rise(rise, pairs)
+    for row in range(len(rise)):
+        for one in range(chambers):
+            best = -np.inf
+            for a, b in pairs.tolist():
+                if one in (a, b):
+                    best = np.fmax(best, np.fmin(rise[row, one], rise[row, b if one == a else a]))
+            assert shared[row, one] == best

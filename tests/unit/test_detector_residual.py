@@ -201,3 +201,24 @@ def test_a_sensor_that_jumps_by_nature_keeps_limits_that_bear_it():
     times = 1.7e9 + np.arange(3000.0)
     model = residual.learn(values[:2000], times[:2000])
     assert alarms(model, values[2000:], times[2000:]).mean() < 0.01
+
+
+def test_sensors_of_no_group_are_not_judged_and_say_nothing():
+    values, times = network(10)
+    for groups in ([], [(np.arange(0), residual.learn(values[:, :0], times))]):
+        judged = residual.judge_groups(groups, values, times)
+        assert all(part.shape == values.shape and np.isnan(part).all() for part in judged)
+        judged.score[0, 0] = 1.0
+        assert np.isnan(judged.residual[0, 0]), "each part is its own"
+
+
+@given(st.lists(st.one_of(st.just(float("nan")), st.floats(-4, 4)), min_size=1, max_size=20))
+def test_sudden_is_the_middle_of_three_or_half_of_the_last(ratio):
+    told = residual._sudden(np.array(ratio)[:, None])[:, 0]
+    known = [0.0, 0.0, *np.nan_to_num(ratio).tolist()]
+    for row, value in enumerate(ratio):
+        middle = sorted(known[row : row + 3])[1]
+        if np.isnan(value):
+            assert np.isnan(told[row])
+        else:
+            assert told[row] == max(abs(middle), abs(value) / 2)

@@ -257,6 +257,31 @@ def test_cap_calls_a_breach_observed_and_an_inference_likely_or_possible(
     assert texts(cap(message(evidence=evidence)), "certainty") == [certainty] * 2
 
 
+@pytest.mark.parametrize(
+    ("status", "chinese", "english", "label"),
+    [("Exercise", "【演练】", "[EXERCISE] ", "exercise"), ("Test", "【测试】", "[TEST] ", "test")],
+)
+def test_every_body_of_a_drill_says_in_words_that_it_is_none_of_the_real_city(
+    status: str, chinese: str, english: str, label: str
+) -> None:
+    real, drilled = message(), replace(message(), status=status)
+    assert json.loads(FORMATS["own"](drilled).content)["data"]["status"] == status
+    assert "status" not in json.loads(FORMATS["own"](real).content)["data"]
+    assert json.loads(FORMATS["cloudevents"](drilled).content)["data"]["status"] == status
+    (alert,) = json.loads(FORMATS["alertmanager"](drilled).content)["alerts"]
+    assert alert["labels"]["status"] == label
+    assert alert["annotations"]["summary"].startswith(chinese)
+    assert alert["annotations"]["summary_en"].startswith(english)
+    (alert,) = json.loads(FORMATS["alertmanager"](real).content)["alerts"]
+    assert "status" not in alert["labels"]
+    headlines = texts(cap(drilled), "headline")
+    assert [line.startswith(mark) for line, mark in zip(headlines, (chinese, english), strict=True)] == [True, True]
+    talk = chat.encode(drilled)
+    assert talk.title.startswith(chinese)
+    assert english in talk.text
+    assert chinese not in chat.encode(real).title + chat.encode(real).text
+
+
 def test_a_drill_is_an_exercise_and_a_test_is_a_test() -> None:
     assert texts(cap(replace(message(), status="Exercise")), "status") == ["Exercise"]
     assert texts(cap(message("endpoint.test", alert_id=None)), "status") == ["Test"]

@@ -117,6 +117,47 @@ def test_a_surcharged_drain_beside_a_gas_regulator_says_so_and_what_to_do() -> N
     assert "vent" in found["advice"]["en"]
 
 
+def test_every_rule_that_holds_an_alert_speaks_for_its_cause() -> None:
+    alone = rank(CAUSES, [drainage("sewer.response", wet=False)])
+    both = rank(CAUSES, [drainage("sewer.response", wet=False, rules=("sewer.blockage", "sewer.response"))])
+    assert [each["cause"] for each in (alone[0], both[0])] == ["blockage", "blockage"]
+    assert not any("low below" in sign["why"]["en"] for sign in alone[0]["for"])
+    assert any("low below" in sign["why"]["en"] for sign in both[0]["for"])
+    assert both[0]["share"] > alone[0]["share"]
+
+
+def test_a_cause_covers_an_alert_that_one_of_its_rules_held() -> None:
+    (inflow,) = [cause for cause in CAUSES if cause.id == "inflow"]
+    assert not inflow.covers(drainage("level.high"))
+    assert inflow.covers(drainage("level.high", rules=("level.high", "sewer.response")))
+
+
+def test_a_pump_that_cannot_keep_up_in_a_storm_is_the_storm_and_in_dry_weather_the_pump() -> None:
+    def alerts(wet: bool) -> list[Member]:
+        pump = alert(9, "pump.failure", network="drainage", quantity="pump_current", asset_id=9, asset_kind="pump")
+        wells = [drainage("level.high", number, wet=wet) for number in range(1, 5)]
+        return [*wells, drainage("ponding_depth.level", 5, wet=wet), replace(pump, wet=wet)]
+
+    assert likeliest(*alerts(wet=True))["cause"] == "storm"
+    assert likeliest(*alerts(wet=False))["cause"] == "pump_failure"
+
+
+def test_several_levels_that_rise_along_a_sewer_are_water_that_came_in_unless_one_backs_up() -> None:
+    along = [drainage("sewer.response", number, wet=False) for number in (1, 2)]
+    assert likeliest(*along)["cause"] == "inflow"
+    backs_up = [along[0], replace(along[1], rules=("sewer.blockage", "sewer.response"))]
+    assert likeliest(*backs_up)["cause"] == "blockage"
+    assert likeliest(*[replace(each, wet=True, quantity="level") for each in along])["cause"] == "storm"
+
+
+def test_what_rain_and_other_rules_add_to_an_alert_is_ranked_anew() -> None:
+    ranking, seen = Ranking(CAUSES), drainage("level.high", wet=False)
+    dry = ranking.of([seen])[0]["cause"]
+    wet = ranking.of([replace(seen, wet=True), drainage("level.high", 2, wet=True)])[0]["cause"]
+    assert (dry, wet) == ("blockage", "storm")
+    assert ranking.of([replace(seen, rules=("sewer.blockage",))]) != ranking.of([seen])
+
+
 def test_many_levels_in_the_rain_are_a_storm_and_one_in_dry_weather_a_blockage() -> None:
     assert likeliest(*storm())["cause"] == "storm"
     assert likeliest(drainage("level.high", wet=False))["cause"] == "blockage"

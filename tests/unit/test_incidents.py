@@ -120,6 +120,25 @@ def test_methane_in_a_drainage_chamber_and_in_a_gas_chamber_beside_it_are_one_in
     assert sizes([alert(1, x=0), alert(2, x=140, network="drainage")]) == [1, 1]
 
 
+def test_a_slow_leak_is_one_incident_over_days_whichever_rule_sees_it_next() -> None:
+    seen = [("network.anomaly", 0.0), ("pressure.burst", 20.0), ("flow.night", 44.0)]
+    members = [
+        alert(n, rule, x=600.0 * n, after_s=3600 * hours, network="water", quantity="flow", asset_id=1 + 4 * n)
+        for n, (rule, hours) in enumerate(seen, 1)
+    ]
+    assert sizes(members, CHAIN) == [3]
+    assert sizes([*members, alert(9, "flow.night", after_s=3600 * 200, network="water", asset_id=3)], CHAIN) == [1, 3]
+
+
+def test_an_inflow_that_runs_down_a_sewer_is_one_incident_and_levels_that_are_high_by_themselves_are_not() -> None:
+    members = [
+        alert(n, "sewer.response", x=400.0 * n, after_s=600 * n, network="drainage", asset_id=1 + 14 * n, wet=False)
+        for n in range(3)
+    ]
+    assert sizes(members, CHAIN) == [3]
+    assert sizes([replace(each, rule="level.high", quantity="level") for each in members], CHAIN) == [1, 1, 1]
+
+
 def test_alerts_without_a_place_stand_alone_unless_pipes_join_them() -> None:
     assert sizes([alert(1), alert(2)]) == [1, 1]
     assert sizes([alert(1, asset_id=1), alert(2, asset_id=3)], CHAIN) == [2]

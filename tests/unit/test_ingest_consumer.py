@@ -397,3 +397,18 @@ def test_readings_are_shared_among_consumers_and_what_is_not_wanted_any_more_is_
     found = Subscriptions.of(["a/#", "b/#"], {wire.shared("b/#"), wire.shared("c/#"), wire.STATUS_FILTER})
     assert found.wanted == [wire.shared("a/#"), wire.shared("b/#"), wire.STATUS_FILTER]
     assert found.obsolete == [wire.shared("c/#")]
+
+
+def test_below_another_root_a_topic_is_read_as_the_contract_has_it_and_any_other_is_left_alone() -> None:
+    root = wire.exercise_root(7)
+    found = Subscriptions.of([wire.readings_topic("+", "+", root)], set(), root)
+    assert found.wanted == [
+        "$share/lifeline/lifeline-exercise/7/v1/+/+/readings",
+        "lifeline-exercise/7/v1/+/+/status",
+    ]
+    bench = Bench(topic_root=root).online()
+    topics = [wire.readings_topic("gas", "rtu-1", root), wire.readings_topic("gas", "rtu-1"), f"{root}x/gas/r/readings"]
+    bench.consumer._take([topic.encode() for topic in topics], [b"{}"] * 3, [1, 2, 3], {})
+    bench.consumer._flush(1e9)
+    assert bench.given[0].topics == [b"lifeline/v1/gas/rtu-1/readings"] * 2 + [topics[2].encode()]
+    assert wire.parse_topic(topics[0]) is None

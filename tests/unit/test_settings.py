@@ -74,3 +74,10 @@ def test_the_local_time_of_the_city_is_a_time_zone_that_there_is(monkeypatch):
         monkeypatch.setenv("LIFELINE_TIMEZONE", wrong)
         with pytest.raises(ConfigurationError, match="LIFELINE_TIMEZONE"):
             load_settings()
+
+
+@pytest.mark.parametrize("root", ["", "/a", "a/", "a//b", "a/+/b", "a/#", "$share/a", "a b"])
+def test_a_root_of_topics_holds_no_wildcard_and_no_empty_level(root: str) -> None:
+    with pytest.raises(ConfigurationError, match="LIFELINE_TOPIC_ROOT"):
+        load_settings(topic_root=root)
+    assert load_settings(topic_root="lifeline-exercise/12/v1").topic_root == "lifeline-exercise/12/v1"

@@ -369,3 +369,12 @@ def test_a_clock_that_is_set_back_in_the_middle_of_history_is_no_error(town: Tow
     service._history(world, START - 600.0)
     stamps = [frame["ts"] for frame in air.frames()["water-tower"]]
     assert stamps == [timestamp(START - 600 + 300 * step) for step in range(3)]
+
+
+def test_below_another_root_every_word_of_a_device_stands_there() -> None:
+    settings = load_settings(mqtt_host="127.0.0.1", mqtt_port=1, topic_root="lifeline-exercise/7/v1")
+    one = Gateway("gw-1", "gas", [("gas", "gw-1")], settings, "test")
+    one.publish("gas", "gw-1", [{"ts": 0, "v": {}, "seq": 1}])
+    assert [message.topic for message in one._waiting] == ["lifeline-exercise/7/v1/gas/gw-1/readings"]
+    assert one._status_topic("gas", "gw-1") == "lifeline-exercise/7/v1/gas/gw-1/status"
+    assert one._new_client()._will_topic == b"lifeline-exercise/7/v1/gas/gw-1/status"

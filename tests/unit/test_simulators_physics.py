@@ -296,6 +296,20 @@ def test_a_storm_runs_off_and_ponds_no_more_than_fell(drainage: DrainageEngine, 
     assert ponds[-1] == 0.0
 
 
+def test_swmm_itself_finds_less_than_one_percent_made_or_lost_in_a_storm(town: Town, weather: Weather) -> None:
+    engine = DrainageEngine(town.drainage, [("D-P-901", "flow")], START, SEED, weather)
+    try:
+        weather.add("storm", Storm(START + 3600, 1800, 30.0))
+        engine.step(START + 3 * 3600)
+        model = engine._swmm._model
+        model.swmm_end()
+        runoff, routing, _quality = model.swmm_getMassBalErr()
+        assert abs(runoff) < 1.0
+        assert abs(routing) < 1.0
+    finally:
+        engine.close()
+
+
 def test_a_blocked_sewer_backs_up_above_and_runs_dry_below(drainage: DrainageEngine) -> None:
     drainage.step(START + 6 * 3600)
     level, flow = drainage.value("D-M-075", "level"), drainage.value("D-P-075", "flow")
@@ -343,6 +357,33 @@ def test_the_gate_supplies_what_is_used_and_what_leaks(gas: GasEngine, town: Tow
     assert leaking - supplied == pytest.approx(50.0, rel=0.01)
     gas.disturb("leak", "G-P-040", 0.0)
     assert gas.step(START)[1] == pytest.approx(supplied, rel=1e-6)
+
+
+def test_calm_states_that_are_kept_are_those_that_a_solve_gives_and_keep_the_balance(town: Town) -> None:
+    wanted = [*((name, "gas_pressure") for name in town.gas.nodes), ("G-P-901", "gas_flow")]
+    engine = GasEngine(town.gas, wanted, SEED, Weather(SEED))
+    worst = 0.0
+    for hour in (0, 7, 12, 19):
+        kept = engine.step(START + hour * 3600)
+        share = use(demand.at(engine._factors, START + hour * 3600), engine._weather.air_c(START + hour * 3600))
+        solved = engine._fed(share)
+        worst = max(worst, float(np.abs(kept[:-1] - solved.pressure).max()))
+        used = sum(engine.value(name, "gas_flow") for name in town.gas.nodes)
+        assert kept[-1] == pytest.approx(used, rel=1e-3)
+    assert worst < 1e-4
+    before = len(engine._calm)
+    engine.step(START + 19 * 3600)
+    assert len(engine._calm) == before, "nothing is solved twice"
+
+
+def test_a_leak_is_solved_and_never_taken_from_what_was_kept(gas: GasEngine) -> None:
+    calm, flow = gas.step(START)
+    gas.disturb("leak", "G-P-040", 300.0)
+    leaking, more = gas.step(START)
+    gas.disturb("leak", "G-P-040", 0.0)
+    assert leaking == pytest.approx(calm, abs=1e-3), "the gate gives way by use alone"
+    assert more > flow + 250
+    assert gas.step(START).tolist() == [calm, flow]
 
 
 def test_a_large_leak_lowers_pressure_most_beside_it(gas: GasEngine, town: Town) -> None:

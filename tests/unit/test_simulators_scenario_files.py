@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeline.errors import ConfigurationError
-from simulators.scenario import KINDS, EventSpec, Scenario, load_scenario, parse_scenario
+from simulators.scenario import KINDS, EventSpec, Scenario, hastened, load_scenario, parse_scenario
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "scenarios.md"
 BURST = "[[event]]\nkind = 'burst'\nat_s = {at}\nlasts_s = {lasts}\n"
@@ -176,3 +176,12 @@ def test_a_file_of_ones_own_may_bear_the_name_of_a_shipped_one(tmp_path: Path) -
     file.write_text("title = 'mine'")
     assert load_scenario(str(file)).title == "mine"
     assert load_scenario("demo").title != "mine"
+
+
+def test_a_scenario_is_hastened_and_what_happens_in_it_takes_as_long() -> None:
+    slow = parse("cycle_s = 600\n" + BURST.format(at=120, lasts=500))
+    fast = hastened(slow, 4.0)
+    assert (fast.events[0].at_s, fast.events[0].lasts_s, fast.cycle_s) == (30.0, 500.0, 150.0)
+    assert hastened(slow, 1.0) == slow
+    assert hastened(slow, 100.0).cycle_s == 60.0
+    assert hastened(load_scenario("quiet"), 3.0) == load_scenario("quiet")

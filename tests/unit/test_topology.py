@@ -49,6 +49,14 @@ def test_the_next_level_down_the_sewer_is_found_over_manholes_without_one() -> N
     assert topology.reaches.tolist() == [[0, 1], [1, 2]]
 
 
+def test_a_reach_ends_at_a_pump_whose_well_is_high_for_another_reason() -> None:
+    nodes = [asset(number, "drainage") for number in (1, 2, 3, 4)]
+    lift = AssetRow(11, "U-1", "drainage", "pump", 2, 3, None, None, {})
+    pipes = [asset(12, "drainage", ends=(1, 2)), asset(13, "drainage", ends=(3, 4))]
+    rows = [sensor(n, "level", "drainage", n) for n in (1, 2, 3, 4)]
+    assert build_topology(rows, [*nodes, lift, *pipes]).reaches.tolist() == [[0, 1], [2, 3]]
+
+
 def test_a_sewer_that_runs_in_a_circle_ends_the_search() -> None:
     assets = [
         asset(1, "drainage"),

@@ -48,6 +48,20 @@ WHERE l.alert_id > %(after)s AND (%(fid)s::text IS NULL OR l.alert_id::text = %(
         OR (l.longitude BETWEEN %(west)s AND %(east)s AND l.latitude BETWEEN %(south)s AND %(north)s))
 ORDER BY l.alert_id LIMIT %(limit)s;
 
+-- name: reports
+-- A page of citizens' reports. The time of a report is when the citizen saw it.
+SELECT r.report_id, r.report_id::text, json_build_object('type', 'Point', 'coordinates', json_build_array(r.longitude, r.latitude))::text,
+    json_build_object('id', r.report_id, 'category', r.category, 'text', r.text, 'place', r.place, 'source', r.source, 'state', r.state,
+        'network', r.network, 'reported_at', r.reported_at, 'closed_at', r.closed_at)::text
+FROM report r
+WHERE r.report_id > %(after)s AND (%(fid)s::text IS NULL OR r.report_id::text = %(fid)s)
+    AND (NOT %(open)s OR r.closed_at IS NULL)
+    AND (%(network)s::text IS NULL OR r.network = %(network)s)
+    AND (%(since)s::timestamptz IS NULL OR r.reported_at >= %(since)s) AND (%(until)s::timestamptz IS NULL OR r.reported_at <= %(until)s)
+    AND (%(west)s::float8 IS NULL
+        OR (r.longitude BETWEEN %(west)s AND %(east)s AND r.latitude BETWEEN %(south)s AND %(north)s))
+ORDER BY r.report_id LIMIT %(limit)s;
+
 -- name: extent
 -- Where the city's assets lie.
 SELECT min(west), min(south), max(east), max(north) FROM asset;

@@ -11,7 +11,9 @@ SELECT m.alert_id, m.version, coalesce(m.incident_id, 0), m.rule, m.network, coa
     coalesce(a.name, ''), coalesce(nullif(a.external_id, ''), d.external_id, ''), m.longitude, m.latitude,
     extract(epoch FROM m.first_seen)::float8, coalesce(m.evidence #>> '{origin,verdict}', ''),
     m.returned_at IS NULL, m.state IN ('SHLVD', 'DSUPR', 'OOSRV'), coalesce(extract(epoch FROM m.acknowledged_at)::float8, 0),
-    coalesce(m.acknowledged_by, '')
+    coalesce(m.acknowledged_by, ''),
+    ARRAY(SELECT jsonb_object_keys(CASE jsonb_typeof(m.evidence -> 'rules') WHEN 'object' THEN m.evidence -> 'rules' ELSE '{}' END)
+        ORDER BY 1)
 FROM (
     SELECT * FROM alert WHERE closed_at IS NULL AND kind = 'risk'
     UNION ALL

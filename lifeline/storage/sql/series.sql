@@ -31,3 +31,18 @@ WITH edge AS (
     SELECT DISTINCT ON (bucket) bucket, n, minimum, maximum, mean, last FROM known ORDER BY bucket DESC, n DESC
 )
 SELECT bucket, n, minimum, maximum, mean, last FROM best ORDER BY bucket DESC LIMIT %(limit)s;
+
+-- name: measured
+-- Sensors by the names that readings are known by outside.
+SELECT s.sensor_id, d.external_id, s.channel, s.quantity, a.external_id
+FROM sensor s JOIN device d USING (device_id) LEFT JOIN asset a ON a.asset_id = s.asset_id
+WHERE s.sensor_id = ANY (%(sensor_ids)s) ORDER BY s.sensor_id;
+
+-- name: one_moment
+-- Every statement of the transaction sees the same readings, and none can write.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+
+-- name: stream
+-- Every reading of a span, oldest first, for a cursor.
+SELECT ts, value, quality FROM reading
+WHERE sensor_id = %(sensor_id)s AND ts >= %(start)s AND ts < %(end)s ORDER BY ts;
