@@ -20,6 +20,7 @@ from api import (
     effect,
     endpoints,
     exchange,
+    facilities,
     features,
     fieldlinks,
     handling,
@@ -63,8 +64,9 @@ from lifeline.storage.sessions import Lives
 
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, drills, whatif, effect, standing, suggestions,
-    exchange, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos,
-    risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
+    exchange, facilities, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents,
+    caseload, photos, risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks,
+    features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
