@@ -15,10 +15,12 @@ from api import (
     bulletins,
     caseload,
     downloads,
+    drills,
     editing,
     effect,
     endpoints,
     exchange,
+    facilities,
     features,
     fieldlinks,
     handling,
@@ -62,9 +64,10 @@ from lifeline.storage.database import open_pool
 from lifeline.storage.sessions import Lives
 
 ROUTES = (
-    handling, maintenance, rules, performance, endpoints, plans, whatif, effect, standing, suggestions, exchange,
-    zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents, caseload, photos, risk,
-    history, planning, live, system, administration, session, accounts, audit, fieldlinks, features, sensorthings,
+    handling, maintenance, rules, performance, endpoints, plans, drills, whatif, effect, standing, suggestions,
+    exchange, facilities, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents,
+    caseload, photos, risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks,
+    features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8

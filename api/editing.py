@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from api.access import Access
 from api.city import city
 from api.parameters import After, Limit, Name, SmallId, StrictRoute, decode_cursor, encode_cursor
+from lifeline.exchange.writers import singular
 from lifeline.model import JsonObject, Role
 from lifeline.principal import Principal
 from lifeline.storage import devices, editing
@@ -79,7 +80,7 @@ def editor_of(request: Request, key: Principal) -> Iterator[Editor]:
 
 
 def _out(edit: Edit) -> EditOut:
-    return EditOut(what=edit.what.removesuffix("s"), id=edit.name, action=edit.action, changes=edit.changes)
+    return EditOut(what=singular(edit.what), id=edit.name, action=edit.action, changes=edit.changes)
 
 
 @router.put("/assets/{id}")
@@ -122,6 +123,27 @@ def delete_zone(request: Request, id: Name, key: Engineer) -> EditOut:  # noqa: 
     """Remove a zone, with the parts that meters have in its balance; 409 where assets name it as theirs."""
     with editor_of(request, key) as editor:
         return _out(editor.remove("zones", id))
+
+
+@router.put("/facilities/{id}")
+def put_facility(request: Request, id: Name, feature: FeatureIn, key: Engineer) -> EditOut:  # noqa: A002
+    """Make a critical facility, or make it what the feature says; what is near it is scored anew."""
+    with editor_of(request, key) as editor:
+        return _out(editor.put("facilities", id, feature.properties, feature.geometry))
+
+
+@router.patch("/facilities/{id}")
+def patch_facility(request: Request, id: Name, change: FeatureChange, key: Engineer) -> EditOut:  # noqa: A002
+    """Change a facility's kind, name or place."""
+    with editor_of(request, key) as editor:
+        return _out(editor.patch("facilities", id, change.properties, change.geometry))
+
+
+@router.delete("/facilities/{id}")
+def delete_facility(request: Request, id: Name, key: Engineer) -> EditOut:  # noqa: A002
+    """Remove a facility; what was near it is scored anew."""
+    with editor_of(request, key) as editor:
+        return _out(editor.remove("facilities", id))
 
 
 @router.post("/sensors", status_code=201)
@@ -175,7 +197,9 @@ def delete_device(request: Request, id: Name, key: Engineer) -> EditOut:  # noqa
 @router.get("/inventory/history")
 def list_changes(
     request: Request,
-    what: Annotated[str | None, Query(max_length=16, description="asset, device, sensor, zone or model")] = None,
+    what: Annotated[
+        str | None, Query(max_length=16, description="asset, device, sensor, zone, facility or model")
+    ] = None,
     id: Annotated[str | None, Query(max_length=129, description="Of a sensor device/channel")] = None,  # noqa: A002
     limit: Limit = 100,
     after: After = None,

@@ -61,7 +61,7 @@ def export_assets(
     request: Request, format: Format = "geojson", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
     """Every asset as a file that an import takes; a shapefile as a zip."""
-    return _file(request, "assets", format, crs, network, bbox)
+    return exported(request, "assets", format, crs, network, bbox)
 
 
 @router.get("/sensors/export", response_class=FileResponse)
@@ -69,7 +69,7 @@ def export_sensors(
     request: Request, format: Format = "csv", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
     """Every sensor as a file that an import takes."""
-    return _file(request, "sensors", format, crs, network, bbox)
+    return exported(request, "sensors", format, crs, network, bbox)
 
 
 @router.get("/zones/export", response_class=FileResponse)
@@ -77,10 +77,10 @@ def export_zones(
     request: Request, format: Format = "geojson", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
     """Every zone as a file that an import takes."""
-    return _file(request, "zones", format, crs, network, bbox)
+    return exported(request, "zones", format, crs, network, bbox)
 
 
-def _file(
+def exported(
     request: Request, what: str, format_: Format, crs: str, network: str | None, bbox: str | None
 ) -> FileResponse:
     """Written before it is sent: a slow client keeps a file open, and no connection of the database."""
@@ -119,7 +119,7 @@ def import_file(
     name: Annotated[str, Query(max_length=200, description="The file's name: its ending says what it is")],
     key: Annotated[Principal, Depends(Access(Role.ENGINEER))],
     dry_run: Annotated[bool, Query(description="Check everything, store nothing")] = False,
-    as_: Annotated[str | None, Query(alias="as", description="assets, sensors or zones")] = None,
+    as_: Annotated[str | None, Query(alias="as", description="assets, sensors, zones or facilities")] = None,
     crs: Annotated[str | None, Query(max_length=64)] = None,
     place: Annotated[str | None, Query(max_length=100, description="LON,LAT[,METRES_A_UNIT[,DEGREES]]")] = None,
     network: Network = None,

@@ -1,4 +1,4 @@
-"""What a file says of the inventory, checked: assets, sensors, zones. Pure: rows in, checked model objects out.
+"""What a file says of the inventory, checked: assets, sensors, zones, facilities. Pure: rows in, model objects out.
 
 A file is taken whole or not at all. Every mistake is found in one go and comes with its line; whether what it refers
 to exists outside it is for lifeline.storage.inventory to say, which is asked with the `Reference`s. Readers of the many
@@ -15,7 +15,18 @@ from lifeline.errors import ImportRejectedError, Problem
 from lifeline.exchange.geojson import feature_rows
 from lifeline.exchange.rows import Row, decoded
 from lifeline.exchange.tables import csv_rows
-from lifeline.model import Asset, AssetKind, JsonObject, RoadClass, Sensor, Zone, ZoneKind, ZoneStatus
+from lifeline.model import (
+    Asset,
+    AssetKind,
+    Facility,
+    FacilityKind,
+    JsonObject,
+    RoadClass,
+    Sensor,
+    Zone,
+    ZoneKind,
+    ZoneStatus,
+)
 from lifeline.records import Record, shown, storable_json
 from lifeline.wire import is_channel
 
@@ -28,6 +39,7 @@ ASSET_PROPERTIES = frozenset(
      "customers", "critical", "road_class", "street", "soil", "condition", "in_service")
 )  # fmt: skip
 ZONE_PROPERTIES = frozenset(("id", "kind", "network", "name", "status"))
+FACILITY_PROPERTIES = frozenset(("id", "kind", "name"))
 SENSOR_COLUMNS = (
     "device", "network", "channel", "asset", "name", "longitude", "latitude", "gateway", "low", "high", "max_silence_s",
     "balance", "in_service",
@@ -245,6 +257,41 @@ def _zone(record: Record, shape: object, catalogue: Catalogue) -> Zone | None:
     if len(record.problems) > before or external_id is None or kind is None or geometry is None:
         return None
     return Zone(external_id, kind, geometry, network, name, attributes, status=status)
+
+
+def check_facilities(rows: Iterable[Row], catalogue: Catalogue, source: str) -> Checked[Facility]:  # noqa: ARG001
+    """Critical facilities of rows by Lifeline's names, WGS 84, in their order."""
+    checked: Checked[Facility] = Checked(source)
+    first: dict[str, int] = {}
+    for row in rows:
+        record = Record(row.line, row.values, checked.problems)
+        facility = _facility(record, row.geometry)
+        if isinstance(name := row.values.get("id"), str):
+            _note_double(record, name, first)
+        if facility is not None:
+            checked.entries.append(Entry(row.line, facility))
+    checked.names = set(first)
+    return checked
+
+
+def _facility(record: Record, shape: object) -> Facility | None:
+    before = len(record.problems)
+    external_id = record.identifier("id", needed=True)
+    kind = record.choice("kind", FacilityKind)
+    if kind is None and len(record.problems) == before:
+        record.wrong(f"kind is missing: one of {', '.join(FacilityKind)}")
+    name = record.text("name")
+    attributes = _attributes(record, FACILITY_PROPERTIES)
+    try:
+        if not isinstance(shape, dict) or shape.get("type") != "Point":
+            raise geo.GeometryError("a facility's geometry must be a Point: give the middle of its area, or its door")
+        ((longitude, latitude),) = geo.coordinates(shape)
+    except (geo.GeometryError, OverflowError) as error:
+        record.wrong(str(error))
+        return None
+    if len(record.problems) > before or external_id is None or kind is None:
+        return None
+    return Facility(external_id, kind, longitude, latitude, name, attributes)
 
 
 def check_sensors(rows: Iterable[Row], catalogue: Catalogue, source: str) -> Checked[Sensor]:

@@ -106,6 +106,23 @@ class AlertKind(StrEnum):
     MAINTENANCE = "maintenance"
 
 
+class FacilityKind(StrEnum):
+    """What a critical facility is; how much its kind counts is in lifeline.risk.consequence."""
+
+    HOSPITAL = "hospital"
+    SCHOOL = "school"
+    CARE_HOME = "care_home"
+    SUBWAY = "subway"
+    FIRE_STATION = "fire_station"
+    POLICE = "police"
+    POWER = "power"
+    GOVERNMENT = "government"
+    DATA_CENTRE = "data_centre"
+    STATION = "station"
+    MARKET = "market"
+    OTHER = "other"
+
+
 class SubjectKind(StrEnum):
     SENSOR = "sensor"
     DEVICE = "device"
@@ -213,6 +230,18 @@ class Zone:
     attributes: JsonObject = field(default_factory=dict)
     source: str = "imported"
     status: ZoneStatus = ZoneStatus.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Facility:
+    """A place that a failure nearby would hit hard; WGS 84. It belongs to no network."""
+
+    external_id: str
+    kind: FacilityKind
+    longitude: float
+    latitude: float
+    name: str = ""
+    attributes: JsonObject = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

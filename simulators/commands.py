@@ -14,7 +14,7 @@ from lifeline.errors import ConfigurationError, LifelineError
 from simulators.districts import write_districts
 from simulators.habits import load_habits
 from simulators.imported import town_from
-from simulators.inventory import write_inventory
+from simulators.inventory import write_facilities, write_inventory
 from simulators.planning import make_town
 from simulators.scenario import hastened, load_scenario, shipped
 from simulators.town import Town
@@ -46,17 +46,20 @@ def _simulators() -> None:
 
 @app.command(epilog="Example: `python -m simulators inventory --out town --seed 7`")
 def inventory(
-    out: Annotated[Path, typer.Option("--out", help="Folder for assets.geojson and sensors.csv.", file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.", file_okay=False)],
     seed: Seed = 1,
     districts: Districts = 1,
     town: TownFile = None,
 ) -> None:
-    """Write the town's assets and sensors as files for `lifeline import`."""
+    """Write the town's assets, sensors and, of one district, its critical facilities as files for `lifeline import`."""
     try:
         if town is not None and districts > 1:
             raise ConfigurationError("--town has no --districts: the file says how large it is")
         own = town_of(seed, town)
-        paths = write_inventory(own, out) if districts == 1 else write_districts(seed, districts, out)
+        if districts == 1:
+            paths: tuple[Path, ...] = (*write_inventory(own, out), write_facilities(own, out))
+        else:
+            paths = write_districts(seed, districts, out)
         for path in paths:
             typer.echo(path)
     except (LifelineError, OSError) as error:

@@ -1,10 +1,11 @@
-"""A town as the files that ``lifeline import`` reads: assets.geojson and sensors.csv."""
+"""A town as the files that ``lifeline import`` reads: assets.geojson, sensors.csv and facilities.geojson."""
 
 import csv
 import json
 from pathlib import Path
 
 from lifeline.model import JsonObject
+from simulators.planning import CRITICAL
 from simulators.streets import to_wgs84
 from simulators.town import Instrument, Node, Pipe, Town
 
@@ -25,6 +26,28 @@ def write_inventory(town: Town, folder: Path) -> tuple[Path, Path]:
         writer.writerow(SENSOR_COLUMNS)
         writer.writerows(sensor_row(instrument) for instrument in town.instruments)
     return assets, sensors
+
+
+def write_facilities(town: Town, folder: Path) -> Path:
+    """The town's critical facilities as facilities.geojson in ``folder``; gives its path."""
+    path = folder / "facilities.geojson"
+    text = json.dumps({"type": "FeatureCollection", "features": facilities(town)}, ensure_ascii=False, indent=1)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def facilities(town: Town) -> list[JsonObject]:
+    """Every critical facility as a GeoJSON feature: it stands where it takes its water."""
+    at = {node.name: to_wgs84(node.at) for node in town.water.nodes.values() if node.critical}
+    return [
+        {
+            "type": "Feature",
+            "properties": {"id": f"F-{place}", "kind": kind, "name": name},
+            "geometry": {"type": "Point", "coordinates": list(at[name])},
+        }
+        for place, (name, kind) in enumerate(CRITICAL.items(), 1)
+        if name in at
+    ]
 
 
 def features(town: Town) -> list[JsonObject]:

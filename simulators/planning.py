@@ -12,15 +12,16 @@ from simulators.mains import lay_water
 from simulators.streets import Point, Streets, make_streets
 from simulators.town import Network, Town
 
-CRITICAL = (
-    "市第一人民医院 First People's Hospital",
-    "城南小学 Chengnan Primary School",
-    "第八中学 No. 8 Middle School",
-    "市政府 City Hall",
-    "火车站 Railway Station",
-    "中心养老院 Central Nursing Home",
-    "数据中心 Data Centre",
-)
+CRITICAL = {
+    "市第一人民医院 First People's Hospital": "hospital",
+    "城南小学 Chengnan Primary School": "school",
+    "第八中学 No. 8 Middle School": "school",
+    "市政府 City Hall": "government",
+    "火车站 Railway Station": "station",
+    "中心养老院 Central Nursing Home": "care_home",
+    "数据中心 Data Centre": "data_centre",
+}
+"""Critical facilities by name, each with its kind."""
 
 
 class People(NamedTuple):

@@ -36,6 +36,7 @@ MODULES = {
     "assets": "assets",
     "sensors": "sensors",
     "zones": "zones",
+    "facilities": "facilities",
     "keys": "keys",
     "users": "users",
     "endpoints": "endpoints",

@@ -97,7 +97,7 @@ class Demo:
     def _load_town(self) -> None:
         """Make the town's files and import them; nothing is done where they are as they were."""
         town = self.system.home.path / "town"
-        files = [town / "assets.geojson", town / "sensors.csv"]
+        files = [town / "assets.geojson", town / "sensors.csv", town / "facilities.geojson"]
         command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed), *self._from_model()]
         made = subprocess.run(
             [sys.executable, "-P", "-m", *command], env=environment({}), capture_output=True, text=True, check=False

@@ -12,7 +12,7 @@ from lifeline.catalogue import load_catalogue
 from lifeline.cli.address import find
 from lifeline.cli.console import out, say, table
 from lifeline.errors import ConfigurationError
-from lifeline.exchange.writers import COLUMNS
+from lifeline.exchange.writers import COLUMNS, singular
 from lifeline.storage.editing import Edit, Editor
 
 Fields = Annotated[
@@ -41,7 +41,7 @@ def remove(home: Path | None, what: str, name: str, dry_run: bool) -> None:
         editor.remove(what, name)
         if dry_run:
             connection.rollback()
-    say(f"{what.removesuffix('s')} {name}: {'would be removed (--dry-run)' if dry_run else 'removed'}")
+    say(f"{singular(what)} {name}: {'would be removed (--dry-run)' if dry_run else 'removed'}")
 
 
 def parsed(what: str, fields: list[str]) -> dict[str, Any]:
@@ -73,9 +73,9 @@ def _value(text: str) -> Any:
 def show(edit_: Edit) -> None:
     """A table of what each field was and is."""
     if edit_.action is None:
-        say(f"{edit_.what.removesuffix('s')} {edit_.name}: nothing has changed")
+        say(f"{singular(edit_.what)} {edit_.name}: nothing has changed")
         return
-    say(f"{edit_.what.removesuffix('s')} {edit_.name}: {edit_.action}")
+    say(f"{singular(edit_.what)} {edit_.name}: {edit_.action}")
     columns = table("field", "before", "after")
     for field, (before, after) in edit_.changes.items():
         columns.add_row(field, _short(before), _short(after))

@@ -19,7 +19,7 @@ from lifeline.exchange.sections import read_sections
 from lifeline.exchange.swmm import read_swmm
 from lifeline.exchange.tables import csv_rows, with_geometry
 from lifeline.inventory import ASSET_PROPERTIES, NEEDED_COLUMNS, SENSOR_COLUMNS, ZONE_PROPERTIES, check_sensor_columns
-from lifeline.model import AssetKind, ZoneKind
+from lifeline.model import AssetKind, FacilityKind, ZoneKind
 
 GEOJSON, TABLES, MODELS = (".geojson", ".json"), (".csv",), (".inp",)
 SUFFIXES = GEOJSON + TABLES + MODELS + layers.SUFFIXES
@@ -61,6 +61,7 @@ class Contents:
     assets: list[Row] = field(default_factory=list)
     sensors: list[Row] = field(default_factory=list)
     zones: list[Row] = field(default_factory=list)
+    facilities: list[Row] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     model: ModelFile | None = None
     notes: list[str] = field(default_factory=list)
@@ -188,7 +189,7 @@ def _sort(
     as_: str | None = None,
     mapped: bool = False,
 ) -> None:
-    """Give each row to assets, sensors or zones: as asked, else by what it says and by its geometry."""
+    """Give each row to assets, sensors, zones or facilities: as asked, else by what it says and by its geometry."""
     if not mapped or options.columns is None:
         rows = _mapped(rows, contents, options)
     rows = [_named(row, options, contents) for row in rows]
@@ -201,7 +202,7 @@ def _sort(
             known = {name: value for name, value in row.values.items() if name in SENSOR_COLUMNS}
             contents.sensors.append(row._replace(values=known))
         else:
-            (contents.zones if kind == "zones" else contents.assets).append(row)
+            {"zones": contents.zones, "facilities": contents.facilities}.get(kind, contents.assets).append(row)
 
 
 def _kind_of(row: Row) -> str:
@@ -210,6 +211,8 @@ def _kind_of(row: Row) -> str:
         return "sensors"
     if kind in ZoneKind.__members__.values():
         return "zones"
+    if kind in FacilityKind.__members__.values():
+        return "facilities"
     return "zones" if shape in ("Polygon", "MultiPolygon") and kind not in AssetKind.__members__.values() else "assets"
 
 

@@ -13,7 +13,7 @@ from lifeline.errors import ConfigurationError
 from lifeline.exchange.rows import Row
 
 _PARTS = ("as", "crs", "encoding", "fields", "values", "units", "constants")
-KINDS = ("assets", "sensors", "zones")
+KINDS = ("assets", "sensors", "zones", "facilities")
 
 UNITS = {
     "mm": 0.001, "cm": 0.01, "dm": 0.1, "m": 1.0, "km": 1000.0, "in": 0.0254, "ft": 0.3048, "mi": 1609.344,
@@ -36,7 +36,10 @@ WORDS: dict[str, dict[str, str]] = {
              "检查井": "chamber", "阀井": "chamber", "泵站": "pump", "水泵": "pump", "水箱": "tank", "水池": "tank",
              "调压站": "regulator", "调压箱": "regulator", "排放口": "outfall", "排口": "outfall",
              "计量分区": "dma", "汇水区": "catchment", "行政区": "district", "更新区": "renewal",
-             "风险管控区": "risk_control", "韧性保护区": "resilience"},
+             "风险管控区": "risk_control", "韧性保护区": "resilience",
+             "医院": "hospital", "学校": "school", "幼儿园": "school", "养老院": "care_home", "地铁站": "subway",
+             "消防站": "fire_station", "派出所": "police", "变电站": "power", "政府": "government",
+             "数据中心": "data_centre", "火车站": "station", "汽车站": "station", "市场": "market", "商场": "market"},
     "road_class": {"快速路": "trunk", "主干路": "trunk", "次干路": "main", "支路": "street",
                    "街巷": "lane", "巷": "lane"},
     "critical": {"是": "true", "否": "false"},

@@ -42,11 +42,15 @@ COLUMNS: dict[str, dict[str, type]] = {
     "facilities": {"id": str, "kind": str, "name": str, "attributes": str},
 }  # fmt: skip
 """What is written of each thing, in this order."""
-
 _BATCH = 2000
 _LONGEST_SHAPEFILE_TEXT = 254
 _RESERVED = {"attributes", "device", "channel"}
 """Names of attributes by which a reader would take the thing for another."""
+
+
+def singular(what: str) -> str:
+    """What one of them is called."""
+    return "facility" if what == "facilities" else what.removesuffix("s")
 
 
 class Written(NamedTuple):

@@ -40,7 +40,7 @@ PART_NAMES = (*STEPS, *WEIGHTS, "live")
 
 
 class Standing(NamedTuple):
-    """Standing risk of n assets: lof and cof (n,) in 1..5, score (n,) in 0..100, points (n, 13) that add up to score.
+    """Standing risk of n assets: lof and cof (n,) in 1..5, score (n,) in 0..100, points (n, 14) that add up to score.
 
     ``rate`` is failures per km and year, ``probability`` that of a failure within a year.
     """
@@ -111,6 +111,7 @@ def _known(inventory: Inventory, classes: Deterioration) -> list[list[object]]:
         _values(np.round(inventory.loss, 6)),
         _values(lost),
         [True if each else None for each in facility.tolist()],
+        [int(each) if each > 0 else None for each in np.nan_to_num(inventory.facilities_near, nan=0.0).tolist()],
         list(inventory.road_class),
         [None] * n,
     ]

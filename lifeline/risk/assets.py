@@ -22,7 +22,8 @@ class Inventory:
     """n assets as columns of length n; NaN and None mean not known. A column left out is not known of any asset.
 
     ``breaks`` are failures on record within the last ``record_years``, ``boost`` the factor of breaks nearby (>= 1),
-    ``loss`` (0..1), ``customers_lost`` and ``critical_lost`` come from criticality.
+    ``loss`` (0..1), ``customers_lost`` and ``critical_lost`` come from criticality. ``facilities_near`` counts critical
+    facilities near, ``nearness`` (0..1) is how much they count together (`consequence.nearness_of`).
     """
 
     material: Sequence[str | None]
@@ -42,6 +43,8 @@ class Inventory:
     loss: Floats = field(default_factory=_unknown)
     customers_lost: Floats = field(default_factory=_unknown)
     critical_lost: Floats = field(default_factory=_unknown)
+    facilities_near: Floats = field(default_factory=_unknown)
+    nearness: Floats = field(default_factory=_unknown)
 
     def __post_init__(self) -> None:
         n = len(self.material)
@@ -49,7 +52,7 @@ class Inventory:
             if len(getattr(self, name)) != n:
                 object.__setattr__(self, name, _filled(name, getattr(self, name), [None] * n))
         for name in ("length_m", "condition", "breaks", "record_years", "boost", "loss", "customers_lost",
-                     "critical_lost"):  # fmt: skip
+                     "critical_lost", "facilities_near", "nearness"):  # fmt: skip
             if len(getattr(self, name)) != n:
                 object.__setattr__(self, name, _filled(name, getattr(self, name), np.full(n, np.nan)))
 

@@ -5,13 +5,21 @@ severe factor is enough for a high CoF, several add, none dilutes another, and w
 and ranges are defaults of this project. Pure and vectorised over n assets.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from lifeline.risk.assets import Floats, Inventory
+from lifeline.risk.assets import Floats, Ints, Inventory
 
-WEIGHTS: dict[str, float] = {"supply": 0.65, "customers": 0.7, "facility": 0.4, "road": 0.3, "size": 0.5}
+WEIGHTS: dict[str, float] = {
+    "supply": 0.65,
+    "customers": 0.7,
+    "facility": 0.4,
+    "nearby": 0.35,
+    "road": 0.3,
+    "size": 0.5,
+}
 """Weight of each factor, in the order in which an explanation takes them into account (default)."""
 LOSS_LOW, LOSS_HIGH = 0.005, 0.5
 """Share of the network's demand whose loss has severity 0 and 1, logarithmic between (default)."""
@@ -23,6 +31,13 @@ DIAMETERS_MM: dict[str, tuple[float, float]] = {
     "drainage": (300.0, 2500.0),
 }
 """Diameters that have severity 0 and 1 in each network, logarithmic between (default); others as water."""
+NEAR_M = 150.0
+"""Within this distance of a critical facility a failure would hit it: streets are shut, cellars flood (default)."""
+FACILITIES: dict[str, float] = {
+    "hospital": 1.0, "care_home": 0.8, "subway": 0.8, "power": 0.8, "fire_station": 0.7, "school": 0.7, "station": 0.6,
+    "data_centre": 0.6, "government": 0.5, "police": 0.5, "market": 0.4, "other": 0.3,
+}  # fmt: skip
+"""Severity of each kind of critical facility where the failure is at its door (default)."""
 UNKNOWN_SIZE = 0.2
 """Severity of a diameter that is not known, or of what has none (default)."""
 ROADS: dict[str, float] = {"trunk": 1.0, "main": 0.7, "street": 0.35, "lane": 0.15, "none": 0.0}
@@ -30,7 +45,7 @@ ROADS: dict[str, float] = {"trunk": 1.0, "main": 0.7, "street": 0.35, "lane": 0.
 
 
 class Consequence(NamedTuple):
-    """Of n assets: ``cof`` 1..5; ``steps`` (n, 5) is CoF after each factor of ``WEIGHTS`` in turn."""
+    """Of n assets: ``cof`` 1..5; ``steps`` (n, 6) is CoF after each factor of ``WEIGHTS`` in turn."""
 
     cof: Floats
     steps: Floats
@@ -54,9 +69,23 @@ def severities(inventory: Inventory) -> dict[str, Floats]:
         "supply": _logarithmic(np.nan_to_num(inventory.loss, nan=0.0), LOSS_LOW, LOSS_HIGH),
         "customers": _logarithmic(lost, FEW_CUSTOMERS, MANY_CUSTOMERS),
         "facility": np.where(inventory.critical | (np.nan_to_num(inventory.critical_lost, nan=0.0) > 0), 1.0, 0.0),
+        "nearby": np.nan_to_num(inventory.nearness, nan=0.0),
         "road": np.array([ROADS.get(each or "none", 0.0) for each in inventory.road_class], dtype=np.float64),
         "size": np.nan_to_num(size, nan=UNKNOWN_SIZE),
     }
+
+
+def nearness_of(n: int, asset: Ints, kind: Sequence[str], distance_m: Floats) -> Floats:
+    """How much the facilities near each of n assets count together, 0 to 1: 1 - product of (1 - u (1 - d / NEAR_M)).
+
+    ``asset`` (m,) holds indices into 0..n-1, ``kind`` and ``distance_m`` (m,) what is near. One more never lowers it.
+    """
+    severity = np.array([FACILITIES.get(each, FACILITIES["other"]) for each in kind], dtype=np.float64)
+    spared = 1.0 - severity * np.clip(1.0 - distance_m / NEAR_M, 0.0, 1.0)
+    order = np.lexsort((spared, asset))  # the same to the last bit, in whatever order they come
+    quiet = np.ones(n)
+    np.multiply.at(quiet, asset[order], spared[order])
+    return 1.0 - quiet
 
 
 def _logarithmic(values: Floats, low: float, high: float) -> Floats:

@@ -116,7 +116,7 @@ def due(connection: Connection, now: datetime) -> int | None:
     oldest = now - OVERSLEPT
     with storage_errors(), connection.transaction():
         for (late,) in connection.execute(_SQL["overslept"], {"oldest": oldest}).fetchall():
-            reason = "nobody ran it within an hour: is `lifeline up` or `lifeline drill watch` running?"
+            reason = "nobody ran it within an hour: is `lifeline up` running?"
             finish(connection, late, DrillState.FAILED, now, message=reason)
         row = connection.execute(_SQL["due"], {"now": now, "oldest": oldest}).fetchone()
     return int(row[0]) if row else None

@@ -16,8 +16,9 @@ from lifeline.exchange import mapping
 from lifeline.exchange.files import Contents
 from lifeline.exchange.mapping import ColumnMap
 from lifeline.exchange.rows import Row
+from lifeline.exchange.writers import singular
 from lifeline.model import JsonObject
-from lifeline.storage import export
+from lifeline.storage import export, facilities
 from lifeline.storage.database import Connection
 from lifeline.storage.imports import note, store_contents
 from lifeline.storage.queries import load
@@ -64,8 +65,8 @@ class Editor:
     def put(self, what: str, name: str, fields: Fields, geometry: JsonObject | None) -> Edit:
         """Make the thing, or make it what ``fields`` say; what they leave out is as in an import.
 
-        ``what`` is assets, sensors or zones; ``name`` of a sensor is ``device/channel``. Raises ImportRejectedError
-        with everything that is wrong, ConflictError where the network would break.
+        ``what`` is assets, sensors, zones or facilities; ``name`` of a sensor is ``device/channel``. Raises
+        ImportRejectedError with everything that is wrong, ConflictError where the network would break.
         """
         return self._store(what, name, export.one(self.connection, what, name), dict(fields), geometry)
 
@@ -86,7 +87,10 @@ class Editor:
     def remove(self, what: str, name: str) -> Edit:
         """Take the row away. Raises NotFoundError, and ConflictError with the reason where something needs it."""
         before = export.existing(self.connection, what, name)
-        _REMOVALS[what](self.connection, name)
+        if what == "facilities":
+            facilities.remove(self.connection, name, self.now)
+        else:
+            _REMOVALS[what](self.connection, name)
         self.connection.execute(_SQL["announce"])
         return self._note(what, name, "removed", _changes(before, None))
 
@@ -95,7 +99,7 @@ class Editor:
     ) -> Edit:
         _check_name(what, name, before, values)
         (row,) = mapping.apply(ColumnMap(), [Row(1, values, shape)])
-        contents = Contents(f"{what.removesuffix('s')} {name}")
+        contents = Contents(f"{singular(what)} {name}")
         setattr(contents, what, [row])
         store_contents(self.connection, [contents], self.catalogue, self.now)
         after = export.existing(self.connection, what, name)
@@ -108,7 +112,7 @@ class Editor:
         return self._note(what, name, "retired" if retired else "changed" if before else "created", changes)
 
     def _note(self, what: str, name: str, action: str, changes: Changes) -> Edit:
-        note(self.connection, self.now, self.actor, action, what.removesuffix("s"), name, changes)
+        note(self.connection, self.now, self.actor, action, singular(what), name, changes)
         return Edit(what, name, action, changes)
 
 

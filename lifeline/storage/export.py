@@ -5,14 +5,14 @@ from typing import Any
 
 from lifeline.errors import NotFoundError
 from lifeline.exchange.rows import Row
-from lifeline.exchange.writers import COLUMNS
+from lifeline.exchange.writers import COLUMNS, singular
 from lifeline.geo import Box
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
 _SQL = load("export")
 
-KINDS = ("assets", "sensors", "zones")
+KINDS = ("assets", "sensors", "zones", "facilities")
 _AT_A_TIME = 2000
 
 
@@ -40,7 +40,7 @@ def existing(connection: Connection, what: str, name: str) -> Row:
     """The same. Raises NotFoundError."""
     found = one(connection, what, name)
     if found is None:
-        raise NotFoundError(f"there is no {what.removesuffix('s')} {name!r}")
+        raise NotFoundError(f"there is no {singular(what)} {name!r}")
     return found
 
 
@@ -73,4 +73,4 @@ def _sensor(number: int, found: Sequence[Any]) -> Row:
     return Row(number, values, place)
 
 
-_MAKERS = {"assets": _thing("assets"), "sensors": _sensor, "zones": _thing("zones")}
+_MAKERS = {"assets": _thing("assets"), "sensors": _sensor, "zones": _thing("zones"), "facilities": _thing("facilities")}

@@ -11,9 +11,10 @@ from psycopg.types.json import Jsonb
 from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, Problem
 from lifeline.exchange.files import Contents, ModelFile
-from lifeline.inventory import Checked, Reference, check_assets, check_sensors, check_zones
-from lifeline.model import Asset, Sensor, Zone
-from lifeline.storage import inventory, zones
+from lifeline.exchange.writers import singular
+from lifeline.inventory import Checked, Reference, check_assets, check_facilities, check_sensors, check_zones
+from lifeline.model import Asset, Facility, Sensor, Zone
+from lifeline.storage import facilities, inventory, zones
 from lifeline.storage.database import Connection
 from lifeline.storage.inventory import Stored
 from lifeline.storage.queries import load
@@ -40,10 +41,11 @@ class _File:
     zones: Checked[Zone]
     assets: Checked[Asset]
     sensors: Checked[Sensor]
+    facilities: Checked[Facility]
 
     @property
     def parts(self) -> tuple[Checked[Any], ...]:
-        return self.zones, self.assets, self.sensors
+        return self.zones, self.assets, self.sensors, self.facilities
 
     @property
     def problems(self) -> list[Problem]:
@@ -70,7 +72,7 @@ def import_contents(
     outcomes = store_contents(connection, contents, catalogue, now, bars=bars)
     for outcome in outcomes:
         if outcome.stored.new or outcome.stored.changed:
-            note(connection, now, actor, "imported", outcome.what.removesuffix("s"), None, _counts(outcome))
+            note(connection, now, actor, "imported", singular(outcome.what), None, _counts(outcome))
     return outcomes
 
 
@@ -119,6 +121,7 @@ def _check(contents: Contents, catalogue: Catalogue) -> _File:
         check_zones(contents.zones, catalogue, source),
         check_assets(contents.assets, catalogue, source),
         check_sensors(contents.sensors, catalogue, source),
+        check_facilities(contents.facilities, catalogue, source),
     )
 
 
@@ -164,7 +167,11 @@ def _store(connection: Connection, files: Sequence[_File], now: datetime, bars: 
         if file.zones.entries:
             stored = zones.store_zones(connection, [entry.item for entry in file.zones.entries], now)
             yield Outcome(file.contents.source, "zones", stored)
-    holding = [file for file in files if file.assets.entries or not (file.zones.entries or file.sensors.entries)]
+    for file in files:
+        if file.facilities.entries:
+            stored = facilities.store_facilities(connection, [entry.item for entry in file.facilities.entries], now)
+            yield Outcome(file.contents.source, "facilities", stored)
+    holding = [file for file in files if file.assets.entries or not any(part.entries for part in file.parts)]
     if holding:
         sources = ", ".join(file.contents.source for file in holding)
         lists = [file.assets.entries for file in holding]

@@ -12,7 +12,7 @@ from lifeline.catalogue import Catalogue
 from lifeline.errors import ImportRejectedError, NotFoundError, Problem
 from lifeline.inventory import Entry
 from lifeline.model import Asset, Sensor
-from lifeline.storage import membership, standing
+from lifeline.storage import membership, nearness, standing
 from lifeline.storage.database import Connection
 from lifeline.storage.queries import load
 from lifeline.wire import is_channel, is_identifier
@@ -131,6 +131,7 @@ def store_asset_files(
     connection.execute(_SQL["forget_retired"])
     moved = [numbers[position] for position, _ in touched]
     membership.place(connection, assets=moved, sensors=_sensors_on(connection, moved))
+    nearness.place(connection, assets=moved)
     connection.execute(_SQL["unstage_assets"])
     # Every asset and not only those that have changed: they have aged since the last import.
     standing.refresh(connection, now, sorted({asset.network for asset in assets}), numbers)

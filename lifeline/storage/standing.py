@@ -14,6 +14,7 @@ from lifeline import risk
 from lifeline.model import JsonObject
 from lifeline.risk import reach
 from lifeline.risk.assets import Bools, Floats, Ints, Inventory
+from lifeline.risk.consequence import nearness_of
 from lifeline.risk.deterioration import Deterioration, shipped_deterioration
 from lifeline.risk.likelihood import nearby_boost
 from lifeline.storage.database import Connection
@@ -60,6 +61,7 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
     asset_id = np.array(ids, dtype=np.int_)
     years = _floats(year)
     breaks, record_years = _history(connection, asset_id, network, now)
+    near, nearness = _facilities(connection, asset_id)
     return Columns(
         asset_id,
         np.array(ends_from, dtype=np.int_),
@@ -82,6 +84,8 @@ def columns(connection: Connection, now: datetime, networks: Sequence[str] | Non
             loss=_floats(loss),
             customers_lost=_floats(lost),
             critical_lost=_floats(critical_lost),
+            facilities_near=near,
+            nearness=nearness,
         ),
         _floats(demand),
         _floats(slope),
@@ -270,6 +274,16 @@ def matrix(connection: Connection, network: str | None) -> list[list[int]]:
     rows = connection.execute(_SQL["classes"], {"network": network}).fetchall()
     values = np.array(rows, dtype=np.float64).reshape(-1, 2)
     return [[int(count) for count in row] for row in risk.matrix(values[:, 0], values[:, 1])]
+
+
+def _facilities(connection: Connection, asset_id: Ints) -> tuple[Floats, Floats]:
+    """How many critical facilities are near each asset, and how much they count together."""
+    rows = connection.execute(_SQL["facilities_near"]).fetchall()
+    at = _index(asset_id, np.array([row[0] for row in rows], dtype=np.int_))
+    here = at >= 0
+    kinds = [row[1] for row, kept in zip(rows, here.tolist(), strict=True) if kept]
+    counted = np.bincount(at[here], minlength=len(asset_id)).astype(np.float64)
+    return counted, nearness_of(len(asset_id), at[here], kinds, _floats([row[2] for row in rows])[here])
 
 
 def _history(connection: Connection, asset_id: Ints, networks: Sequence[str], now: datetime) -> tuple[Floats, Floats]:

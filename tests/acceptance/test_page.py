@@ -152,8 +152,11 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         panel.locator(".fed_back input").fill("第三方施工")
         panel.locator(".fed_back button", has_text="情况属实").click()
         panel.locator(".stepper .here", has_text="反馈").wait_for(timeout=15_000)
-        page.locator("#time input[type=range]").focus()
-        page.keyboard.press("ArrowLeft")
+        with page.expect_response("**/risk/frames?*") as frames:
+            page.locator("#time button.play").click()
+        assert frames.value.status == 200
+        until(lambda: page.locator("#time .now").inner_text() != "实时", "the past, played")
+        page.locator("#time button.play").click()
         page.locator("#time.past").wait_for()
         page.locator("#time button.live").click()
         page.locator("#time.past").wait_for(state="detached")

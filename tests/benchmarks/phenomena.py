@@ -389,7 +389,7 @@ HEAD = (
 
 def _write(found: dict[str, list[Found]], risk: list[str], sick: list[str], months: float) -> None:
     lines = [*HEAD, *(_line(name, [one for one in ones if one.visible]) for name, ones in found.items())]
-    lines += ["", f"Seeds {FIRST} to {FIRST + SEEDS - 1}, {months:.3g} sensor-months. False risk alerts: "]
+    lines += ["", f"Seeds {FIRST} to {FIRST + SEEDS - 1}, {months:,.0f} sensor-months. False risk alerts: "]
     lines[-1] += f"{_counted(risk)}, {len(risk) / months:.2g} a sensor-month; false maintenance alerts: "
     lines[-1] += f"{_counted(sick)}."
     page = PAGE.read_text(encoding="utf-8")

@@ -67,6 +67,10 @@ READABLE = (
     "/api/v1/assets/export",
     "/api/v1/sensors/export",
     "/api/v1/zones/export",
+    "/api/v1/facilities",
+    "/api/v1/facilities/1",
+    "/api/v1/facilities/export",
+    "/api/v1/assets/1/facilities",
 )
 OPERATIONS = (
     "/api/v1/alerts/1/response",
@@ -151,7 +155,7 @@ CHANGES = {
     ("DELETE", "/api/v1/session"): set(Role),
     **{
         (method, f"/api/v1/{what}/1"): ENGINEERS
-        for what in ("assets", "zones")
+        for what in ("assets", "zones", "facilities")
         for method in ("PUT", "PATCH", "DELETE")
     },
     **{(method, f"/api/v1/{what}/1"): ENGINEERS for what in ("sensors", "devices") for method in ("PATCH", "DELETE")},

@@ -15,8 +15,8 @@ from lifeline.exchange.rows import Row
 from lifeline.exchange.writers import write
 from lifeline.geo import Box
 from lifeline.inventory import Entry
-from lifeline.model import Sensor, Zone, ZoneKind
-from lifeline.storage import export, inventory, zones
+from lifeline.model import Facility, FacilityKind, Sensor, Zone, ZoneKind
+from lifeline.storage import export, facilities, inventory, zones
 from lifeline.storage.database import Connection
 from lifeline.storage.imports import Outcome, import_contents
 from tests.acceptance.commands import lifeline
@@ -48,6 +48,8 @@ def town(connection: Connection, tmp_path: Path) -> Connection:
         {"range": [0.0, 80.5], "max_silence_s": 900.0}, {"D1": -1, "D2": 1},
     )  # fmt: skip
     inventory.store_sensors(connection, [Entry(1, meter)])
+    near = Facility("H-1", FacilityKind.HOSPITAL, 117.2003, 31.8002, "市一院", {"beds": 900})
+    facilities.store_facilities(connection, [near, Facility("S-1", FacilityKind.SCHOOL, 117.5, 31.8)], NOW)
     (tmp_path / "first").mkdir()
     assert totals(rewrite(connection, tmp_path / "first", ".geojson"))["assets"] == (0, 6, 9)
     connection.commit()
@@ -77,7 +79,7 @@ def totals(outcomes: list[Outcome]) -> dict[str, tuple[int, int, int]]:
 
 @pytest.mark.parametrize("suffix", [".geojson", ".csv", ".gpkg", ".shp"])
 def test_what_is_exported_and_imported_again_has_not_changed(suffix: str, town: Connection, tmp_path: Path) -> None:
-    unchanged = {"zones": (0, 0, 3), "assets": (0, 0, 15), "sensors": (0, 0, 4)}
+    unchanged = {"zones": (0, 0, 3), "assets": (0, 0, 15), "sensors": (0, 0, 4), "facilities": (0, 0, 2)}
     assert totals(rewrite(town, tmp_path, suffix)) == unchanged
     rewrite(town, tmp_path, suffix, "gcj02")  # what was computed in another system is kept to a millimetre
     lines = town.execute("SELECT count(*) FROM inventory_history").fetchone()
@@ -90,10 +92,10 @@ def test_what_is_exported_and_imported_again_has_not_changed(suffix: str, town: 
 def test_a_city_that_is_exported_and_taken_elsewhere_is_the_same_city(town: Connection, tmp_path: Path) -> None:
     before = {what: list(export.rows(town, what)) for what in export.KINDS}
     paths = [write(tmp_path / f"{what}.geojson", what, rows).files[0] for what, rows in before.items()]
-    town.execute("TRUNCATE asset, zone, device, sensor, asset_cell, asset_risk CASCADE")
+    town.execute("TRUNCATE asset, zone, facility, device, sensor, asset_cell, asset_risk CASCADE")
     contents = [each for path in paths for each in read_file(path, Options())]
     assert totals(import_contents(town, contents, shipped_catalogue(), NOW, actor="test")) == {
-        "zones": (3, 0, 0), "assets": (15, 0, 0), "sensors": (4, 0, 0),
+        "zones": (3, 0, 0), "assets": (15, 0, 0), "sensors": (4, 0, 0), "facilities": (2, 0, 0),
     }  # fmt: skip
     assert {what: list(export.rows(town, what)) for what in export.KINDS} == before
     assert town.execute("SELECT count(*) FROM asset_risk").fetchone() == (15,)
@@ -120,8 +122,9 @@ def test_only_the_network_and_the_box_that_were_asked_for_are_given(town: Connec
     assert names("sensors", network="water") == ["rtu-water/pressure", "meter/flow"]
     assert names("zones", network="gas") == ["RC-1", "D2"]
     assert names("zones", box=Box(118, 31, 119, 32)) == []
+    assert names("facilities", box=corner, network="gas") == ["H-1"]
     assert export.count(town, "assets", "gas") == 5
-    assert [export.count(town, what) for what in export.KINDS] == [15, 4, 3]
+    assert [export.count(town, what) for what in export.KINDS] == [15, 4, 3, 2]
 
 
 def test_one_thing_is_found_by_its_name(town: Connection) -> None:

@@ -18,7 +18,14 @@ from tests.integration.test_api import assert_problem
 from tests.integration.town import build, empty, open_alert
 
 CELLS, SEGMENTS = "/api/v1/risk/cells", "/api/v1/risk/segments"
-PATHS = (CELLS, f"{CELLS}?resolution=10", SEGMENTS, f"{CELLS}?bbox=117.19,31.79,117.205,31.83")
+BOX = "bbox=117.19,31.79,117.205,31.83"
+PATHS = (
+    *(f"{CELLS}?resolution={size}" for size in (8, 9, 10)),
+    SEGMENTS,
+    f"{SEGMENTS}?{BOX}",
+    f"{SEGMENTS}?limit=2",
+    f"{CELLS}?{BOX}",
+)
 
 
 class Witness:

@@ -273,6 +273,28 @@ def test_the_order_of_shares_and_alerts_does_not_matter(city: City, data: st.Dat
         assert one["mean"] == pytest.approx(second[cell]["mean"], abs=0.11)
 
 
+@settings(max_examples=25, deadline=None)
+@given(cities(), st.data())
+def test_no_cell_and_no_pipe_falls_when_an_alert_comes_or_rises_when_it_is_cleared(
+    city: City, data: st.DataObject
+) -> None:
+    """Over whole maps and in steps: alerts come in one order and are cleared in another, each drawn from the last."""
+    ground, newest, drawn = city.ground(), city.newest(), None
+    coming = data.draw(st.permutations(city.alerts))
+    going = data.draw(st.permutations(city.alerts))
+    there: list[OpenAlert] = []
+    for turn, each in [*((1, alert) for alert in coming), *((-1, alert) for alert in going)]:
+        before = drawn or build(ground, there, newest, NOW)
+        there = [*there, each] if turn > 0 else [other for other in there if other is not each]
+        drawn = build(ground, there, newest, NOW, before)
+        assert (turn * (drawn.risk.score - before.risk.score) >= -1e-9).all()
+        earlier, later = features(before), features(drawn)
+        low, high = (earlier, later) if turn > 0 else (later, earlier)
+        assert low.keys() <= high.keys()  # an alert alone in its cell comes and goes with it
+        assert all(high[cell]["score"] >= said["score"] for cell, said in low.items())
+    assert drawn is None or features(drawn) == features(build(ground, [], newest, NOW))
+
+
 @settings(max_examples=30, deadline=None)
 @given(cities())
 def test_no_cell_without_a_sensor_that_was_heard_is_of_the_lowest_level_unless_an_alert_says_so(city: City) -> None:

@@ -64,7 +64,7 @@ export const EN = {
   role_engineer: "engineer", role_admin: "administrator", keys_for_admins: "The list of keys is for administrators",
   keys_how: "Made and revoked with lifeline keys add and revoke", name: "Name", stands: "State", made: "Made", expires: "Expires",
   used_last: "Used last", revoked: "revoked", valid: "valid", expired: "expired", never_ends: "never", never_used: "never",
-  part_supply: "Share of supply lost", part_facility: "Critical facility", part_size: "Size of the pipe", part_length: "Length",
+  part_supply: "Share of supply lost", part_facility: "Critical facility", part_nearby: "Critical facilities near", part_size: "Size of the pipe", part_length: "Length",
   part_incident: "Incident", part_joined: "Alerts next to it", last_tick: "Last tick", last_tick_hint: "the detectors run every few seconds",
   admin_rules: "Rules", admin_endpoints: "Endpoints", limits: "Limits", overrides: "Set apart", off: "off", remove: "no longer set apart",
   version: "Version", proposals: "Proposals", no_proposals: "Nothing is proposed", rules_in_force: "Rules in force", where: "Where",

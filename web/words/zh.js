@@ -45,7 +45,7 @@ export const ZH = {
   nothing_held: "没有隔离数据", you_are: "当前密钥:{name}({role})", role: "角色", role_viewer: "查看者", role_field: "现场人员", role_operator: "值班员",
   role_engineer: "工程师", role_admin: "管理员", keys_for_admins: "密钥列表仅管理员可见", keys_how: "用 lifeline keys add / revoke 新建或吊销", name: "名称", stands: "状态",
   made: "创建", expires: "到期", used_last: "最近使用", revoked: "已吊销", valid: "有效", expired: "已过期", never_ends: "不过期", never_used: "从未使用",
-  part_supply: "停供占比", part_facility: "重要用户", part_size: "管道规模", part_length: "长度", part_incident: "关联事件", part_joined: "相邻管段预警", last_tick: "最近检测周期",
+  part_supply: "停供占比", part_facility: "重要用户", part_nearby: "附近重要设施", part_size: "管道规模", part_length: "长度", part_incident: "关联事件", part_joined: "相邻管段预警", last_tick: "最近检测周期",
   last_tick_hint: "检测规则每 5 秒运行", admin_rules: "规则", admin_endpoints: "通知渠道", limits: "限值", overrides: "例外地点", off: "停用", remove: "取消例外",
   version: "版本", proposals: "调整建议", no_proposals: "没有待定的建议", rules_in_force: "生效规则", where: "地点", effect: "影响(回测)", by_whom: "经办", accept: "采纳",
   reject: "驳回", proposal_waiting: "等待评估", proposal_evaluated: "已评估", proposal_failed: "评估失败", proposal_accepted: "已采纳", proposal_rejected: "已驳回",

@@ -39,8 +39,18 @@ WHERE (%(name)s::text IS NULL OR external_id = %(name)s)
         OR (east >= %(west)s AND west <= %(east)s AND north >= %(south)s AND south <= %(north)s))
 ORDER BY zone_id
 
+-- name: facilities
+-- Of every network: they belong to none.
+SELECT external_id, kind, name, attributes, jsonb_build_object('type', 'Point', 'coordinates', jsonb_build_array(longitude, latitude))
+FROM facility
+WHERE (%(name)s::text IS NULL OR external_id = %(name)s) AND (%(network)s::text IS NULL OR true)
+    AND (%(west)s::float8 IS NULL
+        OR (longitude BETWEEN %(west)s AND %(east)s AND latitude BETWEEN %(south)s AND %(north)s))
+ORDER BY facility_id
+
 -- name: count
 -- How many there are of each, for a bar.
 SELECT (SELECT count(*) FROM asset WHERE %(network)s::text IS NULL OR network = %(network)s),
     (SELECT count(*) FROM sensor JOIN device USING (device_id) WHERE %(network)s::text IS NULL OR network = %(network)s),
-    (SELECT count(*) FROM zone WHERE %(network)s::text IS NULL OR network IS NULL OR network = %(network)s)
+    (SELECT count(*) FROM zone WHERE %(network)s::text IS NULL OR network IS NULL OR network = %(network)s),
+    (SELECT count(*) FROM facility)

@@ -89,13 +89,6 @@ WHERE (network_model.network, network_model.format, network_model.prefix, networ
       (excluded.network, excluded.format, excluded.prefix, excluded.content)
 RETURNING xmax = 0 AS is_new
 
--- name: models
--- Every model without its content, by name.
-SELECT model_id, name, network, format, prefix, length(content), imported_at FROM network_model ORDER BY name
-
--- name: model_content
-SELECT content FROM network_model WHERE name = %(name)s
-
 -- name: note_change
 INSERT INTO inventory_history (at, actor, action, what, external_id, detail)
 VALUES (%(at)s, %(actor)s, %(action)s, %(what)s, %(external_id)s, %(detail)s)

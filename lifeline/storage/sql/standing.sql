@@ -11,6 +11,10 @@ FROM asset LEFT JOIN asset_criticality USING (asset_id)
 WHERE in_service AND (%(networks)s::text[] IS NULL OR network = ANY (%(networks)s))
 ORDER BY asset_id
 
+-- name: facilities_near
+-- Critical facilities near each asset.
+SELECT asset_id, kind, distance_m::float8 FROM asset_facility JOIN facility USING (facility_id) ORDER BY asset_id
+
 -- name: breaks_on_record
 -- Own breaks of each asset since a time.
 SELECT asset_id, count(*) FROM asset_break WHERE at <= %(now)s GROUP BY asset_id
