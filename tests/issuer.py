@@ -36,6 +36,9 @@ class TestIssuer:
         self.said: dict[str, Any] = {"issuer": self.url, "jwks_uri": f"{self.url}/keys"}
         self.answers: dict[str, tuple[int, bytes, dict[str, str]]] = {}
         """Instead of the right ones, by path."""
+        self.open = threading.Event()
+        """While it is not set, whoever asks waits."""
+        self.open.set()
 
     def rotate(self, kind: str = "RS256", kid: str | None = None) -> Key:
         """A new key, which is shown beside the ones before; it is the last of ``keys``."""
@@ -80,6 +83,7 @@ def running_issuer() -> Iterator[TestIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
+            issuer.open.wait(20)
             status, body, headers = issuer.answer(self.path)
             self.send_response(status)
             for name, value in ({"Content-Length": str(len(body))} | headers).items():

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,6 +21,7 @@ from lifeline.errors import ConfigurationError
 from lifeline.model import Role
 from lifeline.principal import WHOLE, Kind, Scope
 from lifeline.settings import Settings, load_settings
+from tests.api_process import until
 from tests.issuer import AUDIENCE, TestIssuer, running_issuer
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -330,6 +332,33 @@ def test_while_the_issuer_is_away_known_keys_stay_good_for_a_day_and_the_log_say
     clock.now += keyring.STALE_S
     with pytest.raises(IssuerAwayError):
         told.principal(server.token(AT))
+
+
+def test_a_slow_issuer_holds_up_nobody_whose_key_is_known_and_the_others_wait_for_one_answer(
+    fresh: TestIssuer, clock: Clock
+) -> None:
+    told = issuer(fresh)
+    told.principal(fresh.token(AT))
+    fresh.rotate("EdDSA")
+    fresh.open.clear()
+    clock.now += keyring.LIFE_S + 1
+    with ThreadPoolExecutor(4) as threads:
+        waiting = [threads.submit(told.principal, fresh.token(AT)) for _ in range(4)]
+        until(lambda: len(fresh.asked) == 3, "a question to the issuer")
+        assert told.principal(fresh.token(AT, key=fresh.keys[0])).name == "li.wei"
+        assert not any(each.done() for each in waiting)
+        fresh.open.set()
+        assert [each.result(10).name for each in waiting] == ["li.wei"] * 4
+    assert len(fresh.asked) == 4
+
+
+def test_an_issuer_that_does_not_answer_in_time_is_away(fresh: TestIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyring, "TIMEOUT_S", 0.05)
+    fresh.open.clear()
+    with capture_logs() as logs, pytest.raises(IssuerAwayError):
+        issuer(fresh).principal(fresh.token(AT))
+    assert "timed out" in logs[0]["reason"]
+    fresh.open.set()
 
 
 def test_an_issuer_that_comes_back_is_asked_again(fresh: TestIssuer, clock: Clock) -> None:
