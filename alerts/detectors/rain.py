@@ -87,7 +87,10 @@ def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Ju
     expected = _terms(held, times) @ response.coefficients
     fallen = held @ response.coefficients[_DRY_TERMS:]
     wet = np.maximum(response.limit_wet, ERROR_SHARE * fallen)
-    limit = response.limit_dry + _wetness(held)[:, None] * (wet - response.limit_dry)
+    share = _wetness(held)[:, None]
+    between = response.limit_dry + share * (wet - response.limit_dry)
+    # The ends by themselves: who has known only one weather has no limit for the other, and none between the two.
+    limit = np.where(share >= 1, wet, np.where(share <= 0, response.limit_dry, between))
     return Judgement(expected, (level - expected) / limit)
 
 

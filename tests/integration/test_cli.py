@@ -253,7 +253,7 @@ def test_keys_are_shown_once_listed_and_revoked(place: dict[str, str]) -> None:
     key = lifeline("keys", "add", "room", "--role", "operator", "--days", "30", **place).stdout.strip()
     assert re.fullmatch(r"llk_\S{43}", key)
     listed = lifeline("keys", "list", **place).stdout
-    assert re.search(r"room\s+operator\s+\S+\s+never\s+valid", listed)
+    assert re.search(r"room\s+operator\s+the whole city\s+\S+\s+never\s+valid", listed)
     assert key not in listed
     again = lifeline("keys", "add", "room", **place)
     assert again.returncode == 1

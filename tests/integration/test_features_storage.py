@@ -9,8 +9,10 @@ import pytest
 from shapely.geometry import shape
 
 from lifeline.geo import Box
+from lifeline.storage import reports
 from lifeline.storage.database import Connection, connect
 from lifeline.storage.features import SOURCES, FeatureFilter, extent, features
+from lifeline.storage.reports import Category, Report
 from tests.integration.town import NETWORKS, SOUTH, STEP, WEST, assets, build, empty, open_alert
 
 EVERYTHING = FeatureFilter()
@@ -23,6 +25,9 @@ def db(database_dsn: str) -> Iterator[Connection]:
         ids = build(connection)
         for network in NETWORKS:
             open_alert(connection, ids[network])
+        for number, category in enumerate((Category.GAS_SMELL, Category.WATER_LEAK, Category.FLOODING)):
+            report = Report(category, "as seen", WEST + number * STEP, SOUTH + STEP, datetime.now(UTC))
+            reports.keep(connection, report, "hotline", datetime.now(UTC))
         connection.commit()
         yield connection
 

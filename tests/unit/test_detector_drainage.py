@@ -1,5 +1,7 @@
 """Drainage: blockage, storm, pump and overflow told apart, and told in time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -112,6 +114,17 @@ def test_the_first_drops_make_an_expectation_less_sure_in_proportion():
     assert limit[1] == pytest.approx(response.limit_dry + 0.25 * (wet[1] - response.limit_dry))
     assert limit[3:] == pytest.approx(wet[3:])
     assert (np.diff(limit, axis=0) >= -1e-12).all()
+
+
+@pytest.mark.parametrize(("known", "drops"), [("dry", 0.0), ("wet", 2.0)])
+def test_who_has_known_one_weather_alone_judges_that_one_and_not_the_other(known, drops):
+    limits = {"limit_dry": np.full(2, np.nan), "limit_wet": np.full(2, np.nan), f"limit_{known}": np.full(2, 0.1)}
+    response = replace(LEARNED, **limits)
+    held = np.zeros((2, len(rain.STORES_S)))
+    held[:, rain.STORES_S.index(14400.0)] = np.array([drops, 2.0 - drops]) * rain.WET_MM
+    score = rain.detect(response, np.full((2, 2), 9.0), held, np.full(2, STORMY[2][0])).score
+    assert (score[0] > 1).all()
+    assert np.isnan(score[1]).all()
 
 
 @given(st.floats(0.0, 0.6), st.floats(0.0, 0.6))

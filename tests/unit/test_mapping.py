@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lifeline.errors import ConfigurationError
 from lifeline.exchange.mapping import UNITS, WORDS, ColumnMap, apply, missing_columns, read_mapping
 from lifeline.exchange.rows import Row
-from lifeline.model import AssetKind, RoadClass, ZoneKind
+from lifeline.model import AssetKind, FacilityKind, RoadClass, ZoneKind
 
 
 def read(folder: Path, text: str) -> ColumnMap:
@@ -91,7 +91,7 @@ def test_every_known_word_means_something_that_lifeline_has() -> None:
     classes = tomllib.loads(text)["class"]
     known = classes.keys() | {alias for each in classes.values() for alias in each.get("aliases", ())}
     assert set(WORDS["material"].values()) <= known
-    assert set(WORDS["kind"].values()) <= set(AssetKind) | set(ZoneKind)
+    assert set(WORDS["kind"].values()) <= set(AssetKind) | set(ZoneKind) | set(FacilityKind)
     assert set(WORDS["road_class"].values()) <= set(RoadClass)
     assert set(WORDS["network"].values()) <= {"gas", "water", "drainage"}
 

@@ -330,7 +330,8 @@ def run(*arguments: str, **environment: str) -> tuple[int, str]:
 def test_the_inventory_command_says_which_files_it_wrote(tmp_path: Path) -> None:
     code, out = run("inventory", "--out", str(tmp_path / "a" / "b"), "--seed", "3")
     assert code == 0
-    assert [Path(line) for line in out.split()] == [tmp_path / "a/b/assets.geojson", tmp_path / "a/b/sensors.csv"]
+    names = ("assets.geojson", "sensors.csv", "facilities.geojson")
+    assert sorted(Path(line) for line in out.split()) == sorted(tmp_path / "a/b" / name for name in names)
     assert (tmp_path / "a/b/sensors.csv").is_file()
 
 

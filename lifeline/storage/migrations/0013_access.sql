@@ -88,7 +88,7 @@ BEGIN
     IF who IS NULL THEN RETURN NULL; END IF;
     IF TG_OP <> 'INSERT' THEN was := to_jsonb(OLD); END IF;
     IF TG_OP <> 'DELETE' THEN became := to_jsonb(NEW); END IF;
-    row_id := coalesce(became, was) ->> TG_ARGV[0];
+    row_id := coalesce(coalesce(became, was) ->> TG_ARGV[0], '');   -- a line about many (an import) names none
     FOR place IN 1 .. TG_NARGS - 1 LOOP         -- that a secret changed is told, never what it was or is
         IF TG_OP = 'UPDATE' AND was -> TG_ARGV[place] IS DISTINCT FROM became -> TG_ARGV[place] THEN
             was := jsonb_set(was, ARRAY[TG_ARGV[place]], '"old"');
