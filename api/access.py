@@ -28,6 +28,7 @@ from api.scopes import knows_scopes
 from lifeline.errors import StorageError
 from lifeline.model import Role
 from lifeline.principal import Kind, Principal
+from lifeline.settings import Settings
 from lifeline.storage import keys, sessions
 from lifeline.storage.database import Pool, borrow
 from lifeline.storage.sessions import Lives
@@ -37,9 +38,11 @@ FAILURES = 10
 """Wrong keys of one address in ``WINDOW_S`` seconds, after which it has to wait."""
 WINDOW_S = 60.0
 _REMEMBERED = 10_000
+SESSION_FAILURES = 100
+"""The same of sessions that are none: each page of a control room whose session has ended may come with its own."""
 COOKIE = "lifeline_session"
-SECURE_COOKIE = "__Host-lifeline_session"
-"""The name where TLS is on: a browser takes it from this very host alone, and only with Secure."""
+SECURE = "__Host-"
+"""Before the name where TLS is on: a browser takes it from this very host alone, and only with Secure."""
 CSRF_HEADER = "X-CSRF-Token"
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
@@ -49,7 +52,8 @@ _log = structlog.get_logger()
 class Failures:
     """Counts wrong keys by address. Bounded: beyond 10,000 addresses the oldest is forgotten."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = FAILURES) -> None:
+        self._limit = limit
         self._lock = Lock()
         self._seen: OrderedDict[str, list[float]] = OrderedDict()
 
@@ -57,7 +61,7 @@ class Failures:
         """Note a wrong key at ``at`` seconds of a monotonic clock."""
         with self._lock:
             recent = [moment for moment in self._seen.pop(address, []) if at - moment < WINDOW_S]
-            self._seen[address] = [*recent, at][-FAILURES:]
+            self._seen[address] = [*recent, at][-self._limit :]
             if len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
 
@@ -65,7 +69,7 @@ class Failures:
         """How long this address has to wait; 0 where it need not."""
         with self._lock:
             recent = [moment for moment in self._seen.get(address, ()) if at - moment < WINDOW_S]
-        return WINDOW_S - (at - recent[0]) if len(recent) >= FAILURES else 0.0
+        return WINDOW_S - (at - recent[0]) if len(recent) >= self._limit else 0.0
 
 
 class Gate:
@@ -78,7 +82,7 @@ class Gate:
         self._issuer = issuer
         self._clock = clock
         self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
-        self._failures = Failures()
+        self._failures, self._ended = Failures(), Failures(SESSION_FAILURES)
         self.lives = lives
 
     def remembered(self, digest: bytes) -> Principal | None:
@@ -93,10 +97,14 @@ class Gate:
         self._good.pop(digest, None)
 
     def forget_user(self, name: str) -> None:
-        """Whoever comes under this name is looked up again."""
+        """Whoever comes under this name is looked up again, also from where somebody guesses."""
         for digest, (found, _) in list(self._good.items()):
             if found.name == name:
-                self.forget(digest)
+                self._good[digest] = (found, 0.0)
+
+    def welcome(self, found: Principal) -> None:
+        """Who has just logged in comes in, also from where somebody guesses."""
+        self._remember(found, time.monotonic())
 
     def digest_of(self, text: str) -> bytes | None:
         """By what a key or a token is remembered; None for text that cannot be either."""
@@ -135,25 +143,32 @@ class Gate:
             _log.info("a token opens nothing", reason=str(error))
             return None
 
-    def admit_session(self, digest: bytes) -> Principal:
-        """Whose session this is. Raises ProblemError 401."""
+    def admit_session(self, digest: bytes, address: str) -> Principal:
+        """Whose session this is. Raises ProblemError 401, or 429 for an address that makes sessions up."""
         at = time.monotonic()
+        wait_s = 0.0 if digest in self._good else self._ended.wait_s(address, at)
+        if wait_s > 0:
+            raise ProblemError(429, "too many sessions that are none; wait", {"Retry-After": str(int(wait_s) + 1)})
         with borrow(self._pool) as connection:
             found = sessions.find(connection, digest, self.lives, self._clock())
         if found is None:
             self._good.pop(digest, None)
+            self._ended.add(address, at)
             raise refusal("this session has ended; log in again")
         return self._remember(found, at)
 
     def renew(self, principal: Principal) -> bool:
-        """Whether who was good when a stream began still is. A database that is away closes no stream."""
+        """Whether who was good when a stream began still is; to ask is no use of a session, or none would ever be idle.
+
+        A database that is away closes no stream.
+        """
         now = self._clock()
         try:
             with borrow(self._pool) as connection:
                 if principal.kind is Kind.KEY:
                     return keys.find(connection, principal.digest, now) is not None
                 if principal.kind is Kind.USER:
-                    return sessions.find(connection, principal.digest, self.lives, now) is not None
+                    return sessions.find(connection, principal.digest, self.lives, now, used=False) is not None
                 return principal.valid_at(now)
         except StorageError:
             return True
@@ -212,7 +227,7 @@ async def _by_session(request: Request, gate: Gate, token: str) -> Principal:
         raise refusal("this session has ended; log in again")
     found = gate.remembered(digest)
     if found is None:
-        found = await run_in_threadpool(gate.admit_session, digest)
+        found = await run_in_threadpool(gate.admit_session, digest, address_of(request))
     # After the session: who has none learns nothing of the proof. Equal in constant time.
     proof = request.headers.get(CSRF_HEADER, "").encode()
     if request.method not in SAFE and not hmac.compare_digest(proof, sessions.csrf_of(token).encode()):
@@ -222,7 +237,24 @@ async def _by_session(request: Request, gate: Gate, token: str) -> Principal:
 
 def session_token(request: Request) -> str | None:
     """What the session's cookie holds, if there is one."""
-    return request.cookies.get(COOKIE) or request.cookies.get(SECURE_COOKIE)
+    return request.cookies.get(cookie_name(request))
+
+
+def is_secure(request: Request) -> bool:
+    """Whether people reach this server by TLS."""
+    settings: Settings = request.app.state.city.settings
+    return request.url.scheme == "https" or settings.public_url.startswith("https://")
+
+
+def cookie_name(request: Request) -> str:
+    """The one cookie that this server sets and reads.
+
+    Without TLS anybody on the way, or on a port beside it, can plant the plain name: where there is TLS it counts for
+    nothing. An exercise runs beside the city on the same host, whose ports share their cookies: it has its own.
+    """
+    settings: Settings = request.app.state.city.settings
+    name = f"{COOKIE}_exercise" if settings.message_status == "Exercise" else COOKIE
+    return SECURE + name if is_secure(request) else name
 
 
 def address_of(request: Request) -> str:

@@ -169,12 +169,16 @@ def change_user(request: Request, name: UserName, change: UserChange) -> UserOut
     here, gate = city(request), request.app.state.gate
     now, given = here.clock(), change.model_fields_set
     with borrow(here.pool) as connection, _sensible():
-        before = users.find(connection, name).scope
-        networks = change.networks if "networks" in given else before.networks
-        scope = scope_of(networks, change.zones if "zones" in given else before.zones)
-        if scope != before:
-            _check(connection, here.catalogue.networks.keys(), scope)
-        users.change(connection, name, now, role=change.role, scope=scope, disabled=change.disabled)
+
+        def rescoped(before: Scope) -> Scope:
+            networks = change.networks if "networks" in given else before.networks
+            scope = scope_of(networks, change.zones if "zones" in given else before.zones)
+            if scope != before:
+                _check(connection, here.catalogue.networks.keys(), scope)
+            return scope
+
+        wanted = rescoped if given & {"networks", "zones"} else None
+        users.change(connection, name, now, role=change.role, scope=wanted, disabled=change.disabled)
         if change.password is not None:
             users.set_password(connection, name, change.password, now)
         found = users.find(connection, name)

@@ -1,34 +1,31 @@
 """Routes by which people log in and out, and everybody learns who he is."""
 
 from datetime import datetime
+from threading import BoundedSemaphore
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from api.access import (
-    COOKIE,
-    SECURE_COOKIE,
-    Access,
-    Gate,
-    address_of,
-    refusal,
-    session_token,
-)
-from api.city import City, city
+from api.access import Access, Gate, address_of, cookie_name, is_secure, refusal, session_token
+from api.city import city
 from api.metrics import REFUSED_LOGINS
 from api.parameters import StrictRoute
 from api.problems import ProblemError
+from lifeline import password as passwords
 from lifeline.model import Role
 from lifeline.password import LONGEST
 from lifeline.principal import Kind, Principal
 from lifeline.storage import sessions, users
-from lifeline.storage.behalf import Actor, sign
-from lifeline.storage.database import Connection, borrow
+from lifeline.storage.behalf import Actor, PoolOnBehalf
+from lifeline.storage.database import Connection, Pool, borrow
 from lifeline.storage.users import User
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["session"])
+AT_ONCE = 8
+"""Log-ins whose password is looked at or waits for it: each holds a thread of those that serve all requests."""
+_LOGGING_IN = BoundedSemaphore(AT_ONCE)
 Anybody = Annotated[Principal, Depends(Access(Role.VIEWER))]
 
 _log = structlog.get_logger()
@@ -63,25 +60,34 @@ class MeOut(BaseModel):
     csrf: str | None = None
 
 
-@router.post("/session", status_code=201, responses={401: {}, 403: {}, 429: {}})
+@router.post("/session", status_code=201, responses={401: {}, 403: {}, 429: {}, 503: {}})
 def log_in(request: Request, response: Response, asked: LogIn) -> MeOut:
     """Log in: opens a session in a cookie that no script can read."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise ProblemError(403, "log in from this server's own page")
     gate: Gate = request.app.state.gate
-    here, address = city(request), address_of(request)
-    now = here.clock()
-    with borrow(here.pool) as connection:
-        user = _by_link(connection, asked.link, now) if asked.link else _by_password(connection, asked, address, now)
-        if user is None:
-            REFUSED_LOGINS.inc()
-            _log.warning("a wrong log-in was refused", address=address)
-            raise refusal("this link is used up or too old" if asked.link else "name or password is wrong")
-        sign(connection, Actor(user.name, Kind.USER, now, address, "POST /api/v1/session"))
+    pool: Pool = request.app.state.pool
+    address, now = address_of(request), city(request).clock()
+    fresh = None
+    if asked.link:
+        with borrow(pool) as connection:
+            user = sessions.use_link(connection, asked.link, now)
+    else:
+        user, fresh = _by_password(pool, asked, address, now)
+    if user is None:
+        raise _refused(asked, address)
+    with borrow(pool) as connection:
+        sessions.forget_ended(connection, gate.lives, now)
+    with borrow(PoolOnBehalf(pool, Actor(user.name, Kind.USER, now, address, "POST /api/v1/session"))) as connection:
+        if not asked.link and not sessions.accept(connection, user, address, now, fresh):
+            raise _refused(asked, address)
         _end_old(connection, gate, session_token(request))
         token = sessions.begin(connection, user, gate.lives, now, address)
-    _give_cookie(request, response, here, token, int(gate.lives.whole.total_seconds()))
-    return me(Principal(user.name, user.role, Kind.USER, user.scope, now + gate.lives.whole), sessions.csrf_of(token))
+    _give_cookie(request, response, token, int(gate.lives.whole.total_seconds()))
+    digest = sessions.digest_of(token, sessions.TOKEN_PREFIX)
+    who = Principal(user.name, user.role, Kind.USER, user.scope, now + gate.lives.whole, digest or b"")
+    gate.welcome(who)
+    return me(who, sessions.csrf_of(token))
 
 
 @router.get("/session")
@@ -103,16 +109,15 @@ def log_out(
     if key.kind is not Kind.USER:
         raise ProblemError(409, "this request came without a session")
     gate: Gate = request.app.state.gate
-    with borrow(request.app.state.pool) as connection:
-        sign(
-            connection, Actor(key.name, key.kind, city(request).clock(), address_of(request), "DELETE /api/v1/session")
-        )
+    now = city(request).clock()
+    actor = Actor(key.name, key.kind, now, address_of(request), "DELETE /api/v1/session")
+    with borrow(PoolOnBehalf(request.app.state.pool, actor)) as connection:
         if everywhere:
             users.log_out(connection, key.name)
         sessions.end(connection, key.digest)
     gate.forget_user(key.name) if everywhere else gate.forget(key.digest)
-    for name in (COOKIE, SECURE_COOKIE):
-        response.delete_cookie(name, secure=name == SECURE_COOKIE, httponly=True, samesite="strict")
+    secure = is_secure(request)
+    response.delete_cookie(cookie_name(request), secure=secure, httponly=True, samesite="strict")
 
 
 def me(who: Principal, csrf: str | None = None) -> MeOut:
@@ -124,16 +129,32 @@ def me(who: Principal, csrf: str | None = None) -> MeOut:
     )  # fmt: skip
 
 
-def _by_link(connection: Connection, link: str, now: datetime) -> User | None:
-    return sessions.use_link(connection, link, now)
+def _by_password(pool: Pool, asked: LogIn, address: str, now: datetime) -> tuple[User | None, str | None]:
+    """Whose name and password these are, and the password hashed anew where its hash is outdated.
+
+    No connection is held while a password is hashed, or waits for others that are: the pool has few.
+    """
+    if not _LOGGING_IN.acquire(blocking=False):
+        raise ProblemError(503, "too many log in at once; try again", {"Retry-After": "2"})
+    try:
+        with borrow(pool) as connection:
+            wait_s = sessions.wait_s(connection, asked.name, address, now)
+            user = sessions.attempt(connection, asked.name, address, now) if wait_s <= 0 else None
+        if wait_s > 0:
+            REFUSED_LOGINS.inc()
+            raise ProblemError(429, "too many wrong passwords; wait", {"Retry-After": str(int(wait_s) + 1)})
+        known = user.password_hash if user else None
+        if not passwords.fits(asked.password, known) or known is None:
+            return None, None
+        return user, passwords.hashed(asked.password) if passwords.outdated(known) else None
+    finally:
+        _LOGGING_IN.release()
 
 
-def _by_password(connection: Connection, asked: LogIn, address: str, now: datetime) -> User | None:
-    wait_s = sessions.wait_s(connection, asked.name, address, now)
-    if wait_s > 0:
-        REFUSED_LOGINS.inc()
-        raise ProblemError(429, "too many wrong passwords; wait", {"Retry-After": str(int(wait_s) + 1)})
-    return sessions.authenticate(connection, asked.name, asked.password, address, now)
+def _refused(asked: LogIn, address: str) -> ProblemError:
+    REFUSED_LOGINS.inc()
+    _log.warning("a wrong log-in was refused", address=address)
+    return refusal("this link is used up or too old" if asked.link else "name or password is wrong")
 
 
 def _end_old(connection: Connection, gate: Gate, token: str | None) -> None:
@@ -144,9 +165,8 @@ def _end_old(connection: Connection, gate: Gate, token: str | None) -> None:
         gate.forget(digest)
 
 
-def _give_cookie(request: Request, response: Response, here: City, token: str, life_s: int) -> None:
-    secure = request.url.scheme == "https" or here.settings.public_url.startswith("https://")
+def _give_cookie(request: Request, response: Response, token: str, life_s: int) -> None:
     response.set_cookie(
-        SECURE_COOKIE if secure else COOKIE,
-        token, max_age=life_s, path="/", secure=secure, httponly=True, samesite="strict",
+        cookie_name(request), token, max_age=life_s, path="/", secure=is_secure(request), httponly=True,
+        samesite="strict",
     )  # fmt: skip

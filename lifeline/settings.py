@@ -155,7 +155,11 @@ class Settings(BaseSettings):
     api_port: int = Field(8080, ge=0, le=65535, description="Port of the API and the page.")
     api_sse_clients: int = Field(500, ge=1, description="Live streams at most.")
     session_idle_min: float = Field(
-        720, gt=0, le=43_200, description="A session of the page ends when it was not used for so many minutes."
+        720,
+        gt=0,
+        le=43_200,
+        description="A session of the page ends when it was not used for so many minutes. Each request counts as use, "
+        "also what an open page fetches because something changed; a live stream that is only open does not.",
     )
     session_h: float = Field(
         168, gt=0, le=8760, description="A session of the page ends after so many hours in any case."

@@ -1,4 +1,4 @@
-"""Retention: raw readings and quarantine grow old; alerts, their history, deliveries and roll-ups are kept."""
+"""Retention: raw readings, quarantine and wrong log-ins grow old; alerts, deliveries and roll-ups are kept."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,11 +32,13 @@ def run(connection: Connection, now: datetime, retention_days: float, quarantine
 
     Readings go by whole chunks of a day, so that they are kept for ``retention_days`` at least, and never before they
     are rolled up. Quarantine goes in batches of 10,000, a transaction each: killed in between, nothing is lost or
-    counted twice. The connection must not be inside a transaction (StorageError).
+    counted twice. Wrong log-ins go once they count no more. The connection must not be inside a transaction
+    (StorageError).
     """
     if connection.info.transaction_status != TransactionStatus.IDLE:
         raise StorageError("retention commits batch by batch: the connection must not be inside a transaction")
     with connection.transaction():
+        connection.execute(_SQL["delete_old_logins"], {"now": now})
         native = edition(connection) == "timescale"
     postponed = False
     readings = 0

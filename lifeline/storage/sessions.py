@@ -6,7 +6,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lifeline import password as passwords
 from lifeline.errors import NotFoundError
 from lifeline.model import Role
 from lifeline.principal import Kind, Principal, scope_of
@@ -53,22 +52,30 @@ def begin(connection: Connection, user: User, lives: Lives, now: datetime, addre
     """Open a session for a user and give its token."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     values = {"digest": digest_of(token, TOKEN_PREFIX), "user_id": user.user_id, "now": now, "address": address}
-    ended = {"now": now, "idle_since": now - lives.idle}
     with storage_errors(), connection.transaction():
-        connection.execute(_SQL["forget_ended"], ended)
         connection.execute(_SQL["begin_session"], values | {"expires_at": now + lives.whole})
         connection.execute(_SQL["came_in"], {"user_id": user.user_id, "now": now})
     return token
 
 
-def find(connection: Connection, digest: bytes, lives: Lives, now: datetime) -> Principal | None:
-    """Who comes with this session, its use noted; None where it has ended or its user may not come in."""
+def forget_ended(connection: Connection, lives: Lives, now: datetime) -> None:
+    """Remove what nobody can use any more. On nobody's behalf: these sessions ended by themselves."""
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["forget_ended"], {"now": now, "idle_since": now - lives.idle})
+
+
+def find(connection: Connection, digest: bytes, lives: Lives, now: datetime, *, used: bool = True) -> Principal | None:
+    """Who comes with this session; None where it has ended or its user may not come in.
+
+    That it is ``used`` begins its idle time anew; who only looks whether it lives leaves it.
+    """
     with storage_errors(), connection.transaction():
         values = {"digest": digest, "now": now, "idle_since": now - lives.idle}
         row = connection.execute(_SQL["session"], values).fetchone()
         if row is None:
             return None
-        connection.execute(_SQL["seen"], values)
+        if used:
+            connection.execute(_SQL["seen"], values)
     name, role, networks, zones, expires_at = row
     return Principal(name, Role(role), Kind.USER, scope_of(networks, zones), expires_at, digest)
 
@@ -101,9 +108,16 @@ def use_link(connection: Connection, token: str, now: datetime) -> User | None:
 
 
 def wait_s(connection: Connection, name: str, address: str, now: datetime) -> float:
-    """How long whoever tries this name from this address has to wait; 0 where he need not. Asks nothing of the user."""
-    waits = [0.0]
-    for subject, free in ((_account(name), FREE_BY_ACCOUNT), (_address(address), FREE_BY_ADDRESS)):
+    """How long whoever tries this name from this address has to wait; 0 where he need not. Asks nothing of the user.
+
+    Others' wrong passwords at the address do not count for who has logged in from there before: behind one proxy one
+    who guesses would keep a whole control room out.
+    """
+    waits, limits = [0.0], [(_account(name), FREE_BY_ACCOUNT)]
+    with storage_errors():
+        if connection.execute(_SQL["place"], {"place": _place(name, address)}).fetchone() is None:
+            limits.append((_address(address), FREE_BY_ADDRESS))
+    for subject, free in limits:
         with storage_errors():
             row = connection.execute(_SQL["failures"], {"subjects": [subject]}).fetchone()
         if row is not None and row[0] >= free:
@@ -116,25 +130,33 @@ def wait_after(beyond: int) -> float:
     return min(2.0 ** min(beyond, 60), LONGEST_WAIT_S)
 
 
-def authenticate(connection: Connection, name: str, password: str, address: str, now: datetime) -> User | None:
-    """The user with this name and password, or None.
+def attempt(connection: Connection, name: str, address: str, now: datetime) -> User | None:
+    """Count an attempt to log in; the user of this name, if he may come in by a password.
 
-    The attempt is counted before the password is looked at, so that many at once gain nothing.
+    It is counted before the password is looked at, so that many at once gain nothing. The caller gives the connection
+    back, then hashes (``lifeline.password.fits``): that takes its time, and waits for others who hash.
     """
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["failed"], {"subjects": [_account(name), _address(address)], "now": now})
-    connection.commit()
     user = users.known(connection, name)
-    known = user.password_hash if user is not None and user.disabled_at is None else None
-    connection.commit()  # nothing is held while the password is hashed
-    if not passwords.fits(password, known) or user is None or known is None:
-        return None
+    return None if user is None or user.disabled_at is not None or user.password_hash is None else user
+
+
+def accept(connection: Connection, user: User, address: str, now: datetime, fresh: str | None = None) -> bool:
+    """Take an attempt with the right password back; ``fresh``: the password hashed with today's parameters.
+
+    False where the password changed, or the user was disabled, since ``attempt``.
+    """
     with storage_errors(), connection.transaction():
-        connection.execute(_SQL["succeeded"], {"account": _account(name), "address": _address(address), "now": now})
-        if passwords.outdated(known):
-            values = {"user_id": user.user_id, "before": known, "hash": passwords.hashed(password)}
+        today = users.known(connection, user.name)
+        if today is None or today.disabled_at is not None or today.password_hash != user.password_hash:
+            return False
+        subjects = {"account": _account(user.name), "address": _address(address), "place": _place(user.name, address)}
+        connection.execute(_SQL["succeeded"], subjects | {"now": now})
+        if fresh is not None:
+            values = {"user_id": user.user_id, "before": user.password_hash, "hash": fresh}
             connection.execute(_SQL["rehash"], values)
-    return user
+    return True
 
 
 def _account(name: str) -> bytes:
@@ -143,3 +165,7 @@ def _account(name: str) -> bytes:
 
 def _address(address: str) -> bytes:
     return hashlib.sha256(f"address {address}".encode("utf-8", "replace")).digest()
+
+
+def _place(name: str, address: str) -> bytes:
+    return hashlib.sha256(f"place {name.strip().lower()}\0{address}".encode("utf-8", "replace")).digest()

@@ -1,7 +1,7 @@
 """People who may come in: name, role, scope, and a password of which the hash alone is kept."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -92,17 +92,20 @@ def change(
     now: datetime,
     *,
     role: Role | None = None,
-    scope: Scope | None = None,
+    scope: Scope | Callable[[Scope], Scope] | None = None,
     disabled: bool | None = None,
 ) -> User:
     """Change a user; None leaves it. What he may takes effect within seconds, and who is disabled is logged out.
+
+    A function makes the new scope of the one that he has: two changes at once then lose neither.
 
     Raises NotFoundError, and ConflictError where no administrator would be left.
     """
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["one_at_a_time"])
         before = find(connection, name)
-        after = replace(before, role=role or before.role, scope=before.scope if scope is None else scope)
+        wanted = scope(before.scope) if callable(scope) else scope
+        after = replace(before, role=role or before.role, scope=before.scope if wanted is None else wanted)
         if disabled is not None:
             after = replace(after, disabled_at=(before.disabled_at or now) if disabled else None)
         _keep_an_administrator(every(connection), after)

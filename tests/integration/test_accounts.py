@@ -1,6 +1,7 @@
 """Administrators say who may come in: users, keys, scopes over the API; and everything stands in the audit."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from lifeline.principal import Kind, Scope
 from lifeline.storage import audit, keys, users
 from lifeline.storage.behalf import Actor, PoolOnBehalf, sign
 from lifeline.storage.database import Connection, borrow, connect, open_pool
-from tests.api_process import Api, running_api
+from tests.api_process import Api, running_api, until
 from tests.integration.test_api import assert_problem
 from tests.integration.town import build, empty, open_alert
 
@@ -215,6 +216,20 @@ def test_not_even_the_owner_changes_the_audit(statement: str, connection: Connec
     keys.create(connection, "owner's", Role.VIEWER, NOW)
     with pytest.raises(Exception, match="append-only"):
         connection.execute(statement.encode())
+
+
+def test_a_change_that_waits_for_another_does_not_widen_the_scope_again(api: Api, database_dsn: str) -> None:
+    body = {"name": "narrowed", "role": "operator", "password": "five Different words"}
+    assert admin(api, "POST", "users", body).status_code == 201
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    for change, networks in (({"role": "viewer"}, ["gas"]), ({"zones": None}, ["water"])):
+        with connect(database_dsn) as other, ThreadPoolExecutor(1) as thread:
+            other.execute("SELECT pg_advisory_xact_lock(hashtext('app_user'))")
+            answer = thread.submit(admin, api, "PATCH", "users/narrowed", change)
+            until(lambda: other.execute(waits).fetchone() == (1,), "the change to wait")
+            other.execute("UPDATE app_user SET networks = %s WHERE name = 'narrowed'", [networks])
+            other.commit()
+            assert answer.result().json()["networks"] == networks
 
 
 # ------------------------------------------------------------------------------------------------- on whose behalf

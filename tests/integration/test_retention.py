@@ -141,6 +141,23 @@ def test_alerts_history_and_deliveries_are_kept(owner: Connection, alerts: Conne
         assert owner.execute(b"SELECT count(*) FROM " + table).fetchone() == (1,)
 
 
+def _ago(**past: float) -> datetime:
+    return NOW - timedelta(**past)
+
+
+def test_wrong_log_ins_go_after_an_hour_and_places_after_a_season(owner: Connection, alerts: Connection) -> None:
+    for minutes in (59, 61):
+        owner.execute(
+            "INSERT INTO login_failure VALUES (%s, 7, %s)", [b"%d" % minutes, NOW - timedelta(minutes=minutes)]
+        )
+    for days in (89, 91):
+        owner.execute("INSERT INTO login_place VALUES (%s, %s)", [b"%d" % days, _ago(days=days)])
+    owner.commit()
+    retention.run(alerts, NOW, 30, 90)
+    rows = owner.execute("SELECT subject FROM login_failure UNION ALL SELECT subject FROM login_place").fetchall()
+    assert [bytes(subject) for (subject,) in rows] == [b"59", b"89"]
+
+
 def test_inside_a_transaction_it_refuses_to_run(alerts: Connection) -> None:
     alerts.execute("SELECT 1")
     with pytest.raises(StorageError, match="must not be inside a transaction"):

@@ -343,7 +343,8 @@ def test_the_role_of_scopes_sees_nothing_where_no_scope_was_told(connection: Con
 
 
 @pytest.mark.parametrize(
-    "table", ["api_key", "app_user", "session", "login_link", "login_failure", "audit", "kept_answer"]
+    "table",
+    ["api_key", "app_user", "session", "login_link", "login_failure", "login_place", "audit", "kept_answer"],
 )
 def test_the_role_of_scopes_never_reads_who_may_come_in(table: str, connection: Connection, api: Api) -> None:
     connection.execute("SET LOCAL ROLE lifeline_scoped")

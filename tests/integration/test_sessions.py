@@ -2,19 +2,26 @@
 
 import secrets
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
+from argon2 import PasswordHasher
 
+from api.access import SESSION_FAILURES, Gate
+from api.problems import ProblemError
+from api.session import _LOGGING_IN, AT_ONCE, LogIn, _by_password
+from lifeline import password as passwords
 from lifeline.model import Role
-from lifeline.principal import scope_of
+from lifeline.principal import Kind, Principal, scope_of
 from lifeline.storage import sessions, users
-from lifeline.storage.database import Connection, connect
+from lifeline.storage.database import Connection, Pool, borrow, connect, open_pool
 from lifeline.storage.sessions import Lives
 from tests.api_process import Api, running_api, until
 from tests.integration.town import build, empty, open_alert
+from tests.logging_in import authenticate
 
 PASSWORD = "five Different words"
 NOW = datetime.now(UTC)
@@ -133,9 +140,44 @@ def test_a_session_ends_when_it_is_idle_and_in_any_case_after_its_time(connectio
     other = sessions.digest_of(sessions.begin(connection, user, lives, NOW), sessions.TOKEN_PREFIX)
     assert other is not None
     assert sessions.find(connection, other, lives, NOW + timedelta(minutes=30)) is None, "never used"
-    sessions.begin(connection, user, lives, NOW + timedelta(hours=3))
+    sessions.forget_ended(connection, lives, NOW + timedelta(hours=3))
     rows = connection.execute("SELECT count(*) FROM session WHERE expires_at < %s", [NOW + timedelta(hours=3)])
     assert rows.fetchone() == (0,), "what has ended is forgotten"
+
+
+def test_over_tls_a_planted_plain_cookie_counts_for_nothing(api: Api) -> None:
+    planted = Browser(api, "viewer").token
+    tls = {"X-Forwarded-Proto": "https", "X-Forwarded-For": next(ADDRESSES)}
+    answer = httpx.post(api.url + ME, json={"name": "admin", "password": PASSWORD}, headers=tls)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-lifeline_session=")
+    assert "Secure" in cookie
+    own = cookie.partition(";")[0]
+    both = httpx.get(api.url + ME, headers=tls | {"Cookie": f"lifeline_session={planted}; {own}"})
+    assert both.json()["name"] == "admin"
+    assert httpx.get(api.url + ME, headers=tls | {"Cookie": f"lifeline_session={planted}"}).status_code == 401
+    assert httpx.get(api.url + ME, headers={"Cookie": own}).status_code == 401, "nor the other where there is no TLS"
+    proof = {"X-CSRF-Token": answer.json()["csrf"], "Cookie": own}
+    gone = httpx.delete(api.url + ME, headers=tls | proof)
+    assert (gone.status_code, gone.headers["set-cookie"].partition("=")[0]) == (204, "__Host-lifeline_session")
+
+
+def test_who_logs_in_is_noted_with_his_own_doings_alone(api: Api, db: Connection) -> None:
+    """Not with the end of others' sessions, and his password's new hash is his, not a field link's."""
+    older = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
+    users.add(db, "newcomer", Role.VIEWER, NOW, PASSWORD)
+    db.execute("UPDATE app_user SET password_hash = %s WHERE name = 'newcomer'", [older])
+    for _ in range(9):  # as many as the pool has connections: none remembers who logged out
+        assert Browser(api, "operator").call("DELETE", ME).status_code == 204
+    row = db.execute("SELECT coalesce(max(audit_id), 0) FROM audit").fetchone()
+    sessions.begin(db, users.find(db, "admin"), Lives(timedelta(hours=1), timedelta(hours=1)), NOW - timedelta(days=30))
+    Browser(api, "newcomer")
+    told = "SELECT actor, actor_kind, action, what FROM audit WHERE audit_id > %s ORDER BY audit_id"
+    assert db.execute(told, row).fetchall() == [
+        ("newcomer", "user", "update", "app_user"),
+        ("newcomer", "user", "insert", "session"),
+    ]
+    assert db.execute("SELECT count(*) FROM session WHERE expires_at < now()").fetchone() == (0,)
 
 
 # ------------------------------------------------------------------------------------------------------- no forgery
@@ -253,13 +295,111 @@ def test_one_address_that_tries_many_names_waits(connection: Connection, api: Ap
     assert sessions.wait_s(connection, "fresh", "203.0.113.6", now) == 0
 
 
+def test_who_has_logged_in_from_an_address_is_not_kept_out_by_others_who_guess_there(
+    connection: Connection, api: Api
+) -> None:
+    here, now = "203.0.113.7", NOW + timedelta(days=1)
+    assert authenticate(connection, "Operator", PASSWORD, here, now) is not None
+    for n in range(sessions.FREE_BY_ADDRESS):
+        sessions.attempt(connection, f"name{n}", here, now)
+    assert sessions.wait_s(connection, "admin", here, now) == 1
+    assert sessions.wait_s(connection, " operator", here, now) == 0
+    for _ in range(sessions.FREE_BY_ACCOUNT):
+        assert authenticate(connection, "operator", "wrong words", here, now) is None
+    assert sessions.wait_s(connection, "operator", here, now) == 1, "his own account's limit holds"
+
+
+def test_a_password_that_changes_while_it_is_looked_at_opens_nothing(connection: Connection, api: Api) -> None:
+    user = sessions.attempt(connection, "viewer", "x", NOW)
+    assert user is not None
+    users.set_password(connection, "viewer", "six even better words", NOW)
+    assert not sessions.accept(connection, user, "x", NOW)
+
+
+def test_log_ins_hold_no_connection_while_they_hash_and_only_so_many_wait(api: Api) -> None:
+    pool = open_pool(api.dsn, application="test log-in", size=1, timeout_s=5)
+    asked = [LogIn(name=name, password=PASSWORD, link="") for name in (*Role, "nobody1", "nobody2", "nobody3")]
+    slots = [passwords._AT_ONCE, passwords._AT_ONCE]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for slot in slots:
+            slot.acquire()
+        try:
+            waiting = [threads.submit(_by_password, pool, each, "192.0.2.1", NOW) for each in asked]
+            until(lambda: _counted(pool) == AT_ONCE, "all of them to wait, and a connection to be free")
+            with pytest.raises(ProblemError) as refused:
+                _by_password(pool, asked[0], "192.0.2.1", NOW)
+            assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "2"})
+        finally:
+            for slot in slots:
+                slot.release()
+        found = [each.result()[0] for each in waiting]
+    assert [user and user.name for user in found] == [*Role, None, None, None]
+    assert _LOGGING_IN._value == AT_ONCE, "each gave its place back"
+    with borrow(pool) as connection:
+        connection.execute("DELETE FROM login_failure")
+    pool.close()
+
+
+def _counted(pool: Pool) -> int:
+    with borrow(pool) as connection:
+        rows = connection.execute(
+            "SELECT failures FROM login_failure WHERE subject = %s", [sessions._address("192.0.2.1")]
+        )
+        return sum(number for (number,) in rows)
+
+
+def test_who_makes_sessions_up_waits_and_keeps_nobody_out_who_was_in(api: Api) -> None:
+    pool = open_pool(api.dsn, application="test gate", size=1)
+    lives = Lives(timedelta(hours=1), timedelta(hours=2))
+    gate = Gate(pool, lambda: NOW, lives)
+    try:
+        with borrow(pool) as connection:
+            viewer = users.find(connection, "viewer")
+            known, fresh, late = (
+                sessions.digest_of(sessions.begin(connection, viewer, lives, NOW), sessions.TOKEN_PREFIX) or b""
+                for _ in range(3)
+            )
+        assert gate.admit_session(known, "a").name == "viewer"
+        told = []
+        for _ in range(SESSION_FAILURES + 1):
+            with pytest.raises(ProblemError) as refused:
+                gate.admit_session(secrets.token_bytes(32), "a")
+            told.append(refused.value.status)
+        assert told == [401] * SESSION_FAILURES + [429]
+        gate.forget_user("viewer")
+        gate.welcome(Principal("viewer", Role.VIEWER, Kind.USER, digest=fresh))
+        assert gate.remembered(known) is None, "his role is looked up again"
+        assert {gate.admit_session(digest, "a").name for digest in (known, fresh)} == {"viewer"}
+        with pytest.raises(ProblemError, match="wait"):
+            gate.admit_session(late, "a")
+        assert gate.admit_session(late, "b").name == "viewer"
+    finally:
+        pool.close()
+
+
+def test_a_stream_that_stays_open_keeps_no_session_alive(api: Api) -> None:
+    pool = open_pool(api.dsn, application="test idle", size=1)
+    lives, moment = Lives(timedelta(minutes=30), timedelta(hours=9)), [NOW]
+    gate = Gate(pool, lambda: moment[0], lives)
+    try:
+        with borrow(pool) as connection:
+            token = sessions.begin(connection, users.find(connection, "viewer"), lives, NOW)
+        digest = sessions.digest_of(token, sessions.TOKEN_PREFIX) or b""
+        who = gate.admit_session(digest, "a")
+        for minutes, alive in ((20, True), (29, True), (31, False)):
+            moment[0] = NOW + timedelta(minutes=minutes)
+            assert gate.renew(who) is alive, minutes
+    finally:
+        pool.close()
+
+
 def test_the_right_password_takes_its_own_attempt_back_and_no_other(connection: Connection, api: Api) -> None:
     def count() -> list[Any]:
         rows = connection.execute("SELECT failures FROM login_failure WHERE subject = %s", [sessions._address("a.b")])
         return rows.fetchall()
 
-    assert sessions.authenticate(connection, "viewer", "wrong words", "a.b", NOW) is None
-    assert sessions.authenticate(connection, "viewer", PASSWORD, "a.b", NOW) is not None
+    assert authenticate(connection, "viewer", "wrong words", "a.b", NOW) is None
+    assert authenticate(connection, "viewer", PASSWORD, "a.b", NOW) is not None
     assert count() == [(1,)]
 
 

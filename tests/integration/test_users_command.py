@@ -13,6 +13,7 @@ from lifeline.storage import audit, keys, sessions, users
 from lifeline.storage.database import Connection
 from tests.acceptance.commands import lifeline
 from tests.integration.city import NOON
+from tests.logging_in import authenticate
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 PASSWORD = "five Different words"
@@ -30,7 +31,7 @@ def test_the_first_administrator_is_made_and_others_are_changed(
     secret.write_text(f"{PASSWORD}\n")
     made = lifeline("users", "add", "Li.Wei", "--role", "admin", "--password-file", str(secret), **place)
     assert (made.returncode, made.stdout) == (0, "added li.wei (admin, the whole city)\n")
-    assert sessions.authenticate(connection, "li.wei", PASSWORD, "here", NOON) is not None
+    assert authenticate(connection, "li.wei", PASSWORD, "here", NOON) is not None
     scoped = lifeline("users", "add", "gas2", "--network", "gas", "--no-password", **place)
     assert scoped.stdout == "added gas2 (viewer, gas)\n"
     assert lifeline("users", "role", "gas2", "operator", **place).returncode == 0

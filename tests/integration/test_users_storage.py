@@ -14,6 +14,7 @@ from lifeline.storage.behalf import Actor, sign
 from lifeline.storage.database import Connection
 from lifeline.storage.sessions import Lives
 from tests.integration.city import NOON
+from tests.logging_in import authenticate
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 PASSWORD = "five Different words"
@@ -77,8 +78,8 @@ def test_a_new_password_opens_and_the_old_one_does_not(connection: Connection, l
     token = sessions.begin(connection, li, LIVES, NOON)
     link = sessions.make_link(connection, li.name, NOON)
     users.set_password(connection, li.name, "six even better words", NOON + timedelta(minutes=1))
-    assert sessions.authenticate(connection, li.name, PASSWORD, "a", NOON) is None
-    assert sessions.authenticate(connection, li.name, "six even better words", "a", NOON) is not None
+    assert authenticate(connection, li.name, PASSWORD, "a", NOON) is None
+    assert authenticate(connection, li.name, "six even better words", "a", NOON) is not None
     assert opened(connection, token) is None
     assert sessions.use_link(connection, link, NOON) is None
     with pytest.raises(RejectedDataError, match="12 to 256"):
@@ -90,7 +91,7 @@ def test_a_new_password_opens_and_the_old_one_does_not(connection: Connection, l
 def test_a_user_without_a_password_comes_in_by_no_password(connection: Connection) -> None:
     users.add(connection, "by.link", Role.VIEWER, NOON)
     for password in ("", "None", "the password of nobody"):
-        assert sessions.authenticate(connection, "by.link", password, "a", NOON) is None
+        assert authenticate(connection, "by.link", password, "a", NOON) is None
 
 
 def test_a_password_by_older_parameters_is_hashed_anew_when_it_is_used(connection: Connection, li: users.User) -> None:
@@ -98,11 +99,11 @@ def test_a_password_by_older_parameters_is_hashed_anew_when_it_is_used(connectio
 
     older = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1).hash(PASSWORD)
     connection.execute("UPDATE app_user SET password_hash = %s", [older])
-    assert sessions.authenticate(connection, li.name, PASSWORD, "a", NOON) is not None
+    assert authenticate(connection, li.name, PASSWORD, "a", NOON) is not None
     now = users.find(connection, li.name).password_hash
     assert now is not None
     assert "m=19456,t=2" in now
-    assert sessions.authenticate(connection, li.name, PASSWORD, "a", NOON) is not None
+    assert authenticate(connection, li.name, PASSWORD, "a", NOON) is not None
 
 
 # --------------------------------------------------------------------------------------------------------- sessions

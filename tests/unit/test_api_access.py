@@ -2,13 +2,16 @@
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
+from fastapi import FastAPI, Request
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.access import _REMEMBERED, FAILURES, WINDOW_S, Failures, origin_of
+from api.access import _REMEMBERED, FAILURES, WINDOW_S, Failures, cookie_name, origin_of, session_token
 from lifeline.model import Role
+from lifeline.settings import load_settings
 from lifeline.storage.keys import ApiKey, digest_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
@@ -79,6 +82,27 @@ def test_the_addresses_of_one_line_are_one_origin(address: ipaddress.IPv6Address
 @given(st.text(max_size=300))
 def test_what_a_proxy_passes_on_never_fills_the_memory(host: str) -> None:
     assert len(origin_of(host)) <= 43
+
+
+@pytest.mark.parametrize(
+    ("scheme", "settings", "name"),
+    [
+        ("http", {}, "lifeline_session"),
+        ("https", {}, "__Host-lifeline_session"),
+        ("http", {"public_url": "https://lifeline.example"}, "__Host-lifeline_session"),
+        ("http", {"message_status": "Test"}, "lifeline_session"),
+        ("http", {"message_status": "Exercise"}, "lifeline_session_exercise"),
+        ("https", {"message_status": "Exercise"}, "__Host-lifeline_session_exercise"),
+    ],
+)
+def test_a_server_reads_the_one_cookie_that_it_sets(scheme: str, settings: dict[str, str], name: str) -> None:
+    names = {"__Host-" * secure + f"lifeline_session{end}" for secure in (0, 1) for end in ("", "_exercise")}
+    cookie = "; ".join(f"{each}=of {each}" for each in sorted(names))
+    app = FastAPI()
+    app.state.city = SimpleNamespace(settings=load_settings(**settings))
+    headers = [(b"host", b"here"), (b"cookie", cookie.encode())]
+    request = Request({"type": "http", "scheme": scheme, "path": "/", "headers": headers, "app": app})
+    assert (cookie_name(request), session_token(request)) == (name, f"of {name}")
 
 
 def key(role: Role, **moments: datetime) -> ApiKey:

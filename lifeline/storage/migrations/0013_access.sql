@@ -42,6 +42,14 @@ CREATE TABLE login_failure (
     failures integer NOT NULL,
     last_at timestamptz NOT NULL
 );
+CREATE INDEX login_failure_last_at ON login_failure (last_at);
+
+-- Who has logged in from where: he is spared the address's wait, or one who guesses would keep out all who share it.
+CREATE TABLE login_place (
+    subject bytea PRIMARY KEY,                  -- SHA-256 of account and address
+    last_at timestamptz NOT NULL
+);
+CREATE INDEX login_place_last_at ON login_place (last_at);
 
 -- The answer to a request that came with an Idempotency-Key; status NULL: still at work.
 CREATE TABLE kept_answer (
@@ -166,7 +174,7 @@ BEGIN
         SELECT format('GRANT %s ON %s TO lifeline_scoped', g.privilege_type, c.oid::regclass)
         FROM pg_class c CROSS JOIN aclexplode(c.relacl) g
         WHERE c.relnamespace = 'public'::regnamespace AND g.grantee = 'lifeline_api'::regrole AND c.relname NOT IN
-            ('api_key', 'app_user', 'session', 'login_link', 'login_failure', 'kept_answer', 'audit')
+            ('api_key', 'app_user', 'session', 'login_link', 'login_failure', 'login_place', 'kept_answer', 'audit')
         UNION ALL
         SELECT format('GRANT %s (%I) ON %s TO lifeline_scoped', g.privilege_type, a.attname, c.oid::regclass)
         FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid CROSS JOIN aclexplode(a.attacl) g
@@ -252,5 +260,6 @@ END $$;
 
 GRANT INSERT, UPDATE ON app_user TO lifeline_api;
 GRANT INSERT, UPDATE (revoked_at) ON api_key TO lifeline_api;
-GRANT SELECT, INSERT, UPDATE, DELETE ON session, login_link, login_failure, kept_answer TO lifeline_api;
+GRANT SELECT, INSERT, UPDATE, DELETE ON session, login_link, login_failure, login_place, kept_answer TO lifeline_api;
+GRANT SELECT (last_at), DELETE ON login_failure, login_place TO lifeline_alerts; -- its retention
 GRANT SELECT ON app_user, audit TO lifeline_api;

@@ -4,6 +4,11 @@
 -- The migration defines it: `alerts` owns no table and may drop old chunks through this function alone.
 SELECT drop_old_readings(%(before)s)
 
+-- name: delete_old_logins
+-- Wrong passwords count for an hour (users.sql, `failed`); a place at which nobody logged in for a season is strange again.
+WITH places AS (DELETE FROM login_place WHERE last_at < %(now)s - interval '90 days')
+DELETE FROM login_failure WHERE last_at < %(now)s - interval '1 hour'
+
 -- name: delete_old_quarantine
 -- A batch, and its entry in the books, in one statement.
 WITH gone AS (

@@ -76,8 +76,14 @@ ON CONFLICT (subject) DO UPDATE SET last_at = %(now)s,
 
 -- name: succeeded
 -- The account begins anew; the address only has this attempt taken back, or whoever has an account could guess those of others.
-WITH taken_back AS (UPDATE login_failure SET failures = failures - 1 WHERE subject = %(address)s AND failures > 0)
-DELETE FROM login_failure WHERE subject = %(account)s OR subject <> %(address)s AND last_at < %(now)s - interval '1 hour';
+WITH taken_back AS (UPDATE login_failure SET failures = failures - 1 WHERE subject = %(address)s AND failures > 0),
+place AS (
+    INSERT INTO login_place VALUES (%(place)s, %(now)s) ON CONFLICT (subject) DO UPDATE SET last_at = excluded.last_at
+)
+DELETE FROM login_failure WHERE subject = %(account)s;
+
+-- name: place
+SELECT FROM login_place WHERE subject = %(place)s;
 
 -- name: one_at_a_time
 -- Two administrators who disable each other at the same moment: one of them must see what the other did.
