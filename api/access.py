@@ -20,6 +20,8 @@ from fastapi import Request
 from fastapi.security import HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
+from api import oidc
+from api.keyring import IssuerAwayError
 from api.metrics import REFUSED_KEYS
 from api.problems import ProblemError
 from api.scopes import knows_scopes
@@ -69,8 +71,11 @@ class Failures:
 class Gate:
     """Looks up who comes, and remembers who was good for a moment."""
 
-    def __init__(self, pool: Pool, clock: Callable[[], datetime], lives: Lives) -> None:
+    def __init__(
+        self, pool: Pool, clock: Callable[[], datetime], lives: Lives, issuer: oidc.Issuer | None = None
+    ) -> None:
         self._pool = pool
+        self._issuer = issuer
         self._clock = clock
         self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
         self._failures = Failures()
@@ -93,22 +98,42 @@ class Gate:
             if found.name == name:
                 self.forget(digest)
 
+    def digest_of(self, text: str) -> bytes | None:
+        """By what a key or a token is remembered; None for text that cannot be either."""
+        if self._issuer is not None and not text.startswith(keys.PREFIX):
+            return oidc.digest_of(text)
+        return keys.digest_of(text)
+
     def admit(self, text: str, address: str) -> Principal:
-        """Whose key this is. Raises ProblemError 401, or 429 for an address that guesses."""
+        """Whose key or token this is. Raises ProblemError 401, 429 for an address that guesses, 503 while it cannot be
+        told because the issuer is away."""
         at = time.monotonic()
-        digest = keys.digest_of(text)
+        digest = self.digest_of(text)
         wait_s = 0.0 if digest in self._good else self._failures.wait_s(address, at)
         if wait_s > 0:
             raise ProblemError(429, "too many wrong keys from here; wait", {"Retry-After": str(int(wait_s) + 1)})
-        with borrow(self._pool) as connection:
-            key = keys.authenticate(connection, text, self._clock())
-        if key is None:
+        found = self._find(text)
+        if found is None:
             self._good.pop(digest or b"", None)
             self._failures.add(address, at)
             REFUSED_KEYS.inc()
             _log.warning("a wrong key was refused", address=address)
             raise refusal("this key is not valid")
-        return self._remember(key.principal(), at)
+        return self._remember(found, at)
+
+    def _find(self, text: str) -> Principal | None:
+        if self._issuer is None or text.startswith(keys.PREFIX):
+            with borrow(self._pool) as connection:
+                key = keys.authenticate(connection, text, self._clock())
+            return key.principal() if key else None
+        try:
+            return self._issuer.principal(text)
+        except IssuerAwayError:
+            problem = "who this is cannot be told: the issuer of tokens is away"
+            raise ProblemError(503, problem, {"Retry-After": "30"}) from None
+        except oidc.WrongTokenError as error:
+            _log.info("a token opens nothing", reason=str(error))
+            return None
 
     def admit_session(self, digest: bytes) -> Principal:
         """Whose session this is. Raises ProblemError 401."""
@@ -148,7 +173,9 @@ class Access(HTTPBearer):
     """
 
     def __init__(self, role: Role) -> None:
-        super().__init__(scheme_name="key", description="An API key, `llk_...`", auto_error=False)
+        super().__init__(
+            scheme_name="key", description="An API key, `llk_...`, or the issuer's token", auto_error=False
+        )
         self.role = role
 
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
@@ -172,7 +199,7 @@ async def principal_of(request: Request) -> Principal:
     scheme, _, text = (said or "").partition(" ")
     if not text or scheme.lower() != "bearer":
         raise refusal("log in, or send a key: `Authorization: Bearer llk_...`")
-    digest = keys.digest_of(text.strip())
+    digest = gate.digest_of(text.strip())
     found = gate.remembered(digest) if digest else None
     if found is None:
         found = await run_in_threadpool(gate.admit, text.strip(), address_of(request))

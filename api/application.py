@@ -51,6 +51,7 @@ from api.city import City
 from api.heartbeat import Heartbeat
 from api.keeper import MapKeeper
 from api.live import Broadcaster
+from api.oidc import issuer_of
 from api.page import page_router, read_page
 from api.past import Archive
 from api.recorder import Recorder
@@ -77,6 +78,7 @@ POOL_TIMEOUT_S = 3.0
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
     """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
     dsn = settings.require_database()
+    issuer = issuer_of(settings, clock)
     catalogue = load_catalogue(settings.catalogue)
     scheme = load_scheme(settings.risk_cuts, settings.risk_decay_s, settings.coupling)
 
@@ -92,7 +94,7 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         app.state.pool, app.state.keeper = pool, keeper
         app.state.maps = ScopeMaps(keeper, pool, catalogue, scheme, clock)
         lives = Lives(timedelta(minutes=settings.session_idle_min), timedelta(hours=settings.session_h))
-        app.state.gate = Gate(pool, clock, lives)
+        app.state.gate = Gate(pool, clock, lives, issuer)
         app.state.city = City(settings, pool, catalogue, keeper, broadcaster, Archive(), clock, clock())
         recorder.start()
         keeper.start()

@@ -45,7 +45,7 @@ def scope_of(networks: list[str] | tuple[str, ...] | None, zones: list[str] | tu
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who came in with a request. ``digest`` is of the secret that was shown, empty for a token of another issuer."""
+    """Who came in with a request. ``digest`` is of the secret that was shown."""
 
     name: str
     role: Role

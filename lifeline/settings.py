@@ -9,6 +9,7 @@ import os
 import re
 from pathlib import Path
 from typing import Any, Literal, get_origin
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -16,8 +17,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from lifeline import wire
 from lifeline.errors import ConfigurationError
+from lifeline.model import Role
 
 PREFIX = "LIFELINE_"
+HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names of this very machine, to which nothing need be encrypted."""
 
 
 def _json_list(field_name: str, text: str) -> Any:
@@ -156,6 +160,29 @@ class Settings(BaseSettings):
     session_h: float = Field(
         168, gt=0, le=8760, description="A session of the page ends after so many hours in any case."
     )
+    oidc_issuer: str = Field(
+        "",
+        description="Issuer (OpenID Connect) whose bearer tokens open the API, `https://login.city.example/realms/x`, "
+        "just as it calls itself. Empty: none.",
+    )
+    oidc_audience: str = Field("", description="What `aud` must hold: for whom the issuer's tokens are.")
+    oidc_name_claim: str = Field(
+        "preferred_username", description="Claim with the name for the audit; `sub` where it is not there."
+    )
+    oidc_role_claim: str = Field(
+        "roles", description="Claim with the roles; dots lead inward, as in realm_access.roles. The highest counts."
+    )
+    oidc_roles: list[str] = Field(
+        default=[],
+        description='Which role each of the issuer\'s is (JSON list), `["duty-officers=operator"]`. Empty: they are '
+        "called as ours are.",
+    )
+    oidc_networks_claim: str = Field(
+        "", description="Claim with the networks that somebody sees, `*` for all; a token must have it. Empty: all."
+    )
+    oidc_zones_claim: str = Field(
+        "", description="Claim with the zones that somebody sees, `*` for all; a token must have it. Empty: all."
+    )
     public_url: str = Field("", description="How people reach the page, for links in messages.")
     base_map: str = Field(
         "",
@@ -222,6 +249,24 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("must be http:// or https:// and a host")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in HERE)
+        if value and not (parts.hostname and safe):
+            raise ValueError("must be https:// and a host, or http:// on this machine")
+        return value
+
+    @field_validator("oidc_roles")
+    @classmethod
+    def _known_roles(cls, value: list[str]) -> list[str]:
+        for each in value:
+            theirs, _, ours = each.rpartition("=")
+            if not theirs or ours not in list(Role):
+                raise ValueError(f"{each!r} must be like their-name=role, with one of {', '.join(Role)}")
         return value
 
     @field_validator("base_map")
