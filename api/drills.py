@@ -40,7 +40,7 @@ class PlanIn(BaseModel):
     seed: int = Field(1, ge=0, lt=2**31)
     speed: float = Field(1.0, ge=0.1, le=100, description="Events come so many times as soon.")
     lasts_s: float = Field(1800.0, ge=SHORTEST_S, le=LONGEST_S)
-    keep: bool = Field(False, description="Keep the sandbox's database after the report.")
+    keep: bool = Field(False, description="Keep the sandbox's database after the report; engineers and above only.")
 
 
 class DrillIn(PlanIn):
@@ -126,6 +126,8 @@ def plan_drill(request: Request, response: Response, wanted: DrillIn, key: Princ
     if wanted.starts_at is not None and wanted.starts_at.tzinfo is None:
         raise ProblemError(400, "starts_at needs a time zone")
     starts_at = max(now, wanted.starts_at) if wanted.starts_at else now
+    if wanted.keep and key.role not in (Role.ENGINEER, Role.ADMIN):
+        raise ProblemError(403, "the sandbox's database, a copy of the city, is kept by engineers and above only")
     with borrow(here.pool) as connection:
         asked = _checked(connection, wanted, now)
         found = drills.get(connection, drills.plan(connection, asked, key.name, starts_at, now))

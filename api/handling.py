@@ -186,7 +186,7 @@ def act_on_alerts(request: Request, body: BulkIn, key: OperatorKey) -> BulkOut:
 def shelve_alert(request: Request, id: BigId, key: OperatorKey, body: Shelving | None = None) -> ResponseOut:  # noqa: A002
     """Mute an alert for a while. It comes back by itself, and its return to normal is told all the same."""
     here, given = city(request), body or Shelving()
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         shelving.shelve(
             connection, id, key.name, here.clock(), until=given.until, note=given.note, expected_version=given.version
         )
@@ -197,7 +197,7 @@ def shelve_alert(request: Request, id: BigId, key: OperatorKey, body: Shelving |
 def unshelve_alert(request: Request, id: BigId, key: OperatorKey, body: Reason | None = None) -> ResponseOut:  # noqa: A002
     """Take an alert from the shelf before its time."""
     here = city(request)
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         shelving.unshelve(connection, id, key.name, here.clock(), (body or Reason()).note)
         return shown(request, connection, id)
 
@@ -212,7 +212,7 @@ def take_out_of_service(
     """Take the alert's sensor, device or asset out of service for the alert's rule: a maintenance window."""
     here, given = city(request), body or OutOfService()
     now = here.clock()
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         alert = alerts.get(connection, id)
         subject = alert.subject
         if subject.kind not in (SubjectKind.SENSOR, SubjectKind.DEVICE, SubjectKind.ASSET):
@@ -230,7 +230,7 @@ def take_out_of_service(
 def step_alert(request: Request, id: BigId, key: FieldKey, body: StepIn) -> ResponseOut:  # noqa: A002
     """Take the next step: confirmed, false_alarm, dispatched, on_site, handled, fed_back, archived."""
     here = city(request)
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         response.advance(
             connection, id, body.step, key.name, here.clock(), team=body.team, note=body.note,
             expected_version=body.version,
@@ -242,7 +242,7 @@ def step_alert(request: Request, id: BigId, key: FieldKey, body: StepIn) -> Resp
 def assign_alert(request: Request, id: BigId, key: OperatorKey, body: Assignment) -> ResponseOut:  # noqa: A002
     """Say who has it: a person, a team. The clock of the step runs on."""
     here = city(request)
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         response.assign(
             connection, id, key.name, here.clock(), assignee=body.assignee, team=body.team, note=body.note,
             expected_version=body.version,
@@ -254,7 +254,7 @@ def assign_alert(request: Request, id: BigId, key: OperatorKey, body: Assignment
 def note_alert(request: Request, id: BigId, key: FieldKey, body: NoteIn) -> ResponseOut:  # noqa: A002
     """Write something down. Nobody is told."""
     here = city(request)
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         response.add_note(connection, id, key.name, here.clock(), body.note)
         return shown(request, connection, id)
 
@@ -263,7 +263,7 @@ def note_alert(request: Request, id: BigId, key: FieldKey, body: NoteIn) -> Resp
 def feed_back_alert(request: Request, id: BigId, key: FieldKey, body: FeedbackIn) -> ResponseOut:  # noqa: A002
     """Say what this alert was."""
     here = city(request)
-    with borrow(here.pool) as connection:
+    with borrow(here.pool) as connection, connection.transaction():
         response.feed_back(
             connection, id, key.name, here.clock(), genuine=body.genuine, cause=body.cause, note=body.note
         )
@@ -277,7 +277,7 @@ def feed_back_alert(request: Request, id: BigId, key: FieldKey, body: FeedbackIn
 def get_incident_response(request: Request, id: BigId) -> ResponseOut:  # noqa: A002
     """How far the response to an incident is, and who did what."""
     with borrow(city(request).pool) as connection:
-        return shown(request, connection, incidents.get(connection, id).response_alert)
+        return shown(request, connection, _member(incidents.get(connection, id)))
 
 
 @router.post("/incidents/{id}/acknowledge", responses=_MOVED)
@@ -303,31 +303,31 @@ def unshelve_incident(request: Request, id: BigId, key: OperatorKey, body: Reaso
 @router.post("/incidents/{id}/steps", responses=_MOVED)
 def step_incident(request: Request, id: BigId, key: FieldKey, body: StepIn) -> ResponseOut:  # noqa: A002
     """Take the next step of the response to an incident."""
-    return step_alert(request, _holder(request, id), key, body)
+    return step_alert(request, _seen(request, id), key, body)
 
 
 @router.post("/incidents/{id}/assign", responses=_MOVED)
 def assign_incident(request: Request, id: BigId, key: OperatorKey, body: Assignment) -> ResponseOut:  # noqa: A002
     """Say who has an incident."""
-    return assign_alert(request, _holder(request, id), key, body)
+    return assign_alert(request, _seen(request, id), key, body)
 
 
 @router.post("/incidents/{id}/notes")
 def note_incident(request: Request, id: BigId, key: FieldKey, body: NoteIn) -> ResponseOut:  # noqa: A002
     """Write something down about an incident. Nobody is told."""
-    return note_alert(request, _holder(request, id), key, body)
+    return note_alert(request, _seen(request, id), key, body)
 
 
 @router.post("/incidents/{id}/feedback", responses=_MOVED)
 def feed_back_incident(request: Request, id: BigId, key: FieldKey, body: FeedbackIn) -> ResponseOut:  # noqa: A002
     """Say what an incident was: a label for each of its alerts."""
-    here, holder = city(request), _holder(request, id)
-    with borrow(here.pool) as connection:
+    here, seen = city(request), _seen(request, id)
+    with borrow(here.pool) as connection, connection.transaction():
         response.feed_back(
-            connection, holder, key.name, here.clock(), genuine=body.genuine, cause=body.cause, note=body.note,
+            connection, seen, key.name, here.clock(), genuine=body.genuine, cause=body.cause, note=body.note,
             whole=True,
         )  # fmt: skip
-        return shown(request, connection, holder)
+        return shown(request, connection, seen)
 
 
 # ---------------------------------------------------------------------------------------------------------------- how
@@ -352,9 +352,14 @@ def shown(request: Request, connection: Connection, alert_id: int) -> ResponseOu
     )
 
 
-def _holder(request: Request, incident_id: int) -> int:
+def _seen(request: Request, incident_id: int) -> int:
     with borrow(city(request).pool) as connection:
-        return incidents.get(connection, incident_id).response_alert
+        return _member(incidents.get(connection, incident_id))
+
+
+def _member(incident: incidents.IncidentLine) -> int:
+    """An alert of it that the asker sees: the one under which the response is kept may lie outside of his scope."""
+    return incident.alert_ids[0] if incident.alert_ids else incident.response_alert
 
 
 def _on_members(
@@ -371,7 +376,7 @@ def _on_members(
             raise ProblemError(409, f"nothing of incident {incident_id} can be {asked.action}d now")
         if message:
             incidents.tell(connection, [(incident_id, message, key.name)], now, asked.note)
-        return shown(request, connection, found.response_alert)
+        return shown(request, connection, _member(found))
 
 
 def _bulk(connection: Connection, asked: BulkIn, ids: Sequence[int], actor: str, now: datetime) -> BulkOut:

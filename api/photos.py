@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from api.access import Access
 from api.city import city
+from api.documents import document, respond
 from api.fieldlinks import Token, read_link
 from api.parameters import BigId, StrictRoute
 from api.problems import ProblemError
@@ -96,8 +97,9 @@ def get_photo(request: Request, id: BigId) -> Response:  # noqa: A002
     """One photo."""
     with borrow(city(request).pool) as connection:
         media_type, content = photos.content(connection, id)
-    headers = {"Content-Disposition": f'inline; filename="photo-{id}"', "Cache-Control": "private, max-age=86400"}
-    return Response(content, media_type=media_type, headers=headers)
+    # Asked for anew each time: a shared computer shows nothing to who may no longer see it.
+    headers = {"Content-Disposition": f'inline; filename="photo-{id}"', "Cache-Control": "private, no-cache"}
+    return respond(request, document(content, media_type, compressible=False), headers)
 
 
 def _photo(photo: Photo) -> PhotoOut:

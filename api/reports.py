@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from api.access import Access
 from api.city import city
+from api.documents import document, respond
 from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, Bbox, BigId, Limit, Moment, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
@@ -236,8 +237,8 @@ def get_photo(request: Request, id: BigId, photo: BigId) -> Response:  # noqa: A
     """One photo of a report."""
     with borrow(city(request).pool) as connection:
         media_type, content = reports.photo(connection, id, photo)
-    headers = {"Content-Disposition": f'inline; filename="report-{id}-{photo}"'}
-    return Response(content, media_type=media_type, headers=headers | {"Cache-Control": "private, max-age=86400"})
+    headers = {"Content-Disposition": f'inline; filename="report-{id}-{photo}"', "Cache-Control": "private, no-cache"}
+    return respond(request, document(content, media_type, compressible=False), headers)
 
 
 @router.get("/alerts/{id}/reports", dependencies=[_viewer])

@@ -54,7 +54,7 @@ class RiskMap:
     """Assets that stand otherwise than in the drawing before, ascending."""
     built_at: datetime
     data_as_of: float | None
-    """The newest reading of any sensor, seconds since 1970."""
+    """The newest reading of any sensor of this ground, seconds since 1970."""
     follows: int | None = None
     """Number of the drawing that ``changed`` is the difference to; None: to nothing, all of it changed."""
     number: int = field(default_factory=itertools.count().__next__)
@@ -112,8 +112,9 @@ def build(
             where = touched(layer, moved, told, placed, earlier.cells[resolution])
             cells[resolution] = draw_cells(layer, ground, state, heard, placed, earlier.cells[resolution], where)
     changed = _level(ground, state, cells[geo.RESOLUTIONS[1]], moved, earlier)
-    as_of = float(newest.ts.max()) if len(newest.ts) else None
-    drawn = RiskMap(ground, state, cells, alerts, newest, heard, raised.asset, changed, now, as_of)
+    as_of = last_heard(ground, newest).max(initial=-np.inf)  # of these sensors: another network's tell a scope nothing
+    drawn = RiskMap(ground, state, cells, alerts, newest, heard, raised.asset, changed, now, None)
+    drawn.data_as_of = float(as_of) if np.isfinite(as_of) else None
     if earlier is not None:
         drawn.follows = earlier.number
         drawn.screens = {} if len(changed) else earlier.screens
@@ -122,12 +123,17 @@ def build(
 
 def sensors_heard(ground: Ground, newest: Newest, now: datetime) -> Bools:
     """Which sensors were heard within their longest silence."""
+    return np.asarray(now.timestamp() - last_heard(ground, newest) <= ground.max_silence)
+
+
+def last_heard(ground: Ground, newest: Newest) -> risk.Floats:
+    """When each sensor of the ground was heard last, seconds since 1970; -inf: never."""
     ts = np.full(len(ground.sensor_ids), -np.inf)
     if len(newest.sensor_id):
         at = np.minimum(np.searchsorted(newest.sensor_id, ground.sensor_ids), len(newest.sensor_id) - 1)
         found = newest.sensor_id[at] == ground.sensor_ids
         ts[found] = newest.ts[at][found]
-    return np.asarray(now.timestamp() - ts <= ground.max_silence)
+    return ts
 
 
 def weigh(ground: Ground, alerts: list[OpenAlert], now: datetime) -> evidence.Raised:

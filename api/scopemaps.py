@@ -5,14 +5,16 @@ when it is asked for, and anew once the city's map was.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 
 from api import ground, riskmap
 from api.ground import Ground
 from api.keeper import MapKeeper
+from api.problems import ProblemError
 from api.riskmap import RiskMap
 from lifeline.catalogue import Catalogue
 from lifeline.principal import Scope
@@ -21,8 +23,16 @@ from lifeline.storage import riskmap as rows
 from lifeline.storage.behalf import PoolOnBehalf
 from lifeline.storage.database import Pool, borrow
 
-KEPT = 8
-"""Scopes whose maps are held in memory: of each network, and some zones."""
+KEPT = 32
+"""Scopes whose maps are held in memory: those of a city's districts and networks. One that is not held is drawn anew at
+each request, so that a few too many would have every request draw."""
+KEPT_ASSETS = 200_000
+"""Assets on all maps of scopes together, about 1.5 kB each (docs/explanation/risk-map.md): 300 MB.
+One map is always held."""
+DRAWN_AT_ONCE = 2
+"""Drawings of scopes at a time; two, so that a large one does not keep every other one waiting."""
+WAIT_S = 5.0
+"""Seconds that a request waits for a drawing. The threads of requests are few, and serve the city's map as well."""
 
 
 @dataclass
@@ -33,6 +43,22 @@ class _Part:
     drawn: RiskMap | None = None
     of: int = -1
     ground: Ground | None = None
+
+    @property
+    def assets(self) -> int:
+        """Assets on its map."""
+        return len(self.drawn.ground.ids) if self.drawn else 0
+
+
+@contextmanager
+def _within(lock: "Lock | BoundedSemaphore") -> Iterator[bool]:
+    """Whether it could be had in time; let go of afterwards."""
+    had = lock.acquire(timeout=WAIT_S)
+    try:
+        yield had
+    finally:
+        if had:
+            lock.release()
 
 
 class ScopeMaps:
@@ -47,25 +73,39 @@ class ScopeMaps:
         self._scheme = scheme
         self._clock = clock
         self._lock = Lock()
+        self._drawing = BoundedSemaphore(DRAWN_AT_ONCE)
         self._parts: OrderedDict[Scope, _Part] = OrderedDict()
 
     def current(self, scope: Scope) -> RiskMap:
-        """The newest drawing of a scope's part. Raises ProblemError 503 while there is none of the city."""
+        """The newest drawing of a scope's part; the one before while too many others are drawn.
+
+        Raises ProblemError 503 where there is none yet, and while there is none of the city.
+        """
         whole = self._keeper.current
         part = self._part(scope)
-        with part.lock:
-            if part.drawn is None or part.of != whole.number:
-                part.drawn = self._draw(scope, part, whole)
-                part.of, part.ground = whole.number, whole.ground
-            return part.drawn
+        with _within(part.lock) as alone:
+            if alone and (part.drawn is None or part.of != whole.number):
+                with _within(self._drawing) as free:
+                    if free:
+                        part.drawn = self._draw(scope, part, whole)
+                        part.of, part.ground = whole.number, whole.ground
+                        self._forget()
+        if part.drawn is None:
+            raise ProblemError(503, "many maps are being drawn; try again", {"Retry-After": "5"})
+        return part.drawn
 
     def _part(self, scope: Scope) -> _Part:
         with self._lock:
             part = self._parts.pop(scope, None) or _Part(Lock())
             self._parts[scope] = part
-            if len(self._parts) > KEPT:
-                self._parts.popitem(last=False)
             return part
+
+    def _forget(self) -> None:
+        """Let go of the maps that nobody has asked for longest, until what is held fits."""
+        with self._lock:
+            assets = sum(part.assets for part in self._parts.values())
+            while len(self._parts) > 1 and (len(self._parts) > KEPT or assets > KEPT_ASSETS):
+                assets -= self._parts.popitem(last=False)[1].assets
 
     def _draw(self, scope: Scope, part: _Part, whole: RiskMap) -> RiskMap:
         before = part.drawn if part.ground is whole.ground else None

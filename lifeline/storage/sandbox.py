@@ -32,6 +32,8 @@ and who may come in. No reading, alert, label, message, endpoint or escalation; 
 one that this version has not is passed over."""
 INVENTORY = frozenset(COPIED) - {"api_key", "app_user"}
 """What stays out where the twin is a town of its own."""
+WITHHELD = {"app_user": frozenset({"password_hash"})}
+"""Columns that no sandbox gets: one comes in by a key or a link. A password hash in a copy can be tried at leisure."""
 _RUN = ("ingest", "alerts", "api")
 _LONGEST_NAME = 40
 
@@ -112,12 +114,15 @@ def drop(dsn: str, name: str) -> None:
 
 
 def retire(dsn: str, name: str) -> None:
-    """The log-ins go and the database stays, for its owner to look at."""
+    """The log-ins go and the database stays, for its owner to look at: without keys, users, and endpoints' secrets."""
     with storage_errors(), connect(dsn, application="lifeline drill", autocommit=True) as connection:
         for process in _RUN:
             role, database = sql.Identifier(_login(name, process)), sql.Identifier(name)
             connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, role))
             connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(role))
+    with storage_errors(), connect(make_conninfo(dsn, dbname=name), application="lifeline drill") as connection:
+        for statement in ("forget_keys", "forget_users", "forget_old_secrets", "forget_endpoints"):
+            connection.execute(_SQL[statement])
 
 
 def copy_city(dsn: str, into: str, *, inventory: bool = True) -> dict[str, int]:
@@ -151,7 +156,8 @@ def take_endpoints(dsn: str, into: str, names: Sequence[str]) -> None:
 
 
 def _copy(source: Connection, into: Connection, table: str, where: sql.Composable | None = None) -> int:
-    columns = [row[0] for row in source.execute(_SQL["copied_columns"], {"table": table})]
+    every = [row[0] for row in source.execute(_SQL["copied_columns"], {"table": table})]
+    columns = [name for name in every if name not in WITHHELD.get(table, ())]
     if not columns:
         return 0
     named = sql.SQL(", ").join(map(sql.Identifier, columns))

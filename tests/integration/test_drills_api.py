@@ -68,6 +68,32 @@ def test_a_drill_is_asked_for_and_stopped_and_its_report_is_read(supervised: Api
     assert [event["action"] for event in supervised.get(path).json()["events"]] == ["planned", "cancelled"]
 
 
+def test_only_an_engineer_keeps_the_copy_of_the_city(supervised: Api) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    refused = ask(supervised, keep=True, starts_at=later)
+    assert (refused.status_code, "engineers" in refused.json()["detail"]) == (403, True)
+    kept = ask(supervised, Role.ENGINEER, keep=True, starts_at=later)
+    assert kept.status_code == 202, kept.text
+    assert supervised.call("POST", f"{kept.headers['Location']}/stop", Role.OPERATOR).status_code == 200
+
+
+def test_who_asks_for_a_drill_and_who_stops_it_is_noted(supervised: Api) -> None:
+    plan = {"scenario": "burst", "teams": [TEAM], "day": 3, "at": "09:00"}
+    (made,) = supervised.call("POST", "/api/v1/drills/schedules", Role.ENGINEER, json=plan).json()
+    supervised.call("POST", f"/api/v1/drills/schedules/{made['id']}/stop", Role.ENGINEER)
+    asked = ask(supervised, starts_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat())
+    supervised.call("POST", f"{asked.headers['Location']}/stop", Role.OPERATOR)
+    with connect(supervised.dsn) as connection:
+        noted = connection.execute(
+            "SELECT what, action FROM audit WHERE what IN ('drill', 'drill_schedule') AND id IN (%s, %s)"
+            " ORDER BY audit_id DESC LIMIT 4",
+            [str(made["id"]), str(asked.json()["id"])],
+        ).fetchall()
+    assert noted[::-1] == [
+        ("drill_schedule", "insert"), ("drill_schedule", "update"), ("drill", "insert"), ("drill", "update"),
+    ]  # fmt: skip
+
+
 def test_the_report_of_a_drill_is_there_as_json_and_pdf(supervised: Api) -> None:
     now = datetime.now(UTC)
     plan = Plan("burst", (Team("值班 Duty"),))

@@ -311,6 +311,14 @@ def test_photos_of_a_report_are_kept_as_they_came_and_five_at_most(api: Api, tow
     assert api.get(f"/api/v1/reports/{number}").json()["photos"] == [each.json()["photo"] for each in sent]
     shown = api.get(f"{path}/{sent[1].json()['photo']}")
     assert (shown.content, shown.headers["content-type"]) == (JPEG + b"\1", "image/jpeg")
+    assert (shown.headers["cache-control"], bool(shown.headers["etag"])) == ("private, no-cache", True)
+    with connect(api.dsn) as connection:
+        noted = connection.execute(
+            "SELECT what, after FROM audit WHERE what LIKE 'report%%' AND after ->> 'report_id' = %s ORDER BY audit_id",
+            [str(number)],
+        ).fetchall()
+    assert [what for what, _ in noted] == ["report"] + ["report_photo"] * 5
+    assert not any({"text", "content", "digest"} & after.keys() for _, after in noted), "neither words nor photos"
     assert api.get(f"/api/v1/reports/99999/photos/{sent[1].json()['photo']}").status_code == 404
 
 

@@ -67,6 +67,9 @@ def test_a_photo_goes_from_the_phone_to_the_operations_centre(api: Api, alert: A
     assert shown.content == picture()
     assert shown.headers["content-type"] == "image/png"
     assert shown.headers["x-content-type-options"] == "nosniff"
+    assert shown.headers["cache-control"] == "private, no-cache", "who may no longer see it asks, and is refused"
+    same = api.get(f"/api/v1/photos/{kept['id']}", headers={"If-None-Match": shown.headers["etag"]})
+    assert (same.status_code, same.content) == (304, b"")
 
 
 def test_the_same_photo_sent_again_is_kept_once(api: Api, alert: Alert, connection: Connection) -> None:

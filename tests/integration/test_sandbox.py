@@ -45,6 +45,13 @@ def real(database_dsn: str) -> Iterator[tuple[str, str]]:
         endpoints.add(connection, "crew", "https://crew.example.org/", NOW)
         endpoints.add(connection, "mayor", "https://mayor.example.org/", NOW)
         key = keys.create(connection, "duty", Role.OPERATOR, NOW)
+        connection.execute(
+            "INSERT INTO app_user (name, role, password_hash, created_at)"
+            " VALUES ('ann', 'operator', '$argon2id$x', now())"
+        )
+        connection.execute(
+            "INSERT INTO endpoint_secret SELECT endpoint_id, 'whsec_before', now() + interval '1 day' FROM endpoint"
+        )
         alert = open_alert(connection, sensor)
         response.feed_back(connection, alert.alert_id, "ann", NOW, genuine=True)
     yield database_dsn, key
@@ -66,7 +73,7 @@ def place(real: tuple[str, str]) -> Iterator[Sandbox]:
 def test_a_sandbox_has_what_the_city_has_and_nothing_that_happened(real: tuple[str, str], place: Sandbox) -> None:
     city, copy = contents(real[0]), contents(place.dsn)
     assert city.keys() == copy.keys()
-    for table in city.keys() & set(sandbox.COPIED):
+    for table in city.keys() & set(sandbox.COPIED) - sandbox.WITHHELD.keys():
         assert copy[table] == city[table], table
     assert city["asset"][0] == 15
     assert {table: copy[table][0] for table in HAPPENED} == dict.fromkeys(HAPPENED, 0)
@@ -74,6 +81,8 @@ def test_a_sandbox_has_what_the_city_has_and_nothing_that_happened(real: tuple[s
     with connect(place.dsn) as connection:
         assert [each.name for each in endpoints.list_endpoints(connection)] == ["crew"]
         assert keys.authenticate(connection, real[1], NOW) is not None
+        users = connection.execute("SELECT name, role, password_hash FROM app_user").fetchall()
+        assert users == [("ann", "operator", None)], "no password leaves the city"
 
 
 def test_what_is_written_in_a_sandbox_never_stands_in_the_city(real: tuple[str, str], place: Sandbox) -> None:
@@ -167,8 +176,16 @@ def test_a_sandbox_that_goes_leaves_no_database_and_no_log_in(real: tuple[str, s
     with connect(made.logins["api"]):  # somebody is still connected
         made = sandbox.create(dsn, 42)  # what a runner left that was killed goes first
         assert left() == (1, 3)
+    sandbox.copy_city(dsn, made.dsn, inventory=False)
+    sandbox.take_endpoints(dsn, made.dsn, ["crew"])
     sandbox.retire(dsn, made.name)
     assert left() == (1, 0)
+    kept = contents(made.dsn)
+    for table in ("api_key", "app_user", "session", "login_link", "endpoint_secret"):
+        assert kept[table][0] == 0, table
+    with connect(made.dsn) as connection:
+        row: Any = connection.execute("SELECT name, url, secret, enabled FROM endpoint").fetchall()
+        assert row == [("crew", "", "", False)]
     with pytest.raises(StorageError), connect(made.logins["api"]):
         pass
     with connect(made.dsn) as connection:

@@ -293,6 +293,105 @@ def test_work_is_planned_in_ones_own_part_alone(
     assert answer.status_code == status, answer.text
 
 
+# ----------------------------------------------------------------------------- an event that is only in part one's own
+
+
+@pytest.fixture
+def mixed(api: Api) -> Iterator[int]:
+    """An incident of gas alert 1 and water alert 2, led and responded to under the one of water."""
+    with connect(api.dsn) as connection:
+        number = connection.execute(
+            "INSERT INTO incident (level, worst_level, networks, causes, lead_alert, response_alert, first_seen,"
+            " opened_at, updated_at) SELECT 1, 1, '{gas,water}', causes, 2, 2, now(), now(), now() FROM incident"
+            " LIMIT 1 RETURNING incident_id"
+        ).fetchone()
+        assert number is not None
+        connection.execute("UPDATE alert SET incident_id = %s WHERE alert_id IN (1, 2)", number)
+    yield number[0]
+    with connect(api.dsn) as connection:
+        connection.execute("UPDATE alert SET incident_id = alert_id WHERE alert_id IN (1, 2)")
+        connection.execute("UPDATE incident SET state = 'closed', closed_at = now() WHERE incident_id = %s", number)
+
+
+@pytest.mark.parametrize("scope", ["gas", "zone"])
+def test_who_sees_one_alert_of_an_event_responds_to_the_event(
+    scope: str, mixed: int, api: Api, callers: Callers
+) -> None:
+    assert callers.get(scope, f"/api/v1/incidents/{mixed}").json()["id"] == mixed
+    assert mixed in [each["id"] for each in callers.get(scope, "/api/v1/incidents").json()["items"]]
+    assert mixed in [each["incident"] for each in callers.get(scope, "/api/v1/caseload").json()["items"]]
+    step = {"gas": "confirmed", "zone": "dispatched"}[scope]
+    for of in ("alerts/1", f"incidents/{mixed}"):
+        for act, body in {
+            "shelve": {}, "unshelve": {}, "notes": {"note": f"{scope} {of}"}, "assign": {"assignee": of},
+            "feedback": {"genuine": True},
+        }.items():  # fmt: skip
+            answer = callers.call(Role.OPERATOR, scope, "POST", f"/api/v1/{of}/{act}", json=body)
+            assert answer.status_code == 200, (of, act, answer.text)
+            assert answer.json()["alert"] == 2, "one response for the event"
+        told = callers.get(scope, f"/api/v1/{of}/response").json()
+        assert (told["assignee"], f"{scope} {of}" in str(told["history"])) == (of, True)
+    taken = callers.call(Role.OPERATOR, scope, "POST", f"/api/v1/incidents/{mixed}/steps", json={"step": step})
+    assert taken.json()["step"] == step, taken.text
+    assert api.get("/api/v1/alerts/2/response").json()["step"] == step
+    assert callers.get(scope, "/api/v1/alerts/2").status_code == 404
+    assert callers.get(scope, "/api/v1/alerts/2/response").status_code == 404
+    assert callers.call(Role.OPERATOR, scope, "POST", "/api/v1/alerts/2/shelve", json={}).status_code == 404
+    with connect(api.dsn) as connection:
+        other = connection.execute("SELECT state FROM alert WHERE alert_id = 2").fetchone()
+        assert other == ("UNACK",), "what is done to the event's alerts is done to one's own alone"
+        labelled = connection.execute("SELECT DISTINCT alert_id FROM feedback").fetchall()
+        assert labelled == [(1,)]
+        bodies = connection.execute(
+            "SELECT body -> 'data' FROM outbox WHERE incident_id = %s ORDER BY outbox_id DESC LIMIT 1", [mixed]
+        ).fetchone()
+        assert bodies is not None
+        assert (bodies[0]["count"], bodies[0]["where"]["asset"]) == (2, "W-C0"), "a message tells of the whole event"
+
+
+def test_an_incident_is_acknowledged_by_who_sees_one_of_its_alerts(mixed: int, api: Api, callers: Callers) -> None:
+    with connect(api.dsn) as connection:
+        connection.execute("UPDATE alert SET state = 'UNACK', acknowledged_at = NULL WHERE alert_id = 1")
+    answer = callers.call(Role.OPERATOR, "gas", "POST", f"/api/v1/incidents/{mixed}/acknowledge", json={})
+    assert answer.status_code == 200, answer.text
+    with connect(api.dsn) as connection:
+        rows = connection.execute("SELECT alert_id, state FROM alert ORDER BY alert_id").fetchall()
+    assert rows == [(1, "ACKED"), (2, "UNACK")]
+
+
+def test_a_zone_counts_what_one_sees_of_it(api: Api, callers: Callers) -> None:
+    with connect(api.dsn) as connection:
+        (zone,) = connection.execute("SELECT zone_id FROM zone WHERE external_id = 'Z-GAS'").fetchone() or (0,)
+        connection.execute(
+            "INSERT INTO zone_asset (zone_id, asset_id, share)"
+            " SELECT %s, asset_id, 1 FROM asset WHERE network = 'water'",
+            [zone],
+        )
+        connection.execute(
+            "INSERT INTO zone_sensor (zone_id, sensor_id)"
+            " SELECT %s, sensor_id FROM sensor JOIN device USING (device_id) WHERE network = 'water'",
+            [zone],
+        )
+        connection.execute("UPDATE zone SET network = 'gas' WHERE zone_id = %s", [zone])
+    whole, gas = (
+        next(each for each in answer.json()["items"] if each["id"] == "Z-GAS")
+        for answer in (api.get("/api/v1/zones"), callers.get("gas", "/api/v1/zones"))
+    )
+    with connect(api.dsn) as connection:
+        connection.execute(
+            "DELETE FROM zone_asset USING asset a WHERE a.asset_id = zone_asset.asset_id AND a.network = 'water'"
+            " AND zone_id = %s",
+            [zone],
+        )
+        connection.execute(
+            "DELETE FROM zone_sensor USING sensor JOIN device USING (device_id)"
+            " WHERE sensor.sensor_id = zone_sensor.sensor_id AND network = 'water' AND zone_id = %s",
+            [zone],
+        )
+        connection.execute("UPDATE zone SET network = NULL WHERE zone_id = %s", [zone])
+    assert (whole["assets"] - gas["assets"], whole["sensors"] - gas["sensors"]) == (5, 1)
+
+
 # ----------------------------------------------------------------------------------------- the policies by themselves
 
 TABLES = ("asset", "device", "sensor", "zone", "alert", "incident", "alert_history", "response", "response_history",

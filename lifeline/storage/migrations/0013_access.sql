@@ -212,6 +212,24 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT device_id FROM own UNION SELECT gateway_id FROM own WHERE gateway_id IS NOT NULL
 $$;
 
+-- The alert that holds the response to an event, past its policy: asked for one that an alert or incident that is visible names.
+-- The second keeps it until the transaction ends.
+CREATE FUNCTION held_alert(holder bigint) RETURNS SETOF alert
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1 SET search_path = public, pg_temp AS $$
+    SELECT * FROM alert WHERE alert_id = holder
+$$;
+CREATE FUNCTION hold_alert(holder bigint) RETURNS SETOF alert
+LANGUAGE sql VOLATILE SECURITY DEFINER ROWS 1 SET search_path = public, pg_temp AS $$
+    SELECT * FROM alert WHERE alert_id = holder FOR UPDATE
+$$;
+REVOKE ALL ON FUNCTION held_alert(bigint), hold_alert(bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION held_alert(bigint), hold_alert(bigint) TO lifeline_api, lifeline_alerts;
+CREATE INDEX incident_response_alert ON incident (response_alert);
+
+-- A message tells of the whole event, whoever causes it: those who get it are told by their own networks.
+ALTER FUNCTION alert_message(alert, text, timestamptz, text, text) SECURITY DEFINER SET search_path = public, pg_temp;
+ALTER FUNCTION incident_message(incident, text, timestamptz, text, text) SECURITY DEFINER SET search_path = public, pg_temp;
+
 DO $$
 DECLARE
     network_fits CONSTANT text := '((SELECT scope_networks()) IS NULL OR network = ANY ((SELECT scope_networks())::text[]))';
@@ -220,6 +238,8 @@ DECLARE
     sensor_fits CONSTANT text := 'sensor_id IN (SELECT sensor_id FROM zone_sensor WHERE zone_id = ANY ((SELECT scope_zones())::integer[]))';
     device_fits CONSTANT text := 'device_id IN (SELECT scope_devices())';
     of_alert CONSTANT text := 'EXISTS (SELECT FROM alert a WHERE a.alert_id = %I.alert_id)';
+    -- Kept under one alert of an incident, which may lie in another network than the alert by which one sees the incident.
+    of_event CONSTANT text := of_alert || ' OR EXISTS (SELECT FROM incident i WHERE i.response_alert = %1$I.alert_id)';
     held record;
 BEGIN
     FOR held IN SELECT * FROM (VALUES
@@ -235,8 +255,8 @@ BEGIN
         ('incident', 'EXISTS (SELECT FROM alert a WHERE a.incident_id = incident.incident_id)'),
         ('incident_history', 'EXISTS (SELECT FROM incident i WHERE i.incident_id = incident_history.incident_id)'),
         ('alert_history', format(of_alert, 'alert_history')),
-        ('response', format(of_alert, 'response')),
-        ('response_history', format(of_alert, 'response_history')),
+        ('response', format(of_event, 'response')),
+        ('response_history', format(of_event, 'response_history')),
         ('feedback', format(of_alert, 'feedback')),
         ('field_photo', format(of_alert, 'field_photo')),
         -- All that a window names lies in the scope, and it names enough to be held to it.

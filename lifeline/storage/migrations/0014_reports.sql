@@ -37,6 +37,12 @@ CREATE TABLE report_photo (
 CREATE TRIGGER report_photo_append_only BEFORE UPDATE OR DELETE ON report_photo
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
 
+-- Who took a report and what was made of it is noted (0013); a citizen's words and photos stand in the report alone.
+CREATE TRIGGER report_audit AFTER INSERT OR UPDATE OR DELETE ON report
+    FOR EACH ROW EXECUTE FUNCTION note_change('report_id', 'text');
+CREATE TRIGGER report_photo_audit AFTER INSERT ON report_photo
+    FOR EACH ROW EXECUTE FUNCTION note_change('photo_id', 'content', 'digest');
+
 -- Which alerts a report lies beside is asked by place.
 CREATE INDEX alert_place ON alert (latitude, longitude) WHERE kind = 'risk';
 

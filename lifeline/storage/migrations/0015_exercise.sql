@@ -62,6 +62,12 @@ CREATE TABLE drill_scenario (
     title text NOT NULL
 );
 
+-- What people ask for is noted (0013); a runner's signs of life are no person's.
+CREATE TRIGGER drill_audit AFTER INSERT OR UPDATE OF state, stop_by ON drill
+    FOR EACH ROW EXECUTE FUNCTION note_change('drill_id', 'report');
+CREATE TRIGGER drill_schedule_audit AFTER INSERT OR UPDATE OR DELETE ON drill_schedule
+    FOR EACH ROW EXECUTE FUNCTION note_change('schedule_id');
+
 -- The API plans, reads and asks to stop; who runs a drill is the owner.
 GRANT SELECT ON drill_schedule, drill, drill_event, drill_document, drill_scenario TO lifeline_api;
 GRANT INSERT (plan, requested_by, requested_at, starts_at) ON drill TO lifeline_api;

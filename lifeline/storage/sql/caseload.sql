@@ -7,7 +7,7 @@ WITH holder AS (
     SELECT response_alert AS alert_id FROM incident WHERE closed_at IS NULL
     UNION SELECT alert_id FROM alert WHERE closed_at IS NULL AND kind = 'risk' AND incident_id IS NULL
 )
-SELECT i.incident_id, a.alert_id, coalesce(i.level, a.level), coalesce(r.step, 'received'),
+SELECT i.incident_id, holder.alert_id, coalesce(i.level, a.level), coalesce(r.step, 'received'),
     coalesce(r.since, i.opened_at, a.raised_at), coalesce(r.team, ''), coalesce(r.assignee, ''),
     greatest(coalesce(r.since, i.opened_at, a.raised_at), CASE WHEN i.incident_id IS NULL
         THEN (SELECT max(at) FROM alert_history h
@@ -15,7 +15,8 @@ SELECT i.incident_id, a.alert_id, coalesce(i.level, a.level), coalesce(r.step, '
         ELSE (SELECT max(at) FROM incident_history h
             WHERE h.incident_id = i.incident_id AND h.action IN ('escalated', 'raised_again')) END),
     CASE WHEN i.incident_id IS NULL THEN a.state IN ('SHLVD', 'DSUPR', 'OOSRV') ELSE i.phase = 'muted' END
-FROM holder JOIN alert a USING (alert_id)
-LEFT JOIN incident i ON i.response_alert = a.alert_id AND i.closed_at IS NULL
-LEFT JOIN response r ON r.alert_id = a.alert_id
-ORDER BY 3, a.alert_id LIMIT %(limit)s;
+FROM holder
+LEFT JOIN alert a USING (alert_id) -- that of an incident may lie outside of the asker's scope
+LEFT JOIN incident i ON i.response_alert = holder.alert_id AND i.closed_at IS NULL
+LEFT JOIN response r ON r.alert_id = holder.alert_id
+ORDER BY 3, holder.alert_id LIMIT %(limit)s;

@@ -155,7 +155,7 @@ SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.l
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-JOIN alert l ON l.alert_id = i.lead_alert
+LEFT JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,
@@ -175,7 +175,7 @@ SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.l
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-JOIN alert l ON l.alert_id = i.lead_alert
+LEFT JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,
@@ -196,7 +196,7 @@ SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.l
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-JOIN alert l ON l.alert_id = i.lead_alert
+LEFT JOIN alert l ON l.alert_id = i.lead_alert
 LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,

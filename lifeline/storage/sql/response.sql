@@ -1,7 +1,8 @@
 -- The response to alerts: one row for each alert that somebody has begun to respond to, and its history.
 
 -- The response to an incident is kept under one of its alerts (incident.response_alert): its holder. Every alert of the
--- incident shares it. An alert without an incident holds its own.
+-- incident shares it. An alert without an incident holds its own. Who sees a part of the city may see another of the incident's
+-- alerts and not the holder: what follows on `holder`, which names an alert that he sees, reads it past the policy (held_alert).
 
 -- name: holder
 SELECT coalesce(i.response_alert, a.alert_id), i.incident_id
@@ -13,8 +14,7 @@ FROM alert a LEFT JOIN incident i USING (incident_id) WHERE a.alert_id = %(alert
 SELECT coalesce(i.closed_at, CASE WHEN i.incident_id IS NULL THEN a.closed_at END) IS NOT NULL,
     coalesce(r.step, 'received'), coalesce(r.since, a.raised_at), coalesce(r.team, ''), coalesce(r.version, 0),
     coalesce(r.assignee, '')
-FROM alert a LEFT JOIN incident i USING (incident_id) LEFT JOIN response r ON r.alert_id = a.alert_id
-WHERE a.alert_id = %(alert_id)s FOR UPDATE OF a;
+FROM hold_alert(%(alert_id)s) a LEFT JOIN incident i USING (incident_id) LEFT JOIN response r ON r.alert_id = a.alert_id;
 
 -- name: unacknowledged
 -- Alerts of the event that nobody has acknowledged.
@@ -24,7 +24,7 @@ WHERE state IN ('UNACK', 'RTNUN') AND (alert_id = %(alert_id)s OR incident_id = 
 -- name: get
 SELECT coalesce(r.step, 'received'), coalesce(r.since, a.raised_at), coalesce(r.team, ''), coalesce(r.version, 0),
     coalesce(r.assignee, '')
-FROM alert a LEFT JOIN response r USING (alert_id) WHERE a.alert_id = %(alert_id)s;
+FROM held_alert(%(alert_id)s) a LEFT JOIN response r USING (alert_id);
 
 -- name: set
 -- The next step, by compare-and-set on the version: 0 where there was no row yet.
@@ -51,7 +51,7 @@ VALUES (%(alert_id)s, %(now)s, %(actor)s, %(action)s, %(from_step)s, %(to_step)s
 INSERT INTO outbox (message_id, event_type, alert_id, created_at, body)
 SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), %(message)s, a.alert_id, %(now)s,
     alert_message(a, %(message)s, %(now)s, %(actor)s, %(note)s)
-FROM alert a WHERE a.alert_id = %(alert_id)s;
+FROM held_alert(%(alert_id)s) a;
 
 -- name: feed_back
 -- A label for each of these alerts.
@@ -68,6 +68,7 @@ SELECT alert_id FROM alert WHERE incident_id = %(incident_id)s ORDER BY alert_id
 SELECT at, actor, action, from_step, to_step, team, note FROM response_history
 WHERE alert_id = %(alert_id)s OR alert_id IN (SELECT m.alert_id FROM alert a JOIN alert m USING (incident_id)
     WHERE a.alert_id = %(alert_id)s)
+    OR alert_id = (SELECT i.response_alert FROM alert a JOIN incident i USING (incident_id) WHERE a.alert_id = %(alert_id)s)
 ORDER BY history_id;
 
 -- name: labels
@@ -111,7 +112,7 @@ ORDER BY level, due_at, alert_id;
 SELECT coalesce(i.level, a.level), CASE WHEN i.incident_id IS NULL
     THEN (SELECT max(at) FROM alert_history h WHERE h.alert_id = a.alert_id AND h.action IN ('escalated', 'raised_again'))
     ELSE (SELECT max(at) FROM incident_history h WHERE h.incident_id = i.incident_id AND h.action IN ('escalated', 'raised_again')) END
-FROM alert a LEFT JOIN incident i USING (incident_id) WHERE a.alert_id = %(alert_id)s AND a.kind = 'risk';
+FROM held_alert(%(alert_id)s) a LEFT JOIN incident i USING (incident_id) WHERE a.kind = 'risk';
 
 -- name: mark_told
 -- Notes that somebody was told of an overdue step; nothing where the step has changed meanwhile.

@@ -58,3 +58,18 @@ GROUP BY e.name ORDER BY e.name
 
 -- name: readings
 SELECT count(*) FROM reading
+
+-- name: forget_keys
+-- A database that is kept is no way in: neither here nor in the city, whose keys these are.
+DELETE FROM api_key
+
+-- name: forget_users
+-- With their sessions and links.
+DELETE FROM app_user
+
+-- name: forget_old_secrets
+DELETE FROM endpoint_secret
+
+-- name: forget_endpoints
+-- The names stay: what was sent to whom belongs to the drill. Where to, and signed with what, belongs to the city.
+UPDATE endpoint SET url = '', secret = '', enabled = false

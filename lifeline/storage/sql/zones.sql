@@ -89,10 +89,10 @@ WHERE asset.attributes ? 'zone' AND zone.kind = 'dma' AND (sensor_id = ANY (%(se
 ON CONFLICT DO NOTHING
 
 -- name: zones
--- A page of zones in order of their id, with how much lies in each.
+-- A page of zones in order of their id, with how much lies in each: of what the asker sees, so through asset and sensor.
 SELECT zone_id, external_id, kind, network, name, geometry, attributes, source, status, updated_at,
-    (SELECT count(*) FROM zone_asset WHERE zone_asset.zone_id = zone.zone_id),
-    (SELECT count(*) FROM zone_sensor WHERE zone_sensor.zone_id = zone.zone_id),
+    (SELECT count(*) FROM zone_asset JOIN asset USING (asset_id) WHERE zone_asset.zone_id = zone.zone_id),
+    (SELECT count(*) FROM zone_sensor JOIN sensor USING (sensor_id) WHERE zone_sensor.zone_id = zone.zone_id),
     (SELECT coalesce(sum(asset.length_m * share), 0)::float8 FROM zone_asset JOIN asset USING (asset_id)
      WHERE zone_asset.zone_id = zone.zone_id AND asset.kind = 'pipe'),
     (SELECT coalesce(jsonb_object_agg(device.external_id || '/' || sensor.channel, direction), '{}')
