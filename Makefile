@@ -19,7 +19,7 @@ test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k s
 	@scripts/node
 ifeq ($(strip $(ARGS)),)
 	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile tests/unit tests/architecture tests/integration
-	$(PYTHON) -m pytest tests/acceptance
+	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile tests/acceptance
 else
 	$(PYTHON) -m pytest $(ARGS)
 endif

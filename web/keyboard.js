@@ -49,7 +49,7 @@ export function listenToKeys(on) {
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || byId("page").hidden || byId("help").open) return;
     const target = /** @type {HTMLElement} */ (event.target);
-    const writing = target.closest("input, textarea, select");
+    const writing = target.closest("input:not([type=checkbox]), textarea, select"); // a box that is ticked is no place to write
     if (event.key === "Escape") return writing ? target.blur() : on.close();
     if (writing) return;
     const arrows = !target.closest(".maplibregl-canvas, [role=slider]");

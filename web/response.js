@@ -125,7 +125,7 @@ function assigning(send, thing) {
   const field = (name, value, text) => element("input", { name, value, maxlength: "80", placeholder: text, "aria-label": text, autocomplete: "off" });
   const who = field("assignee", assignee, t("person"));
   const crew = field("assigned-team", team, t("team"));
-  const give = button({ class: "primary", onclick: () => (who.value.trim() || crew.value.trim() ? send("assign", { assignee: who.value.trim(), team: crew.value.trim() }) : who.focus()) }, t("do_assign"));
+  const give = button({ onclick: () => (who.value.trim() || crew.value.trim() ? send("assign", { assignee: who.value.trim(), team: crew.value.trim() }) : who.focus()) }, t("do_assign"));
   return element("details", { class: "act more assign" }, element("summary", { "data-act": "assign", "aria-keyshortcuts": KEYS.assign }, t("do_assign"), element("kbd", { "aria-hidden": "true" }, KEYS.assign)),
     element("div", { class: "unfolded" }, who, crew, give));
 }
