@@ -19,7 +19,7 @@ import pytest
 from lifeline.model import Role
 from lifeline.storage import keys
 from lifeline.storage.database import Connection, connect
-from tests.api_process import Api, running_api, until
+from tests.api_process import PLAIN, Api, running_api, until
 from tests.integration.test_api import CELL, READ_ROUTES, assert_problem
 from tests.integration.town import build, empty, open_alert
 
@@ -189,7 +189,7 @@ def filled(path: str) -> str:
 
 
 def with_key(api: Api, text: str, path: str = "/api/v1/catalogue", **more: str) -> httpx.Response:
-    return httpx.get(api.url + path, headers={"Authorization": f"Bearer {text}", **more}, timeout=10)
+    return httpx.get(api.url + path, headers={"Authorization": f"Bearer {text}", **more}, timeout=10, verify=PLAIN)
 
 
 def stranger(api: Api, text: str) -> httpx.Response:
