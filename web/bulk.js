@@ -12,6 +12,9 @@ const TOGETHER = ["acknowledge", "shelve", "note"];
 
 /** @type {Map<string, {kind: string, id: number}>} */
 const chosen = new Map();
+/** What became of the last act: it stays while the list is drawn anew, until something is chosen or some seconds are over. */
+let said = "";
+const SAID_MS = 10_000;
 let on = { changed: () => {}, failed: (_error) => {} };
 
 /** Who is told afterwards. @param {{changed: () => void, failed: (error: any) => void}} told */
@@ -27,7 +30,7 @@ export function chosenBox(kind, thing, label) {
   box.addEventListener("change", () => {
     if (box.checked) chosen.set(name, { kind, id: thing.id });
     else chosen.delete(name);
-    drawBulk();
+    tell("");
   });
   return box;
 }
@@ -39,8 +42,15 @@ export function forgetGone(things) {
   drawBulk();
 }
 
-/** The bar above the list, once something is chosen. @param {string} [said] what became of the last act */
-export function drawBulk(said = "") {
+/** @param {string} words */
+function tell(words) {
+  said = words;
+  if (words) setTimeout(() => said === words && tell(""), SAID_MS);
+  drawBulk();
+}
+
+/** The bar above the list, once something is chosen, or what became of the last act. */
+export function drawBulk() {
   const bar = byId("bulk");
   if (bar.contains(document.activeElement) && document.activeElement.matches("input")) return;
   bar.hidden = !chosen.size && !said;
@@ -58,7 +68,7 @@ export function drawBulk(said = "") {
 function clear() {
   chosen.clear();
   document.querySelectorAll("#entries .choose").forEach((each) => (/** @type {HTMLInputElement} */ (each).checked = false));
-  drawBulk();
+  tell("");
 }
 
 /** Do it to all that are chosen, and say of how many it was possible. */
@@ -75,6 +85,6 @@ async function all(action, values) {
   const done = found.reduce((sum, each) => sum + (each.value ?? 0), 0);
   const why = refused ? ` · ${refused.status === 403 ? t("need_role") : refused.message}` : "";
   clear();
-  drawBulk(t("done_of", { done, of: things.length }) + why);
+  tell(t("done_of", { done, of: things.length }) + why);
   return on.changed();
 }

@@ -110,7 +110,7 @@ def test_an_alert_is_shelved_and_noted_by_mouse_with_who_and_until_when(
         page.locator("#panel [data-act=assign]").click()
         page.fill("#panel [name=assignee]", "王工")
         page.fill("#panel [name=assigned-team]", "燃气二队")
-        page.locator("#panel .assign .primary").click()
+        page.locator("#panel .assign .unfolded button").click()
         page.locator("#panel .response .meta", has_text="负责人：王工").wait_for()
         page.locator("#entries .who", has_text="王工").wait_for()
         assert response.get(connection, alert).assignee == "王工"
