@@ -275,8 +275,12 @@ def test_a_suggested_zone_is_edited_on_the_map_and_accepted_and_another_rejected
 
 
 def test_a_cell_says_what_is_worst_in_it_and_what_may_follow(served: Api, alert: int, browser: Browser) -> None:
-    worst = served.get("/api/v1/risk/cells?resolution=9").json()["features"]
-    cell = next(each["properties"]["cell"] for each in worst if each["properties"]["alerts"])
+    def alarmed() -> list[str]:
+        found = served.get("/api/v1/risk/cells?resolution=9").json()["features"]
+        return [each["properties"]["cell"] for each in found if each["properties"]["alerts"]]
+
+    until(alarmed, "the alert on the map", 10)  # it was opened a moment ago
+    (cell, *_) = alarmed()
     chains = served.get(f"/api/v1/risk/cells/{cell}").json()["chains"]
     with visiting(browser, served) as visit:
         visit.open(f"lang=en&cell={cell}")
