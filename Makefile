@@ -1,9 +1,11 @@
 # `make` lists the targets. Everything is installed into .venv; nothing else on the machine is touched, save that `test`
-# asks apt for Chromium and Node where they are missing.
+# asks apt for Chromium and GDAL where they are missing.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench bench-detection clean reference requirements screenshots
+.PHONY: help demo test check fuzz format bench bench-detection clean reference requirements screenshots
 
 PYTHON := .venv/bin/python
+# Compiled modules are kept: a test run or a demo starts hundreds of processes.
+export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 
 help: ## List the targets
@@ -15,11 +17,11 @@ demo: ## Run a simulated city on this machine and print its address (ARGS="--fre
 
 test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k sewer" runs some)
 	@scripts/setup dev
-	@scripts/chromium
-	@scripts/node
+	@# The tests of a new clone are compiled once for all workers, while apt downloads.
+	@[ -d tests/unit/__pycache__ ] || $(PYTHON) -m pytest --collect-only -q tests >/dev/null & scripts/clients; wait
 ifeq ($(strip $(ARGS)),)
 	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile tests/unit tests/architecture tests/integration
-	$(PYTHON) -m pytest --numprocesses 2 --dist loadfile tests/acceptance
+	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile tests/acceptance
 else
 	$(PYTHON) -m pytest $(ARGS)
 endif
@@ -31,6 +33,11 @@ check: ## Format, lint, types, import contracts, and docs in step with the code
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest tests/architecture
+
+fuzz: ## Search for examples that break a property or the API: other ones each time (ARGS="-k solver" searches some)
+	@scripts/setup dev
+	HYPOTHESIS_PROFILE=search $(PYTHON) -m pytest -m hypothesis --numprocesses 2 tests/unit $(ARGS)
+	LIFELINE_FUZZ_EXAMPLES=200 $(PYTHON) -m pytest --numprocesses 2 tests/integration/test_api_contract.py $(ARGS)
 
 format: ## Format and mend what can be mended by itself
 	@scripts/setup dev
@@ -54,7 +61,7 @@ bench-detection: ## What the detectors find in simulated cities and public data 
 
 screenshots: ## Pictures of every view into docs/images, from a demo that runs (`make demo` in another terminal)
 	@scripts/setup dev
-	@scripts/chromium
+	@scripts/clients
 	$(PYTHON) scripts/screenshots.py
 
 clean: ## Remove what was built, .venv included; the demo's data stays (lifeline demo --fresh)

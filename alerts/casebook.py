@@ -108,8 +108,7 @@ class Casebook:
                 if away[nearest] <= GAUGE_M:
                     asked[row.alert_id] = self._gauges[nearest][0], _moment(row)
         fallen = storage.rain(connection, sorted(set(asked.values())), RAIN_SPAN_S) if asked else {}
-        hours = RAIN_SPAN_S / 3600
-        return {alert: fallen[what] * hours >= WET_MM for alert, what in asked.items() if what in fallen}
+        return {alert: fallen[what] >= WET_MM for alert, what in asked.items() if what in fallen}
 
     def _plane(self, places: Sequence[tuple[float, float]]) -> tuple[Floats, Floats]:
         at = np.array(places, float).reshape(-1, 2)

@@ -7,7 +7,6 @@ hypotheses, and are no measured frequencies.
 """
 
 import math
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from alerts.entries import entries, refuse
 from alerts.rules import Text
 from lifeline.errors import CatalogueError
 from lifeline.model import AssetKind, JsonObject, Level
@@ -275,25 +275,12 @@ def shipped_causes() -> tuple[Cause, ...]:
 
 def parse_causes(text: str, source: str = "causes") -> list[Cause]:
     """Read causes from TOML. Raises CatalogueError with one line for each mistake, naming the cause."""
-    try:
-        entries = tomllib.loads(text).get("cause", [])
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{source}: not TOML: {error}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CatalogueError(f"{source}: causes stand under [[cause]]")
     causes: list[Cause] = []
     problems: list[str] = []
-    for number, entry in enumerate(entries, 1):
-        name = f"cause {entry.get('id', number)!r}"
-        try:
-            cause = msgspec.convert(entry, type=Cause)
-        except msgspec.ValidationError as error:
-            problems.append(f"{name}: {error}")
-            continue
+    for name, cause in entries(text, "cause", Cause, source, problems):
         problems += [f"{name}: {problem}" for problem in _problems(cause, {other.id: other for other in causes})]
         causes.append(cause)
-    if problems:
-        raise CatalogueError("\n".join(f"{source}: {problem}" for problem in problems))
+    refuse(problems, source)
     return causes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, threshold, zones
+from alerts.detectors import anomaly, chambers, drains, mains, rate, sickness, silence, storm, threshold, zones
 from alerts.inventory import Inventory, build_inventory
 from alerts.knowledge import Knowledge, Part
 from alerts.lateness import Lateness
@@ -63,6 +63,7 @@ DETECTORS: Mapping[str, Detector] = {
     "blockage": drains.detect_blockage,
     "rain_response": drains.detect_rain_response,
     "overflow": drains.detect_overflow,
+    "storm": storm.detect_storm,
     "pump": drains.detect_pump,
     "health": sickness.detect,
 }
@@ -95,8 +96,8 @@ class Detection:
         """Another inventory; what is remembered of sensors that stay is kept."""
         self.inventory = build_inventory(sensors, devices, self.catalogue)
         self.topology = build_topology(sensors, assets)
-        self.window = self.window.carried_over(self.inventory.sensor_ids)
         rain = np.array([row.quantity == RAIN for row in sensors], np.bool_)
+        self.window = self.window.carried_over(self.inventory.sensor_ids, rain)
         self.trend = self.trend.carried_over(self.inventory.sensor_ids, rain)
         self.set_knowledge(self._parts)
 

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from alerts import baseline as baselines
 from alerts.baseline import Baseline
-from alerts.detectors import blockage, burst, rain, residual
+from alerts.detectors import blockage, burst, peers, rain, residual
 
 Floats = NDArray[np.float64]
 Columns = NDArray[np.int64]
 
-FORMAT = 3
+FORMAT = 6
 
 
 class Mains(NamedTuple):
@@ -36,13 +36,16 @@ class Mains(NamedTuple):
 
 
 class Catchment(NamedTuple):
-    """Levels that one rain gauge explains; ``stores`` (store,): the most water that taught, in mm."""
+    """Levels that one rain gauge explains; ``stores`` (store,): the most water that taught, in mm; ``surge`` (level,):
+    the most in m that dry weather lifted each within an hour."""
 
     gauge: Columns
     levels: Columns
     response: rain.Response
     dry: blockage.DryWeather
     stores: Floats
+    peers: peers.Peers
+    surge: Floats
 
 
 class District(NamedTuple):
@@ -70,6 +73,8 @@ class Part:
     """(sensor,): the least range over one hour of its clean days."""
     least: Floats
     """(sensor,): what its clean days hardly ever went below."""
+    draws: Floats
+    """(sensor,): the least that a pump drew while it ran, A; NaN for what is none."""
     chart_limit: Floats
     """(sensor,): how far the chart of seasonal z went on clean days, with a margin."""
     mains: tuple[Mains, ...] = ()
@@ -93,6 +98,7 @@ def dump(part: Part) -> bytes:
         "still": part.still,
         "brief": part.brief,
         "least": part.least,
+        "draws": part.draws,
         "chart_limit": part.chart_limit,
     }
     for name in _MODELS:
@@ -115,6 +121,7 @@ def load(content: bytes) -> Part:
             still=parts["still"],
             brief=parts["brief"],
             least=parts["least"],
+            draws=parts["draws"],
             chart_limit=parts["chart_limit"],
             mains=tuple(_mains(model) for model in _models(parts, "mains")),
             catchments=tuple(_catchment(model) for model in _models(parts, "catchments")),
@@ -153,7 +160,8 @@ def _mains(model: dict[str, NDArray[np.generic]]) -> Mains:
 def _catchment(model: dict[str, NDArray[np.generic]]) -> Catchment:
     response = rain.Response(**_inner(model, "response"))  # type: ignore[arg-type]
     dry = blockage.DryWeather(**_inner(model, "dry"))  # type: ignore[arg-type]
-    return Catchment(model["gauge"], model["levels"], response, dry, model["stores"])  # type: ignore[arg-type]
+    beside = peers.Peers(**_inner(model, "peers"))  # type: ignore[arg-type]
+    return Catchment(model["gauge"], model["levels"], response, dry, model["stores"], beside, model["surge"])  # type: ignore[arg-type]
 
 
 class Known(NamedTuple):

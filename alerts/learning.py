@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from alerts import baseline
 from alerts.baseline import Marked
-from alerts.detectors import blockage, burst, charts, rain, robust, rolling, seasonal
+from alerts.detectors import blockage, burst, charts, peers, pump, rain, robust, rolling, seasonal, surge
 from alerts.districts import is_anchor, learn_districts
 from alerts.inventory import Inventory, build_inventory
 from alerts.knowledge import Catchment, Columns, Mains, Part, dump, load
@@ -119,6 +119,7 @@ def learn_part(
         still=_still(clean, times, STILL_S),
         brief=_still(clean, times, BRIEF_S),
         least=robust.quantile(clean, 0.002),
+        draws=_draws(inventory, columns, clean),
         chart_limit=_chart_limit(learned.seasonal, clean, times),
         mains=tuple(_mains(inventory, topology, columns, clean, times, resolution)),
         catchments=tuple(_catchments(inventory, topology, columns, clean, times)),
@@ -157,6 +158,13 @@ def _still(clean: Floats, times: Floats, span_s: float) -> Floats:
     low, high = rolling.extremes(clean, times, span_s)
     full = rolling.total(np.where(np.isnan(clean), np.nan, 1.0), times, span_s) >= 0.75 * quarters_in(span_s)
     return robust.quantile(np.where(full, high - low, np.nan), 0.01)
+
+
+def _draws(inventory: Inventory, columns: Columns, clean: Floats) -> Floats:
+    found = np.full(len(columns), np.nan)
+    currents = np.flatnonzero(inventory.quantities[columns] == "pump_current")
+    found[currents] = pump.usual_draw(clean[:, currents])
+    return found
 
 
 def quarters_in(seconds: float) -> int:
@@ -224,7 +232,9 @@ def _catchments(
         stores = rain.stores(fallen, times)
         most = stores.max(axis=0) if len(stores) else np.zeros(len(rain.STORES_S))
         usual = blockage.learn(clean[:, mine], np.broadcast_to(dry, (len(times), len(mine))))
-        found.append(Catchment(np.array([place[gauge]], np.int64), mine, response, usual, most))
+        beside = peers.learn(clean[:, mine], peers.quiet(stores))
+        sudden = surge.learn(clean[:, mine], surge.dry(fallen, times), times)
+        found.append(Catchment(np.array([place[gauge]], np.int64), mine, response, usual, most, beside, sudden))
     return found
 
 

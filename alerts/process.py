@@ -15,7 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from alerts import learning, metrics, nightly, review
 from alerts.causes import load_causes
 from alerts.delivery import Courier, Style
-from alerts.rules import AnyRule, load_rules
+from alerts.rules import AnyRule, clearing_within, load_rules
 from alerts.tick import TickReport, Watch
 from lifeline.catalogue import load_catalogue
 from lifeline.errors import StorageError, StorageUnavailableError
@@ -56,7 +56,8 @@ class Process:
     def __init__(self, settings: Settings, clock: Callable[[], datetime], instance: str) -> None:
         self._settings, self._clock, self._instance = settings, clock, instance
         self._catalogue = load_catalogue(settings.catalogue)
-        self._rules = load_rules(self._catalogue, settings.alerts_window_s, settings.alerts_rules)
+        rules = load_rules(self._catalogue, settings.alerts_window_s, settings.alerts_rules)
+        self._rules = clearing_within(rules, settings.alerts_clear_s)
         self._causes = load_causes(settings.alerts_causes)
         self._deadlines = load_deadlines(settings.response)
         dsn = settings.require_database()

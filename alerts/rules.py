@@ -1,7 +1,7 @@
 """Rules are data: which detector, which quantity, which limits, which words. Checked when they are read."""
 
 import hashlib
-import tomllib
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
 from itertools import pairwise
@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from alerts.entries import entries, refuse
 from lifeline.catalogue import Catalogue
 from lifeline.errors import CatalogueError
 from lifeline.model import AlertKind, JsonObject, Level
@@ -147,7 +148,24 @@ class Overflow(Scored, frozen=True, kw_only=True, tag="overflow"):
 
 
 class RainResponse(Scored, frozen=True, kw_only=True, tag="rain_response"):
-    """A level that rain does not explain: detectors/drains.py."""
+    """A level that rain does not explain: detectors/drains.py. One that lasts ``confirmed_s`` is a level worse."""
+
+    confirmed_s: float = 600.0
+
+
+class Formula(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A city's formula of rain, q = a (1 + c lg P) / (t + b)^n in L/(s ha): of t minutes, once in P years."""
+
+    a: float
+    c: float
+    b: float
+    n: float
+
+
+class Storm(Scored, frozen=True, kw_only=True, tag="storm"):
+    """More rain than sewers were designed for: detectors/storm.py. Limits are years in which so much comes once."""
+
+    formula: Formula
 
 
 class Pump(Scored, frozen=True, kw_only=True, tag="pump"):
@@ -182,6 +200,7 @@ AnyRule = (
     | Blockage
     | Overflow
     | RainResponse
+    | Storm
     | Pump
     | Health
 )
@@ -199,23 +218,18 @@ def load_rules(catalogue: Catalogue, window_s: float, path: Path | None = None) 
         raise CatalogueError(f"{path}: {error.strerror}") from error
 
 
+def clearing_within(rules: Sequence[AnyRule], clear_s: float | None) -> list[AnyRule]:
+    """The rules with no ``off_delay_s`` above ``clear_s``; None: as they are."""
+    if clear_s is None:
+        return list(rules)
+    return [msgspec.structs.replace(rule, off_delay_s=min(rule.off_delay_s, clear_s)) for rule in rules]
+
+
 def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = "rules") -> list[AnyRule]:
     """Read rules from TOML. Raises CatalogueError with one line for each mistake, naming the rule."""
-    try:
-        entries = tomllib.loads(text).get("rule", [])
-    except tomllib.TOMLDecodeError as error:
-        raise CatalogueError(f"{source}: not TOML: {error}") from error
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise CatalogueError(f"{source}: rules stand under [[rule]]")
     rules: list[AnyRule] = []
     problems: list[str] = []
-    for number, entry in enumerate(entries, 1):
-        name = f"rule {entry.get('id', number)!r}"
-        try:
-            rule = msgspec.convert(entry, type=AnyRule)
-        except msgspec.ValidationError as error:
-            problems.append(f"{name}: {error}")
-            continue
+    for name, rule in entries(text, "rule", AnyRule, source, problems):
         if rule.id in {other.id for other in rules}:
             problems.append(f"{name}: there is one of this id already")
         problems += [f"{name}: {problem}" for problem in _problems(rule, catalogue, window_s)]
@@ -227,8 +241,7 @@ def parse_rules(text: str, catalogue: Catalogue, window_s: float, source: str = 
         if isinstance(rule, Scored)
         for name in sorted(rule.unless - known)
     ]
-    if problems:
-        raise CatalogueError("\n".join(f"{source}: {problem}" for problem in problems))
+    refuse(problems, source)
     return rules
 
 
@@ -263,11 +276,23 @@ def _scored_problems(rule: Scored, catalogue: Catalogue, window_s: float) -> lis
     if isinstance(rule, Anomaly):
         found += [f"unknown quantity {name!r}" for name in sorted(rule.quantities - catalogue.quantities.keys())]
         found += [] if rule.quantities else ["quantities are missing"]
-    if isinstance(rule, Blockage) and not 0 < rule.confirmed_s <= DAY_S / 2:
+    if isinstance(rule, Blockage | RainResponse) and not 0 < rule.confirmed_s <= DAY_S / 2:
         found.append(f"confirmed_s must lie between 0 and {DAY_S / 2:g}")
+    if isinstance(rule, Storm):
+        found += _formula_problems(rule.formula, rule.limits)
     if isinstance(rule, Health) and rule.kind is not AlertKind.MAINTENANCE:
         found.append("a sick sensor is a maintenance alert, never a risk alert")
     return found + order_problems(rule.limits, rule.when)
+
+
+def _formula_problems(formula: Formula, limits: dict[Any, float]) -> list[str]:
+    if min(formula.a, formula.c, formula.n) <= 0:
+        return ["a, c and n of the formula are above zero"]
+    if formula.b < 0:
+        return ["b of the formula is not below zero"]
+    oftenest = 10 ** (-1 / formula.c)
+    often = any(limit <= oftenest for limit in limits.values())
+    return [f"by the formula nothing falls once in {oftenest:.2g} years or more often"] if often else []
 
 
 def _ladder_problems(rule: Ladder, catalogue: Catalogue, window_s: float) -> list[str]:

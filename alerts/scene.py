@@ -16,8 +16,8 @@ from alerts.inventory import Inventory
 from alerts.knowledge import Knowledge
 from alerts.rules import Scored, order_problems
 from alerts.topology import Topology
-from alerts.trend import Trend
-from alerts.window import Ints, Seconds, Series, Window
+from alerts.trend import STEP_S, Trend
+from alerts.window import SLOT_S, Ints, Seconds, Series, Window
 from lifeline.catalogue import Catalogue
 from lifeline.model import Finding, JsonObject, Level, Subject, SubjectKind
 
@@ -87,10 +87,11 @@ class Scene:
         """The highest reading of each column within the window; NaN where there is none."""
         return self.window.extremes(columns)[1].astype(np.float64)
 
-    def recent(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
-        """Readings of the window, (slot, column) with the oldest first, carried over gaps; and times, epoch seconds."""
+    def recent(self, columns: Ints, *, healthy: bool = True, stands_s: float = CARRIED_S) -> tuple[Floats, Floats]:
+        """Readings of the window, (slot, column) with the oldest first, each carried over gaps for ``stands_s``; and
+        times, epoch seconds."""
         values, times = self._minutes(columns, healthy)
-        return _carried(values, times), times
+        return _carried(values, times, stands_s), times
 
     def day(self, columns: Ints, *, healthy: bool = True) -> tuple[Floats, Floats]:
         """The quarters of the last day up to the window, and then its minutes, as ``recent``."""
@@ -102,12 +103,37 @@ class Scene:
         times = np.append(times[before], clock)
         return _carried(np.concatenate([values[before], minutes]), times), times
 
+    def rain(
+        self, gauges: Ints, *, stands_s: float = CARRIED_S, confirmed: bool = False, since: float | None = None
+    ) -> tuple[Floats, Floats]:
+        """mm that fell on gauges in each minute of the window, (slot, gauge), the first from ``since`` on, the last as
+        far as it has gone; and the times of ``recent``. NaN where the gauge is sick, or nothing is known."""
+        now, clock = self.now.timestamp(), self._clock()
+        begin = clock[0] if since is None else since
+        edges = np.append(begin, np.minimum(clock + SLOT_S, now))
+        fallen = self.window.rain(gauges, edges, now, stands_s, confirmed=confirmed)
+        fallen[:, self.sick[gauges]] = np.nan
+        return fallen, clock
+
+    def rain_of_day(self, gauges: Ints) -> tuple[Floats, Floats]:
+        """mm that fell on gauges in each row of ``day``, (row, gauge), and its times."""
+        mean, times = self.trend.values(gauges)
+        before = times <= self._clock()[0]
+        mean[:, self.sick[gauges]] = np.nan
+        quarters = mean[before] * STEP_S / 3600.0
+        minutes, clock = self.rain(gauges, since=float(times[before][-1]) if before.any() else None)
+        return np.concatenate([quarters, minutes]), np.append(times[before], clock)
+
     def _minutes(self, columns: Ints, healthy: bool) -> tuple[Floats, Floats]:
         values = self.window.newest(columns, self.now.timestamp()).astype(np.float64)
         if healthy:
             values[:, self.sick[columns]] = np.nan
-        first = (self.now.timestamp() // 60 - len(values) + 1) * 60
-        return values, np.asarray(first + 60.0 * np.arange(len(values)), np.float64)
+        return values, self._clock()
+
+    def _clock(self) -> Floats:
+        """Begin of each slot of the window, epoch seconds."""
+        first = self.now.timestamp() // SLOT_S - self.window.slots + 1
+        return np.asarray(SLOT_S * (first + np.arange(self.window.slots)), np.float64)
 
     def columns(self, rule: Scored, quantity: str) -> Ints:
         """Columns of a quantity that are in service and in a network of the rule, and not switched off by anyone."""
@@ -127,12 +153,12 @@ class Scores(NamedTuple):
     evidence: Callable[[int], JsonObject]
 
 
-def _carried(values: Floats, times: Floats) -> Floats:
+def _carried(values: Floats, times: Floats, stands_s: float = CARRIED_S) -> Floats:
     """As detectors/rolling.carried, at once over all rows: for the few sensors that are compared with each other."""
     there = ~np.isnan(values)
     row = np.maximum.accumulate(np.where(there, np.arange(len(values))[:, None], -1), axis=0)
     before = np.maximum(row, 0)
-    fresh = (row >= 0) & (times[:, None] - times[before] <= CARRIED_S)
+    fresh = (row >= 0) & (times[:, None] - times[before] <= stands_s)
     return np.where(fresh, np.take_along_axis(values, before, axis=0), np.nan)
 
 
@@ -146,7 +172,7 @@ def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
         return []
     levels = np.array([held.get(subject.id, 0) for subject in scores.subjects], np.int8)
     sign = 1.0 if rule.when == "above" else -1.0
-    limits = sign * np.stack([_limits(rule, subject, scene) for subject in scores.subjects], axis=1)
+    limits = sign * np.stack([limits_of(rule, subject, scene) for subject in scores.subjects], axis=1)
     deadband = np.full(len(scores.subjects), rule.deadband)
     standing = stand(
         _series(sign * scores.values, scores.times - scene.now.timestamp()),
@@ -162,7 +188,7 @@ def judge(rule: Scored, scores: Scores, scene: Scene) -> list[Finding]:
     ]
 
 
-def _limits(rule: Scored, subject: Subject, scene: Scene) -> Floats:
+def limits_of(rule: Scored, subject: Subject, scene: Scene) -> Floats:
     """Limits of the four levels, red first: the subject's own where it has some."""
     limits: Mapping[Any, Any] = rule.limits
     if subject.kind is SubjectKind.SENSOR:
@@ -222,11 +248,14 @@ def of_sensors(scene: Scene, columns: Ints) -> list[Subject]:
 
 
 def one_of(values: Floats, held: NDArray[np.bool_]) -> Floats:
-    """Scores (row, sensor) of which one sensor speaks for all: the one held already, else the one with the most."""
+    """Scores (row, sensor) of which one sensor speaks for all: the one held already, else the one with the most.
+
+    One that is held tells the most of any: what wanders from sensor to sensor is one event, and what gets worse
+    elsewhere is not hidden."""
     last = np.nan_to_num(values, nan=-np.inf).max(axis=0, initial=-np.inf)
     speaker = int(np.argmax(np.where(held, np.inf, last)))
     silent = np.full(values.shape, np.nan)
-    silent[:, speaker] = values[:, speaker]
+    silent[:, speaker] = np.fmax.reduce(values, axis=1) if held.any() else values[:, speaker]
     return silent
 
 

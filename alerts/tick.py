@@ -1,4 +1,13 @@
-"""One tick: readings -> window -> detectors -> life cycle -> one transaction."""
+"""One tick: readings -> window -> detectors -> life cycle -> one transaction.
+
+    storage.window   what came since the last tick
+    detection        window and trend in memory -> detectors -> findings (subject, rule, level, evidence)
+    reconciliation   findings against the open alerts: what to open, which step each of the others takes
+    casebook         alerts of one event -> one incident, with its likely causes
+
+Reading is one transaction and writing another: alerts, their history, incidents and messages stand together or not at
+all. Who else changed an alert in between is seen by its version, and wins.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

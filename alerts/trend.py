@@ -65,12 +65,17 @@ class Trend:
             return False
         first = newest if self._closed is None else max(self._closed + 1, newest - ROWS + 1)
         for number in range(first, newest + 1):
-            begin, end = number * STEP_S, (number + 1) * STEP_S
-            self._values[number % ROWS] = window.newest_in(begin, end)
-            averaged = np.flatnonzero(self._averaged)
-            self._values[number % ROWS, averaged] = window.mean_in(averaged, begin, end)
+            self._values[number % ROWS] = window.newest_in(number * STEP_S, (number + 1) * STEP_S)
+        self._take_rain(window, np.arange(first - 1, newest + 1), now)
         self._closed = newest
         return True
+
+    def _take_rain(self, window: Window, numbers: Ints, now: float) -> None:
+        """Rain of some quarters. A slow gauge tells of the last of one in the next: then it is taken again."""
+        averaged = np.flatnonzero(self._averaged)
+        fallen = window.rain(averaged, STEP_S * np.append(numbers, numbers[-1] + 1), now, STEP_S)
+        row, gauge = np.nonzero(~np.isnan(fallen))
+        self._values[numbers[row] % ROWS, averaged[gauge]] = fallen[row, gauge] * 3600.0 / STEP_S
 
     def values(self, columns: Ints) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The quarters of some columns, (quarter, column), the oldest first, and the end of each, epoch seconds."""

@@ -1,4 +1,4 @@
-"""The last hour of readings in memory: a time-major ring of slots x sensors.
+"""The last hour of readings in memory: a time-major ring of slots x sensors, and beside it every reading of the gauges.
 
 A slot is 60 s wide: most instruments report once a minute or slower, so a narrower slot would be mostly empty, and a
 wider one would blur the delays of rules. It keeps the lowest, the highest and the last value with the times of the
@@ -11,11 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.gauges import Gauges
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 Seconds = NDArray[np.float64]
 
 SLOT_S = 60.0
+BEFORE_S = 900.0
+"""Rain is remembered for so much longer than the ring: a quarter of an hour may have begun before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +38,14 @@ class Series:
 
 
 class Window:
-    """Readings of ``sensor_ids`` (sorted, unique) over the last ``seconds``. A column is a position in sensor_ids."""
+    """Readings of ``sensor_ids`` (sorted, unique) over the last ``seconds``. A column is a position in sensor_ids;
+    ``gauges`` (sensor,) says which of them are rain gauges."""
 
-    def __init__(self, sensor_ids: NDArray[np.int32], seconds: float) -> None:
+    def __init__(self, sensor_ids: NDArray[np.int32], seconds: float, gauges: NDArray[np.bool_] | None = None) -> None:
         self.sensor_ids = sensor_ids
+        gauges = np.zeros(len(sensor_ids), np.bool_) if gauges is None else gauges
+        self._gauge = np.where(gauges, np.cumsum(gauges) - 1, -1)
+        self._rain = Gauges(int(gauges.sum()))
         self.slots = int(np.ceil(seconds / SLOT_S)) + 1
         self._seen: Seconds = np.zeros(len(sensor_ids))  # 1970: before any reading, and still a time
         self._slot: int | None = None
@@ -49,8 +57,8 @@ class Window:
 
     @property
     def bytes(self) -> int:
-        """Memory of the ring."""
-        return 5 * self._last.nbytes + self._seen.nbytes
+        """Memory of the ring and of the gauges' readings."""
+        return 5 * self._last.nbytes + self._seen.nbytes + self._rain.bytes
 
     def columns_of(self, sensor_ids: NDArray[np.int32]) -> Ints:
         """The column of each sensor, -1 for one that the window does not hold."""
@@ -81,9 +89,10 @@ class Window:
         self.advance(now)
         assert self._slot is not None
         self._reach = None
+        column = self.columns_of(sensor_ids)
+        self._merge_rain(column, ts, values, now)
         ts = np.minimum(ts, now)
         slot = (ts // SLOT_S).astype(np.int64)
-        column = self.columns_of(sensor_ids)
         fits = (column >= 0) & (slot > self._slot - self.slots) & np.isfinite(values)
         order = np.argsort(ts[fits], kind="stable")
         column, slot, ts = column[fits][order], slot[fits][order], ts[fits][order]
@@ -96,6 +105,11 @@ class Window:
         newest = self._final.reshape(-1)[flat] == offset
         self._last.reshape(-1)[flat[newest]] = value[newest]
         return len(column)
+
+    def _merge_rain(self, column: Ints, ts: Seconds, values: NDArray[np.float64], now: float) -> None:
+        if self._rain.count:
+            rain = (column >= 0) & (self._gauge[column] >= 0) & (ts >= self.floor(now) - BEFORE_S) & np.isfinite(values)
+            self._rain.take(self._gauge[column[rain]], ts[rain], values[rain], now)
 
     def behind(self, sensor_ids: NDArray[np.int32], newest: Seconds) -> tuple[NDArray[np.int32], Seconds]:
         """Of sensors with these newest readings those that have spoken since ``mark_seen``, and up to when each was
@@ -140,12 +154,16 @@ class Window:
             np.copyto(value, self._last[row], where=~np.isnan(self._last[row]))
         return value
 
-    def mean_in(self, columns: Ints, begin: float, end: float) -> Floats:
-        """The mean of the slots' last values of some columns in ``[begin, end)``; NaN where there is none."""
-        values = self._last[np.ix_(np.array(self._rows_in(begin, end), np.int64), columns)]
-        some = np.sum(~np.isnan(values), axis=0)
-        total = np.nansum(values, axis=0)
-        return np.where(some > 0, total / np.maximum(some, 1), np.nan).astype(np.float32)
+    def rain(
+        self, columns: Ints, edges: Seconds, now: float, stands_s: float, *, confirmed: bool = False
+    ) -> NDArray[np.float64]:
+        """mm that fell on some gauges between each two ``edges``, (stretch, column): see gauges.py."""
+        fallen = self._rain.fallen(edges, now, stands_s, self.floor(now) - BEFORE_S, confirmed=confirmed)
+        return fallen[:, self._gauge[columns]]
+
+    def rain_until(self, columns: Ints, now: float) -> Seconds:
+        """When some gauges spoke last, (column,), epoch seconds; -inf for one that did not within the window."""
+        return self._rain.newest(self.floor(now) - BEFORE_S)[self._gauge[columns]]
 
     def _rows_in(self, begin: float, end: float) -> list[int]:
         if self._slot is None:
@@ -164,14 +182,15 @@ class Window:
         """In how many slots each column has a reading."""
         return np.asarray((~np.isnan(self._last)).sum(axis=0), np.int64)
 
-    def carried_over(self, sensor_ids: NDArray[np.int32]) -> "Window":
+    def carried_over(self, sensor_ids: NDArray[np.int32], gauges: NDArray[np.bool_] | None = None) -> "Window":
         """A window for another inventory, with what this one knows of the sensors that both have."""
-        other = Window(sensor_ids, (self.slots - 1) * SLOT_S)
+        other = Window(sensor_ids, (self.slots - 1) * SLOT_S, gauges)
         column = self.columns_of(sensor_ids)
         known = np.flatnonzero(column >= 0)
         for mine, theirs in zip(self._parts(), other._parts(), strict=True):
             theirs[:, known] = mine[:, column[known]]
         other._seen[known] = self._seen[column[known]]
+        other._rain = self._rain.carried_over(np.append(self._gauge, -1)[column[other._gauge >= 0]])
         other._slot = self._slot
         return other
 

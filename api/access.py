@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from threading import Lock
 
 import structlog
@@ -24,7 +25,7 @@ from api import oidc
 from api.keyring import IssuerAwayError
 from api.metrics import REFUSED_KEYS
 from api.problems import ProblemError
-from api.scopes import knows_scopes
+from api.scopes import knows_scopes, why_closed
 from lifeline.errors import StorageError
 from lifeline.model import Role
 from lifeline.principal import Kind, Principal
@@ -34,6 +35,8 @@ from lifeline.storage.database import Pool, borrow
 from lifeline.storage.sessions import Lives
 
 MEMORY_S = 5.0
+NOTED_S = 30.0
+"""Acts of a session are written down so often at most."""
 FAILURES = 10
 """Wrong keys of one address in ``WINDOW_S`` seconds, after which it has to wait."""
 WINDOW_S = 60.0
@@ -44,6 +47,9 @@ COOKIE = "lifeline_session"
 SECURE = "__Host-"
 """Before the name where TLS is on: a browser takes it from this very host alone, and only with Secure."""
 CSRF_HEADER = "X-CSRF-Token"
+ACT_HEADER = "X-Acted"
+"""On what the page asks while somebody is at it. What it fetches by itself is no use of a session, or that of a page
+that was left open would never be idle. A change is always somebody's act."""
 SAFE = {"GET", "HEAD", "OPTIONS"}
 
 _log = structlog.get_logger()
@@ -82,6 +88,7 @@ class Gate:
         self._issuer = issuer
         self._clock = clock
         self._good: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+        self._noted: OrderedDict[bytes, float] = OrderedDict()
         self._failures, self._ended = Failures(), Failures(SESSION_FAILURES)
         self.lives = lives
 
@@ -143,18 +150,29 @@ class Gate:
             _log.info("a token opens nothing", reason=str(error))
             return None
 
-    def admit_session(self, digest: bytes, address: str) -> Principal:
-        """Whose session this is. Raises ProblemError 401, or 429 for an address that makes sessions up."""
+    def noted(self, digest: bytes) -> bool:
+        """Whether it was written down within the last moments that this session is in use."""
+        return time.monotonic() < self._noted.get(digest, 0.0)
+
+    def admit_session(self, digest: bytes, address: str, *, used: bool = True) -> Principal:
+        """Whose session this is; ``used``: by a person, from whose act its idle time begins anew.
+
+        Raises ProblemError 401, or 429 for an address that makes sessions up.
+        """
         at = time.monotonic()
         wait_s = 0.0 if digest in self._good else self._ended.wait_s(address, at)
         if wait_s > 0:
             raise ProblemError(429, "too many sessions that are none; wait", {"Retry-After": str(int(wait_s) + 1)})
         with borrow(self._pool) as connection:
-            found = sessions.find(connection, digest, self.lives, self._clock())
+            found = sessions.find(connection, digest, self.lives, self._clock(), used=used)
         if found is None:
             self._good.pop(digest, None)
             self._ended.add(address, at)
             raise refusal("this session has ended; log in again")
+        if used:
+            self._noted[digest] = at + NOTED_S
+            if len(self._noted) > _REMEMBERED:
+                self._noted.popitem(last=False)
         return self._remember(found, at)
 
     def renew(self, principal: Principal) -> bool:
@@ -167,7 +185,7 @@ class Gate:
             with borrow(self._pool) as connection:
                 if principal.kind is Kind.KEY:
                     return keys.find(connection, principal.digest, now) is not None
-                if principal.kind is Kind.USER:
+                if principal.by_session:
                     return sessions.find(connection, principal.digest, self.lives, now, used=False) is not None
                 return principal.valid_at(now)
         except StorageError:
@@ -181,26 +199,26 @@ class Gate:
 
 
 class Access(HTTPBearer):
-    """What a route asks for: somebody of ``role`` or a higher one. The dependency gives who it is.
+    """What a route asks for: somebody of ``role`` or a higher one, or of ``also``. The dependency gives who it is.
 
     It is a coroutine only so that who is remembered costs no change of thread. Who sees a part of the city alone comes
     only to routes that know scopes (api/scopes.py).
     """
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, also: Role | None = None) -> None:
         super().__init__(
             scheme_name="key", description="An API key, `llk_...`, or the issuer's token", auto_error=False
         )
-        self.role = role
+        self.role, self.also = role, also
 
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]
         found = await principal_of(request)
-        if not found.may(self.role):
+        if not (found.may(self.role) or found.role is self.also):
             raise ProblemError(
                 403, f"this takes the role {self.role} or a higher one; this {found.kind} has {found.role}"
             )
         if not found.scope.whole and not knows_scopes(request):
-            raise ProblemError(403, f"this is about the whole city; this {found.kind} has a part of it")
+            raise ProblemError(403, f"{why_closed(request)}; this {found.kind} has a part of the city")
         request.state.principal = found
         return found
 
@@ -226,8 +244,9 @@ async def _by_session(request: Request, gate: Gate, token: str) -> Principal:
     if digest is None:
         raise refusal("this session has ended; log in again")
     found = gate.remembered(digest)
-    if found is None:
-        found = await run_in_threadpool(gate.admit_session, digest, address_of(request))
+    used = request.method not in SAFE or ACT_HEADER in request.headers
+    if found is None or (used and not gate.noted(digest)):
+        found = await run_in_threadpool(partial(gate.admit_session, digest, address_of(request), used=used))
     # After the session: who has none learns nothing of the proof. Equal in constant time.
     proof = request.headers.get(CSRF_HEADER, "").encode()
     if request.method not in SAFE and not hmac.compare_digest(proof, sessions.csrf_of(token).encode()):

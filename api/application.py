@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from api import (
+    account,
     accounts,
     administration,
     alerts,
@@ -24,6 +25,7 @@ from api import (
     features,
     fieldlinks,
     handling,
+    handovers,
     history,
     incidents,
     inventory,
@@ -39,6 +41,7 @@ from api import (
     rules,
     sensorthings,
     session,
+    signon,
     standing,
     suggestions,
     system,
@@ -55,6 +58,7 @@ from api.oidc import issuer_of
 from api.page import page_router, read_page
 from api.past import Archive
 from api.recorder import Recorder
+from api.relyingparty import party_of
 from api.scopemaps import ScopeMaps
 from api.shield import LARGEST_BODY, Shield
 from lifeline.catalogue import load_catalogue
@@ -66,8 +70,8 @@ from lifeline.storage.sessions import Lives
 ROUTES = (
     handling, maintenance, rules, performance, endpoints, plans, drills, whatif, effect, standing, suggestions,
     exchange, facilities, zones, inventory, editing, usual, downloads, bulletins, reports, alerts, incidents,
-    caseload, photos, risk, history, planning, live, system, administration, session, accounts, audit, fieldlinks,
-    features, sensorthings,
+    caseload, handovers, photos, risk, history, planning, live, system, administration, session, signon, account,
+    accounts, audit, fieldlinks, features, sensorthings,
 )  # fmt: skip
 """In the order in which a path is looked for."""
 POOL_SIZE = 8
@@ -78,7 +82,7 @@ POOL_TIMEOUT_S = 3.0
 def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIApp, FastAPI]:
     """The application as it is served, and the FastAPI in it. Raises ConfigurationError and CatalogueError."""
     dsn = settings.require_database()
-    issuer = issuer_of(settings, clock)
+    issuer, party = issuer_of(settings, clock), party_of(settings, clock)
     catalogue = load_catalogue(settings.catalogue)
     scheme = load_scheme(settings.risk_cuts, settings.risk_decay_s, settings.coupling)
 
@@ -117,10 +121,12 @@ def create_app(settings: Settings, clock: Callable[[], datetime]) -> tuple[ASGIA
         max_body_size=LARGEST_BODY,
     )
     app.state.live = Broadcaster(settings.api_sse_clients)
+    app.state.party = party
     problems.install(app)
     for routes in ROUTES:
         app.include_router(routes.router)
     app.include_router(photos.field_router)
+    app.include_router(signon.browsers)
     app.state.page = read_page()
     app.include_router(page_router(app.state.page))
     return Shield(app, settings.base_map), app

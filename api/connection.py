@@ -8,6 +8,8 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api import refusals
+
 REQUEST_S = 20.0
 """How long a request may take to arrive as a whole; a body has 64 kB at most."""
 LARGEST_HEAD = 65_536
@@ -31,7 +33,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         if self._in_head and self._head_bytes > LARGEST_HEAD:
-            self.transport.abort()
+            self._hang_up("a request without an end was hung up on")
             return
         self._head_bytes += len(data)
         super().data_received(data)
@@ -61,4 +63,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
+        self._hang_up("a request that took too long was hung up on")
+
+    def _hang_up(self, why: str) -> None:
+        # No header says who it is before the head has ended: behind a proxy this is the proxy.
+        refusals.tell(why, self.client[0] if self.client else "")
         self.transport.abort()

@@ -46,8 +46,12 @@ def document(body: bytes, media_type: str, *, compressible: bool = True, level: 
 
 
 def respond(request: Request, found: Document, headers: dict[str, str] | None = None) -> Response:
-    """304 where the client has this very body already, else the body in the best form that it accepts."""
-    sent = {"ETag": found.etag, "Vary": "Accept-Encoding", "Cache-Control": "no-cache", **(headers or {})}
+    """304 where the client has this very body already, else the body in the best form that it accepts.
+
+    By default asked for anew each time and kept by nobody on the way: it may be one caller's part of the city, and
+    a shared computer shows nothing to who may no longer see it.
+    """
+    sent = {"ETag": found.etag, "Vary": "Accept-Encoding", "Cache-Control": "private, no-cache", **(headers or {})}
     if _matches(request.headers.get("if-none-match"), found.etag):
         return Response(status_code=304, headers=sent)
     accepted = accepted_encodings(request.headers.get("accept-encoding", ""))

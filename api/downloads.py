@@ -6,7 +6,7 @@ It sees one moment of the database. What goes wrong on the way breaks the connec
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from threading import BoundedSemaphore
 from typing import Annotated
@@ -21,7 +21,7 @@ from api.city import City, city
 from api.columnar import Block
 from api.documents import accepted_encodings
 from api.listings import CSV
-from api.parameters import Moment, StrictRoute
+from api.parameters import Moment, StrictRoute, span
 from api.problems import ProblemError
 from lifeline.errors import NotFoundError
 from lifeline.model import Role
@@ -84,10 +84,7 @@ def download_readings(
     """Readings of many sensors as a file, by sensor and time. `auto`: raw up to 26 hours, then roll-ups by the span."""
     here = city(request)
     now = here.clock()
-    until = end or now + timedelta(seconds=1)
-    since = start or until - timedelta(hours=24)
-    if since >= until:
-        raise ProblemError(400, "from must be before to")
+    since, until = span(start, end, now)
     if not all(1 <= each < 2**31 for each in sensor):
         raise ProblemError(400, "sensor must be the number of a sensor")
     wanted = sorted(set(sensor))

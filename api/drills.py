@@ -191,7 +191,12 @@ def get_drill(request: Request, id: BigId) -> WholeDrill:  # noqa: A002
     return WholeDrill(**_out(found), events=lines, report=found.report)
 
 
-@router.get("/{id}/report.pdf", dependencies=[_viewer])
+@router.get(
+    "/{id}/report.pdf",
+    dependencies=[_viewer],
+    response_class=Response,
+    responses={200: {"content": {"application/pdf": {}}}},
+)
 def drill_pdf(request: Request, id: BigId) -> Response:  # noqa: A002
     """The after-action report, Chinese and English."""
     with borrow(city(request).pool) as connection:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request
@@ -17,6 +18,7 @@ from lifeline.principal import Principal
 from lifeline.storage import devices, editing
 from lifeline.storage.database import borrow
 from lifeline.storage.editing import Edit, Editor
+from lifeline.storage.part import PartEditor, within
 
 router = APIRouter(
     prefix="/api/v1", route_class=StrictRoute, tags=["inventory"], dependencies=[Depends(Access(Role.ENGINEER))]
@@ -73,10 +75,11 @@ class HistoryPage(BaseModel):
 
 @contextmanager
 def editor_of(request: Request, key: Principal) -> Iterator[Editor]:
-    """An editor whose transaction is committed when the block ends well."""
+    """An editor of what who edits sees, whose transaction is committed when the block ends well."""
     here = city(request)
+    made = Editor if key.scope.whole else PartEditor
     with borrow(here.pool) as connection:
-        yield Editor(connection, here.catalogue, key.name, here.clock())
+        yield made(connection, here.catalogue, key.name, here.clock())
 
 
 def _out(edit: Edit) -> EditOut:
@@ -183,7 +186,8 @@ def patch_device(
     """Change a device's name, gateway, place or whether it is in service; makes it where `network` is given."""
     here = city(request)
     with borrow(here.pool) as connection:
-        return _out(devices.put_device(connection, id, fields, here.catalogue, key.name, here.clock()))
+        edit = partial(devices.put_device, connection, id, fields, here.catalogue, key.name, here.clock())
+        return _out(edit() if key.scope.whole else within(connection, "devices", id, fields, edit))
 
 
 @router.delete("/devices/{id}")
@@ -191,7 +195,8 @@ def delete_device(request: Request, id: Name, key: Engineer) -> EditOut:  # noqa
     """Remove a device without sensors, with nothing behind it; 409 says what there is."""
     here = city(request)
     with borrow(here.pool) as connection:
-        return _out(devices.remove_device(connection, id, key.name, here.clock()))
+        edit = partial(devices.remove_device, connection, id, key.name, here.clock())
+        return _out(edit() if key.scope.whole else within(connection, "devices", id, {}, edit))
 
 
 @router.get("/inventory/history")

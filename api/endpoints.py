@@ -134,7 +134,7 @@ class ReplayIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: Annotated[str | None, AfterValidator(lambda text: text and storable(text)), Field(max_length=64)] = None
+    message: Annotated[str, AfterValidator(storable), Field(max_length=64)] | None = None
     since: Moment | None = None
     failed_only: bool = False
 

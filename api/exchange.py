@@ -6,15 +6,16 @@ import tempfile
 import zipfile
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from starlette.background import BackgroundTask
 
 from api.access import Access
 from api.city import city
-from api.parameters import Bbox, Network, StrictRoute, box_of
+from api.parameters import Bbox, Name, Network, StrictRoute, box_of
 from api.problems import ProblemError
 from api.shield import LARGEST_FILE
 from lifeline.errors import ConfigurationError, ImportRejectedError, Problem
@@ -24,7 +25,7 @@ from lifeline.exchange.mapping import KINDS
 from lifeline.exchange.writers import write
 from lifeline.model import Role
 from lifeline.principal import Principal
-from lifeline.storage import export
+from lifeline.storage import export, standing
 from lifeline.storage.database import borrow
 from lifeline.storage.imports import import_contents
 
@@ -33,6 +34,7 @@ router = APIRouter(
 )
 
 Format = Literal["geojson", "csv", "gpkg", "shp"]
+INP = "application/octet-stream"
 MEDIA = {"geojson": "application/geo+json", "csv": "text/csv", "gpkg": "application/geopackage+sqlite3"}
 _FILE_NAME = re.compile(r"[^\x00-\x1f/\\]{1,200}")
 
@@ -56,7 +58,8 @@ class ImportOut(BaseModel):
     notes: list[str]
 
 
-@router.get("/assets/export", response_class=FileResponse)
+# Not below /assets and the like: there "export" would be somebody's id.
+@router.get("/exports/assets", response_class=FileResponse)
 def export_assets(
     request: Request, format: Format = "geojson", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
@@ -64,7 +67,7 @@ def export_assets(
     return exported(request, "assets", format, crs, network, bbox)
 
 
-@router.get("/sensors/export", response_class=FileResponse)
+@router.get("/exports/sensors", response_class=FileResponse)
 def export_sensors(
     request: Request, format: Format = "csv", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
@@ -72,12 +75,25 @@ def export_sensors(
     return exported(request, "sensors", format, crs, network, bbox)
 
 
-@router.get("/zones/export", response_class=FileResponse)
+@router.get("/exports/zones", response_class=FileResponse)
 def export_zones(
     request: Request, format: Format = "geojson", crs: Crs = "WGS84", network: Network = None, bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip
     """Every zone as a file that an import takes."""
     return exported(request, "zones", format, crs, network, bbox)
+
+
+@router.get(
+    "/exports/models/{network}",
+    response_class=Response,
+    responses={200: {"content": {INP: {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def export_model(request: Request, network: Name) -> Response:
+    """The hydraulic model (EPANET, SWMM) of a network that was imported last, byte for byte."""
+    with borrow(city(request).pool) as connection:
+        found = standing.model_file(connection, network)
+    named = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(found.name.removesuffix('.inp'))}.inp"}
+    return Response(found.content, media_type=INP, headers=named)
 
 
 def exported(

@@ -66,7 +66,7 @@ def list_facilities(
     return FacilityPage(items=[_out(each) for each in found[:limit]], next=more)
 
 
-@router.get("/facilities/export", response_class=FileResponse)
+@router.get("/exports/facilities", response_class=FileResponse)
 def export_facilities(
     request: Request, format: Format = "geojson", crs: Crs = "WGS84", bbox: Bbox = None  # noqa: A002
 ) -> FileResponse:  # fmt: skip

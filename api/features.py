@@ -20,7 +20,6 @@ from api.documents import GEOJSON, collection, document, respond
 from api.layers import Page
 from api.parameters import After, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
-from api.scopemaps import ScopeMap
 from lifeline import geo
 from lifeline.errors import NotFoundError
 from lifeline.geo import Box
@@ -58,17 +57,12 @@ def _table(source: str, *, open_only: bool = False) -> Callable[[City, FeatureFi
     return read
 
 
-def _reports(here: City, wanted: FeatureFilter, after: int, limit: int) -> Page:
-    """Reports are of the whole city: who sees a part of it alone sees none."""
-    return [] if isinstance(here.map, ScopeMap) else _table("reports")(here, wanted, after, limit)
-
-
 LAYERS = {
     "assets": Layer("Assets 设施", "Pipes, chambers, valves and the like, with their standing risk", _table("assets")),
     "sensors": Layer("Sensors 传感器", "Sensors with their newest reading", _table("sensors")),
     "alerts": Layer("Alerts 告警", "Every alert, open or closed", _table("alerts")),
     "open-alerts": Layer("Open alerts 未结告警", "Alerts that are open now", _table("alerts", open_only=True)),
-    "reports": Layer("Reports 市民上报", "What citizens reported: evidence, never an alert by itself", _reports),
+    "reports": Layer("Reports 市民上报", "What citizens told: evidence, never an alert by itself", _table("reports")),
     **{
         f"cells-{resolution}": Layer(
             f"Risk, cells {resolution} 风险网格",

@@ -11,7 +11,7 @@ from api.access import Access
 from api.city import city
 from api.parameters import Moment, StrictRoute
 from api.problems import ProblemError
-from api.risk import CellSize
+from api.risk import CellSize, own
 from lifeline.model import Role
 from lifeline.storage import snapshots
 from lifeline.storage.database import borrow
@@ -34,45 +34,86 @@ class State(BaseModel):
 
 
 class Change(BaseModel):
-    """A cell at two moments; null where it was not on the map. ``change`` in points."""
+    """Of what is drawn, at two moments; null where it was not on the map. ``change`` in points."""
 
-    cell: str
     before: State | None = Field(alias="from", serialization_alias="from")
     after: State | None = Field(alias="to", serialization_alias="to")
     change: float
 
 
-class Comparison(BaseModel):
-    """What changed between two frames: ``counts`` of each list in full, and the first of each."""
+class CellChange(Change):
+    cell: str
 
+
+class SegmentChange(Change):
+    asset: str
+
+
+class Period(BaseModel):
     since: datetime = Field(alias="from", serialization_alias="from")
     until: datetime = Field(alias="to", serialization_alias="to")
-    resolution: int
+
+
+class Counted(Period):
+    """``counts`` of each list in full."""
+
     counts: dict[str, int]
     levels: dict[str, dict[str, int]]
-    rose: list[Change]
-    fell: list[Change]
-    lost_sight: list[Change]
-    seen_again: list[Change]
 
 
-class Frame(BaseModel):
-    """The first frame has every cell, the others those that changed: [cell, level or null where gone, score]."""
+class Comparison(Counted):
+    """What changed between two frames: the first of each list."""
 
+    resolution: int
+    rose: list[CellChange]
+    fell: list[CellChange]
+    lost_sight: list[CellChange]
+    seen_again: list[CellChange]
+
+
+class SegmentComparison(Counted):
+    """The same of pipes, by the city's own ids."""
+
+    rose: list[SegmentChange]
+    fell: list[SegmentChange]
+    lost_sight: list[SegmentChange]
+    seen_again: list[SegmentChange]
+
+
+class Drawing(BaseModel):
     at: datetime
     recorded: bool
+
+
+class Frame(Drawing):
+    """The first frame has every cell, the others those that changed: [cell, level or null where gone, score]."""
+
     cells: list[tuple[str, str | None, float]]
 
 
-class Play(BaseModel):
-    since: datetime = Field(alias="from", serialization_alias="from")
-    until: datetime = Field(alias="to", serialization_alias="to")
+class Play(Period):
     step_s: float
     resolution: int
     frames: list[Frame]
 
 
+class SegmentFrame(Drawing):
+    """The first frame has each pipe that will change, the others those that did: [asset, level or null where gone,
+    score]."""
+
+    segments: list[tuple[str, str | None, float]]
+
+
+class SegmentPlay(Period):
+    """``changed``: how many pipes did in the period; the frames hold those that moved most."""
+
+    step_s: float
+    changed: int
+    frames: list[SegmentFrame]
+
+
 _From = Annotated[Moment, Query(alias="from", description="With a time zone")]
+_Step = Annotated[float | None, Query(ge=0.001, le=86_400 * 31, description="Default: 60 frames")]
 _To = Annotated[Moment | None, Query(alias="to", description="With a time zone; default now")]
 
 
@@ -95,7 +136,9 @@ def compare(
     """What rose and what fell between two moments, the greatest change first; where sight was lost or came back."""
     end = _end(request, since, until)
     with borrow(city(request).pool) as connection:
-        return Comparison.model_validate(past.compare(connection, since, end, resolution, limit))
+        return Comparison.model_validate(
+            past.compare(connection, since, end, resolution, limit, own(request, resolution))
+        )
 
 
 @router.get("/frames")
@@ -103,14 +146,42 @@ def play(
     request: Request,
     since: _From,
     until: _To = None,
-    step_s: Annotated[float | None, Query(gt=0, le=86_400 * 31, description="Default: 60 frames")] = None,
+    step_s: _Step = None,
     resolution: CellSize = CellSize.MIDDLE,
 ) -> Play:
     """A period to play: every cell at its beginning, then what changed, step by step."""
     end = _end(request, since, until)
-    step = timedelta(seconds=step_s) if step_s else max((end - since) / 60, timedelta(seconds=1))
     with borrow(city(request).pool) as connection:
-        return Play.model_validate(past.play(connection, since, end, step, resolution))
+        step, part = _step(since, end, step_s), own(request, resolution)
+        return Play.model_validate(past.play(connection, since, end, step, resolution, part))
+
+
+@router.get("/compare/segments")
+def compare_segments(
+    request: Request, since: _From, until: _To = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> SegmentComparison:
+    """What pipes rose and fell between two moments, the greatest change first; where sight was lost or came back."""
+    end = _end(request, since, until)
+    with borrow(city(request).pool) as connection:
+        return SegmentComparison.model_validate(past.compare_segments(connection, since, end, limit))
+
+
+@router.get("/frames/segments")
+def play_segments(
+    request: Request,
+    since: _From,
+    until: _To = None,
+    step_s: _Step = None,
+    limit: Annotated[int, Query(ge=1, le=20_000, description="Those that moved most")] = 2000,
+) -> SegmentPlay:
+    """A period to play: the pipes that changed in it, each at its beginning, then step by step."""
+    end = _end(request, since, until)
+    with borrow(city(request).pool) as connection:
+        return SegmentPlay.model_validate(past.play_segments(connection, since, end, _step(since, end, step_s), limit))
+
+
+def _step(since: datetime, end: datetime, step_s: float | None) -> timedelta:
+    return timedelta(seconds=step_s) if step_s else max((end - since) / 60, timedelta(seconds=1))
 
 
 def _end(request: Request, since: datetime, until: datetime | None) -> datetime:

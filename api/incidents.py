@@ -1,5 +1,6 @@
 """Routes of incidents: the list, and one with its alerts, its causes and its history."""
 
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from api.city import city
 from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, BigId, Limit, Network, StrictRoute, encode_cursor
 from lifeline.model import AlertState, JsonObject, Level, Role
+from lifeline.principal import Principal
 from lifeline.storage import incidents
 from lifeline.storage.database import borrow
 from lifeline.storage.incidents import IncidentAlert, IncidentEntry, IncidentFilter, IncidentLine
@@ -138,7 +140,7 @@ def list_incidents(
         )
     last = found[limit - 1] if len(found) > limit else None
     more = encode_cursor(int(last.level), last.opened_at.isoformat(), last.incident_id) if last else None
-    page = IncidentPage(items=[IncidentOut(**_incident(each)) for each in found[:limit]], next=more)
+    page = IncidentPage(items=[IncidentOut(**_incident(_as_seen(request, each))) for each in found[:limit]], next=more)
     return listed(request, form, page, "incidents", IncidentOut)
 
 
@@ -149,7 +151,25 @@ def get_incident(request: Request, id: BigId) -> WholeIncident:  # noqa: A002
         line = incidents.get(connection, id)
         members = [_member(each) for each in incidents.alerts(connection, id)]
         history = [_entry(each) for each in incidents.history(connection, id)]
-    return WholeIncident(**_incident(line), members=members, history=history)
+    return WholeIncident(**_incident(_as_seen(request, line)), members=members, history=history)
+
+
+def _as_seen(request: Request, line: IncidentLine) -> IncidentLine:
+    """An incident without what its causes tell of alerts that lie outside the reader's part of the city."""
+    who: Principal = request.state.principal
+    return line if who.scope.whole else replace(line, causes=[_cause_as_seen(each, line) for each in line.causes])
+
+
+def _cause_as_seen(cause: JsonObject, line: IncidentLine) -> JsonObject:
+    networks = [each for each in cause.get("networks", []) if each in line.networks]
+    seen = cause | {side: [_sign_as_seen(each, line) for each in cause.get(side, [])] for side in ("for", "against")}
+    explains = min(cause.get("explains", 0), line.alerts)
+    return seen | {"networks": networks, "cross_network": len(networks) > 1, "explains": explains}
+
+
+def _sign_as_seen(sign: JsonObject, line: IncidentLine) -> JsonObject:
+    """What speaks for or against a cause, and which of one's own alerts show it; what stands beside is anybody's."""
+    return {"why": sign["why"], "weight": sign["weight"], "alerts": [n for n in sign["alerts"] if n in line.alert_ids]}
 
 
 def _incident(line: IncidentLine) -> dict[str, Any]:

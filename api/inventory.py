@@ -1,6 +1,6 @@
 """Routes of what the city has: assets, devices, sensors and their readings."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -21,8 +21,8 @@ from api.parameters import (
     box_of,
     decode_cursor,
     encode_cursor,
+    span,
 )
-from api.problems import ProblemError
 from lifeline.model import AssetKind, JsonObject, Quality, Role
 from lifeline.storage import directory, series, topology
 from lifeline.storage.database import borrow
@@ -166,6 +166,9 @@ def list_assets(
     bbox: Bbox = None,
     network: Network = None,
     kind: AssetKind | None = None,
+    find: Annotated[
+        str | None, Query(max_length=100, description="A part of its id, name, or of a device there")
+    ] = None,
     limit: Limit = 100,
     after: After = None,
     form: FormChoice = Form.JSON,
@@ -174,7 +177,9 @@ def list_assets(
     (behind,) = decode_cursor(after, int) or (0,)
     box = box_of(bbox)
     with borrow(city(request).pool) as connection:
-        found = directory.assets(connection, after=behind, limit=limit + 1, network=network, kind=kind, box=box)
+        found = directory.assets(
+            connection, after=behind, limit=limit + 1, network=network, kind=kind, box=box, find=find
+        )
     more = encode_cursor(found[limit - 1].asset_id) if len(found) > limit else None
     page = AssetPage(items=[AssetOut(**_asset(each)) for each in found[:limit]], next=more)
     return listed(request, form, page, "assets", AssetOut)
@@ -276,10 +281,7 @@ def list_readings(
     """Readings of a sensor. `auto`: raw up to 26 hours, then by 15 minutes, 1 hour and 1 day as the span grows."""
     here = city(request)
     now = here.clock()
-    until = end or now + timedelta(seconds=1)
-    since = start or until - timedelta(hours=24)
-    if since >= until:
-        raise ProblemError(400, "from must be before to")
+    since, until = span(start, end, now)
     with borrow(here.pool) as connection:
         sensor = directory.sensor(connection, id)
         found = series.series(connection, id, since, until, resolution, limit, now)

@@ -4,8 +4,10 @@ The issuer's address comes from the settings alone, that of its keys from its di
 the issuer is on this machine, without redirects, bounded in size and time. Nothing that a token says is ever asked for.
 """
 
+import ssl
 import time
 import warnings
+from functools import cache
 from threading import Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -43,6 +45,7 @@ class Keyring:
         self.url = url
         self._lock = Lock()
         self._keys: KeySet | None = None
+        self._document: JsonObject = {}
         self._fetched = self._tried = float("-inf")
 
     def keys_for(self, key_id: str | None) -> KeySet:
@@ -63,12 +66,17 @@ class Keyring:
             raise IssuerAwayError
         return keys
 
+    def document(self) -> JsonObject:
+        """What the issuer says of itself, as old as its keys are. Raises IssuerAwayError."""
+        self.keys_for(None)
+        return self._document
+
     def _refresh(self) -> None:
         if time.monotonic() - self._tried <= REFRESH_S:
             return
         self._tried = time.monotonic()
         try:
-            keys = _fetch(self.url)
+            keys, document = _fetch(self.url)
         except (httpx.HTTPError, httpx.InvalidURL, JoseError, ValueError, TypeError, KeyError) as error:
             left_s = max(0.0, self._fetched + STALE_S - time.monotonic()) if self._keys else 0.0
             _log.error(
@@ -76,24 +84,30 @@ class Keyring:
                 issuer=self.url, reason=str(error) or repr(error), known_keys_good_for_s=round(left_s),
             )  # fmt: skip
             return
-        self._keys, self._fetched = keys, time.monotonic()
+        self._document, self._keys, self._fetched = document, keys, time.monotonic()
         _log.info("the issuer's keys were fetched", issuer=self.url, keys=[each.kid for each in keys.keys])
 
 
-def _fetch(url: str) -> KeySet:
+def _fetch(url: str) -> tuple[KeySet, JsonObject]:
     deadline = time.monotonic() + 2 * TIMEOUT_S
-    found = _get(f"{url.rstrip('/')}/.well-known/openid-configuration", deadline)
+    found = ask("GET", f"{url.rstrip('/')}/.well-known/openid-configuration", deadline)
     if found.get("issuer") != url:
         raise ValueError(f"its discovery document is of another issuer, {found.get('issuer')!r}")
-    address = str(found.get("jwks_uri", ""))
-    # An issuer elsewhere must not send us to what listens on this machine.
-    if urlsplit(address).scheme != "https" and not (is_here(address) and is_here(url)):
-        raise ValueError(f"its jwks_uri {address!r} is not https")
-    said = _get(address, deadline).get("keys")
+    address = place_of(found, "jwks_uri")
+    said = ask("GET", address, deadline).get("keys")
     keys = [key for each in (said if isinstance(said, list) else []) if (key := _key(each)) is not None]
     if not keys:
         raise ValueError(f"{address} holds no key that can be used")
-    return KeySet(keys)
+    return KeySet(keys), found
+
+
+def place_of(document: JsonObject, name: str) -> str:
+    """An address that an issuer gives in its discovery document. Raises ValueError where it is not https: an issuer
+    elsewhere must not send us to what listens on this machine."""
+    address = str(document.get(name, ""))
+    if urlsplit(address).scheme != "https" and not (is_here(address) and is_here(str(document.get("issuer")))):
+        raise ValueError(f"its {name} {address!r} is not https")
+    return address
 
 
 def _key(said: Any) -> Key | None:
@@ -109,8 +123,16 @@ def _key(said: Any) -> Key | None:
     return None if isinstance(key, RSAKey) and key.raw_value.key_size < LEAST_RSA_BITS else key
 
 
-def _get(url: str, deadline: float) -> JsonObject:
-    with httpx.stream("GET", url, timeout=TIMEOUT_S, follow_redirects=False) as answer:
+@cache
+def _authorities() -> ssl.SSLContext:
+    """The certificates that are trusted, read once: that takes as long as a request."""
+    return httpx.create_ssl_context()
+
+
+def ask(method: str, url: str, deadline: float, **sent: Any) -> JsonObject:
+    """A JSON object of the issuer's, until ``deadline`` (monotonic). Raises httpx.HTTPError, httpx.InvalidURL and
+    ValueError; whoever answers learns nothing but ``sent`` (of httpx: data, auth)."""
+    with httpx.stream(method, url, timeout=TIMEOUT_S, follow_redirects=False, verify=_authorities(), **sent) as answer:
         if answer.status_code != 200:
             raise ValueError(f"{url} answered {answer.status_code}")
         body = bytearray()

@@ -90,7 +90,8 @@ class Broadcaster:
 
 @router.get("/live", response_class=StreamingResponse, responses={200: {"content": {"text/event-stream": {}}}})
 async def live(request: Request, key: Principal = Depends(Access(Role.VIEWER))) -> StreamingResponse:  # noqa: B008
-    """`event: changed`, data `{"what": ["alert", "incident", "inventory", "job", "reading", "risk"]}`, at first all."""
+    """`event: changed`, data `{"what": ["alert", "incident"]}`: also `handover`, `inventory`, `job`, `reading`,
+    `report` and `risk`; the first event names all."""
     broadcaster: Broadcaster = request.app.state.city.live
     gate: Gate = request.app.state.gate
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

@@ -4,6 +4,7 @@ Signatures are RS256, ES256 or EdDSA: never none, never one by a shared secret. 
 """
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,11 +62,16 @@ class _Signatures(JWSRegistry):
         return self.algorithms[name]
 
 
+class NoRightError(WrongTokenError):
+    """The issuer's word for somebody who has no role, or no part of the city, here."""
+
+
 class Issuer:
     """Who an issuer's tokens are of; safe from any thread."""
 
     def __init__(self, url: str, audience: str, claims: Claims, clock: Callable[[], datetime]) -> None:
-        self._keyring = Keyring(url)
+        self.keyring = Keyring(url)
+        self.audience = audience
         self._claims = claims
         self._signatures = _Signatures()
         self._checks = jwt.JWTClaimsRegistry(
@@ -79,13 +85,26 @@ class Issuer:
 
     def principal(self, text: str) -> Principal:
         """Who a token says somebody is. Raises WrongTokenError, and IssuerAwayError where no key is known."""
+        return self._known(text, Kind.TOKEN, "")[0]
+
+    def person(self, text: str, nonce: str) -> tuple[Principal, str]:
+        """Who an ID token says has just logged in, and the issuer's own word for him (``sub``). It must be the answer
+        to the question with this nonce, and be made for us. Raises as ``principal``."""
+        who, subject = self._known(text, Kind.SSO, nonce)
+        if who.role is Role.INTAKE:
+            raise NoRightError("intake is a role of programs")
+        return who, subject
+
+    def _known(self, text: str, kind: Kind, nonce: str) -> tuple[Principal, str]:
         if len(text) > LONGEST_TOKEN:
             raise WrongTokenError("too long")
         try:
-            keys = self._keyring.keys_for(self._key_id(text))
+            keys = self.keyring.keys_for(self._key_id(text))
             token = jwt.decode(text, keys, algorithms=ALGORITHMS, registry=self._signatures)
             self._checks.validate(token.claims)
-            return self._who(token.claims, text)
+            if nonce:
+                self._meant_for_us(token.claims, nonce)
+            return self._who(token.claims, text, kind), str(token.claims["sub"])
         except (JoseError, ValueError, TypeError, KeyError, OverflowError, OSError, RecursionError) as error:
             raise WrongTokenError(str(error) or repr(error)) from error
 
@@ -95,35 +114,54 @@ class Issuer:
         self._signatures.get_alg(str(headers.get("alg")))
         return None if headers.get("kid") is None else str(headers["kid"])
 
-    def _who(self, claims: JsonObject, text: str) -> Principal:
+    def _meant_for_us(self, claims: JsonObject, nonce: str) -> None:
+        """OpenID Connect Core 3.1.3.7: an ID token answers our question; one for others too was given to us."""
+        said = claims.get("nonce")
+        if not isinstance(said, str) or not hmac.compare_digest(said.encode(), nonce.encode()):
+            raise WrongTokenError("its nonce is of another log-in")
+        given_to = claims.get(
+            "azp", self.audience if isinstance(claims["aud"], str) or len(claims["aud"]) == 1 else None
+        )
+        if given_to != self.audience:
+            raise WrongTokenError(f"it was given to another, {given_to!r}")
+
+    def _who(self, claims: JsonObject, text: str, kind: Kind) -> Principal:
         name = name_of(_claim(claims, self._claims.name)) or name_of(claims["sub"])
         if not name:
             raise WrongTokenError("nobody's name in it")
         scope = scope_of(_limit(claims, self._claims.networks), _limit(claims, self._claims.zones))
         expires_at = datetime.fromtimestamp(claims["exp"] + LEEWAY_S, UTC)
-        return Principal(name, self._role(claims), Kind.TOKEN, scope, expires_at, digest_of(text))
+        return Principal(name, self._role(claims), kind, scope, expires_at, digest_of(text))
 
     def _role(self, claims: JsonObject) -> Role:
         said = _words(_claim(claims, self._claims.role))
         roles = self._claims.roles or {role.value: role for role in Role}
         found = {roles[each] for each in said if each in roles}
         if not found:
-            raise WrongTokenError(f"no role of ours in the claim {self._claims.role!r}")
+            raise NoRightError(f"no role of ours in the claim {self._claims.role!r}")
         return [role for role in Role if role in found][-1]
 
 
 def issuer_of(settings: Settings, clock: Callable[[], datetime]) -> Issuer | None:
     """The issuer that the settings name, if they do. Raises ConfigurationError where whom tokens are for is not set."""
-    if not settings.oidc_issuer:
+    if not settings.oidc_issuer or (settings.oidc_client_id and not settings.oidc_audience):
         return None
     if not settings.oidc_audience:
-        raise ConfigurationError("LIFELINE_OIDC_AUDIENCE: must be set with LIFELINE_OIDC_ISSUER: whom tokens are for")
+        raise ConfigurationError(
+            "LIFELINE_OIDC_AUDIENCE (whom tokens are for) or LIFELINE_OIDC_CLIENT_ID (people log in) must be set with "
+            "LIFELINE_OIDC_ISSUER"
+        )
+    return issuer_for(settings, settings.oidc_audience, clock)
+
+
+def issuer_for(settings: Settings, audience: str, clock: Callable[[], datetime]) -> Issuer:
+    """The issuer of the settings, of whose tokens those for ``audience`` count."""
     parts = (each.rpartition("=") for each in settings.oidc_roles)
     claims = Claims(
         settings.oidc_name_claim, settings.oidc_role_claim, settings.oidc_networks_claim, settings.oidc_zones_claim,
         {theirs: Role(ours) for theirs, _, ours in parts},
     )  # fmt: skip
-    return Issuer(settings.oidc_issuer, settings.oidc_audience, claims, clock)
+    return Issuer(settings.oidc_issuer, audience, claims, clock)
 
 
 def digest_of(text: str) -> bytes:
@@ -153,7 +191,7 @@ def _limit(claims: JsonObject, name: str) -> list[str] | None:
         return None
     found = _words(_claim(claims, name))
     if not found:
-        raise WrongTokenError(f"no limit in the claim {name!r}")
+        raise NoRightError(f"no limit in the claim {name!r}")
     return None if EVERYTHING in found else found
 
 

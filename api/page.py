@@ -12,6 +12,8 @@ from starlette.routing import Route
 from api.documents import Document, document, respond
 
 FOLDER = Path(__file__).resolve().parent.parent / "web"
+PAGE = "/{path:path}"
+"""The route of every path that no other takes."""
 
 _MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -44,13 +46,13 @@ def page_router(files: dict[str, Document]) -> APIRouter:
     """The catch-all route: it must be the last one."""
     router = APIRouter()
 
-    @router.api_route("/{path:path}", methods=["GET", "HEAD"], include_in_schema=False)
+    @router.api_route(PAGE, methods=["GET", "HEAD"], include_in_schema=False)
     async def get_file(request: Request, path: str) -> Response:
         found = files.get(f"/{path}")
         if found is None:
             allowed = _methods(request)
             raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))}) if allowed else HTTPException(404)
-        return respond(request, found)
+        return respond(request, found, {"Cache-Control": "no-cache"})
 
     return router
 

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, get_args, get_origin
 
 import orjson
@@ -16,6 +17,7 @@ from api import repeats
 from api.access import Access
 from api.problems import ProblemError
 from lifeline.geo import Box
+from lifeline.records import storable_json
 
 LARGEST_PAGE = 1000
 
@@ -25,7 +27,7 @@ LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 class StrictRoute(APIRoute):
     """Asks for the key before anything else; then refuses query parameters that the route does not know or that say
-    two things at once, and NUL bytes, which no text column can hold.
+    two things at once, and text that no column can hold: NUL bytes, and in a JSON body halves of surrogate pairs.
 
     A misspelt filter would otherwise answer with everything, which looks like an answer.
     """
@@ -52,9 +54,29 @@ class StrictRoute(APIRoute):
                     raise ProblemError(400, "a parameter holds a NUL byte")
             if "\0" in request.url.path or "%00" in request.url.path:
                 raise ProblemError(400, "the path holds a NUL byte")
+            if self.body_field is not None and _is_json(request) and not _storable(await request.body()):
+                raise ProblemError(
+                    400, "the body holds what cannot be kept: a NUL character or half of a surrogate pair"
+                )
             return await repeats.once(request, answer)
 
         return strict
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    return kind.endswith(("/json", "+json"))
+
+
+def _storable(body: bytes) -> bool:
+    """Whether the text in a JSON body can be kept. Only an escape brings what cannot: UTF-8 has no half pairs, and JSON
+    no bare NUL."""
+    if b"\\u" not in body:
+        return True
+    try:
+        return storable_json(json.loads(body))
+    except (ValueError, RecursionError):
+        return True  # it is no JSON, and FastAPI says so
 
 
 def _holds_list(annotation: Any) -> bool:
@@ -110,6 +132,16 @@ Network = Annotated[str | None, Query(max_length=64, description="A network of t
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Rows on a page at most")]
 After = Annotated[str | None, Query(max_length=512, description="`next` of the page before")]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
+
 Name = Annotated[str, Path(max_length=64, description="The city's own name for it", examples=["P-12"])]
 SmallId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 BigId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+def span(start: datetime | None, end: datetime | None, now: datetime) -> tuple[datetime, datetime]:
+    """From and to of what is asked for: by default the 24 hours up to now. Raises ProblemError if none lies between."""
+    until = end or now + timedelta(seconds=1)
+    since = start or until - timedelta(hours=24)
+    if since >= until:
+        raise ProblemError(400, "from must be before to")
+    return since, until

@@ -97,8 +97,7 @@ def get_photo(request: Request, id: BigId) -> Response:  # noqa: A002
     """One photo."""
     with borrow(city(request).pool) as connection:
         media_type, content = photos.content(connection, id)
-    # Asked for anew each time: a shared computer shows nothing to who may no longer see it.
-    headers = {"Content-Disposition": f'inline; filename="photo-{id}"', "Cache-Control": "private, no-cache"}
+    headers = {"Content-Disposition": f'inline; filename="photo-{id}"'}
     return respond(request, document(content, media_type, compressible=False), headers)
 
 

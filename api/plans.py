@@ -1,6 +1,7 @@
 """Routes of renewal plans: ask for one, look at it, take it away as GeoJSON, CSV or PDF; and what if."""
 
 from datetime import datetime
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -23,6 +24,11 @@ from lifeline.storage.plans import StoredPlan
 router = APIRouter(prefix="/api/v1/plans", route_class=StrictRoute, tags=["planning"])
 _viewer = Depends(Access(Role.VIEWER))
 _engineer = Access(Role.ENGINEER)
+
+
+def _sends(media_type: str) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a route that answers with a file."""
+    return {200: {"content": {media_type: {}}}}
 
 
 class PlanOut(BaseModel):
@@ -76,7 +82,7 @@ def get_plan(request: Request, id: BigId) -> WholePlan:  # noqa: A002
     return WholePlan(**_plan(found), works=bare)
 
 
-@router.get("/{id}/works.geojson", dependencies=[_viewer])
+@router.get("/{id}/works.geojson", dependencies=[_viewer], response_class=Response, responses=_sends(GEOJSON))
 def plan_geojson(request: Request, id: BigId) -> Response:  # noqa: A002
     """The works of a plan for a map, with an ETag."""
     with borrow(city(request).pool) as connection:
@@ -85,7 +91,7 @@ def plan_geojson(request: Request, id: BigId) -> Response:  # noqa: A002
     return respond(request, document(orjson.dumps(body), GEOJSON))
 
 
-@router.get("/{id}/works.csv", dependencies=[_viewer])
+@router.get("/{id}/works.csv", dependencies=[_viewer], response_class=Response, responses=_sends("text/csv"))
 def plan_csv(request: Request, id: BigId) -> Response:  # noqa: A002
     """The works of a plan for a spreadsheet."""
     with borrow(city(request).pool) as connection:
@@ -94,7 +100,7 @@ def plan_csv(request: Request, id: BigId) -> Response:  # noqa: A002
     return respond(request, document(MARK + text.encode(), "text/csv"), _as_file(f"plan-{id}.csv"))
 
 
-@router.get("/{id}/report.pdf", dependencies=[_viewer])
+@router.get("/{id}/report.pdf", dependencies=[_viewer], response_class=Response, responses=_sends("application/pdf"))
 def plan_pdf(request: Request, id: BigId) -> Response:  # noqa: A002
     """The two-page report, Chinese and English."""
     with borrow(city(request).pool) as connection:

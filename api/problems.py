@@ -10,7 +10,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from lifeline.errors import ConflictError, ImportRejectedError, NotFoundError, StorageError, StorageUnavailableError
+from lifeline.errors import (
+    ConflictError,
+    ImportRejectedError,
+    NotFoundError,
+    OutsideError,
+    StorageError,
+    StorageUnavailableError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,6 +49,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(NotFoundError)(_not_found)
+    app.exception_handler(OutsideError)(_outside)
     app.exception_handler(ConflictError)(_conflict)
     app.exception_handler(ImportRejectedError)(_rejected)
     app.exception_handler(StorageUnavailableError)(_unavailable)
@@ -74,6 +82,10 @@ async def _http(_: Request, error: Exception) -> Response:
 
 async def _not_found(_: Request, error: Exception) -> Response:
     return problem(404, str(error))
+
+
+async def _outside(_: Request, error: Exception) -> Response:
+    return problem(403, str(error))
 
 
 async def _conflict(_: Request, error: Exception) -> Response:

@@ -1,9 +1,7 @@
 """Routes of citizens' reports (12345 hotline, 随手拍): taken in, shown on the map, laid beside alerts, closed."""
 
 import time
-from collections import OrderedDict, deque
 from datetime import datetime, timedelta
-from threading import Lock
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
@@ -13,6 +11,7 @@ from api.access import Access
 from api.city import city
 from api.documents import document, respond
 from api.listings import LISTED, Form, FormChoice, listed
+from api.pace import Pace
 from api.parameters import After, Bbox, BigId, Limit, Moment, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
 from lifeline.model import Role
@@ -24,34 +23,14 @@ from lifeline.storage.reports import Category, Outcome, Report, ReportLine
 
 router = APIRouter(prefix="/api/v1", route_class=StrictRoute, tags=["reports"])
 _viewer = Depends(Access(Role.VIEWER))
+Taker = Annotated[Principal, Depends(Access(Role.FIELD, also=Role.INTAKE))]
 MOST_A_MINUTE = 60
 """Reports and photos of one key; a hotline that has more to tell sends the rest a minute later."""
 OLDEST = timedelta(days=30)
 AHEAD = timedelta(minutes=10)
-_REMEMBERED = 1000
 
 
-class Pace:
-    """Counts what each key sends by a monotonic clock. Bounded: beyond 1,000 keys the oldest is forgotten."""
-
-    def __init__(self, most: int = MOST_A_MINUTE, window_s: float = 60.0) -> None:
-        self._most, self._window_s, self._lock = most, window_s, Lock()
-        self._sent: OrderedDict[str, deque[float]] = OrderedDict()
-
-    def wait_s(self, name: str, at: float) -> float:
-        """Count one at ``at`` seconds; where it is too many, how long to wait: then it does not count."""
-        with self._lock:
-            sent = self._sent.setdefault(name, deque(maxlen=self._most))
-            self._sent.move_to_end(name)
-            if len(self._sent) > _REMEMBERED:
-                self._sent.popitem(last=False)
-            if len(sent) == self._most and at - sent[0] < self._window_s:
-                return self._window_s - (at - sent[0])
-            sent.append(at)
-            return 0.0
-
-
-_pace = Pace()
+_pace = Pace(MOST_A_MINUTE)
 
 
 class ReportIn(BaseModel):
@@ -141,9 +120,10 @@ class ReportPhotoOut(BaseModel):
     responses={200: {"description": "It was kept before", "model": ReportOut}, 429: {"description": "Too many"}},
 )
 def take_report(
-    request: Request, response: Response, body: ReportIn, key: Annotated[Principal, Depends(Access(Role.FIELD))]
-) -> ReportOut:
-    """Take a citizen's report in: evidence beside alerts, never an alert by itself."""
+    request: Request, response: Response, body: ReportIn, key: Taker
+) -> ReportOut:  # fmt: skip
+    """Take a citizen's report in: evidence beside alerts, never an alert by itself. A key that may hand in alone (the
+    role intake) is told nothing of alerts, nor of what others sent."""
     here = city(request)
     now = here.clock()
     seen = body.reported_at or now
@@ -153,7 +133,7 @@ def take_report(
     told = Report(**{**body.model_dump(exclude={"reported_at"}), "reported_at": min(seen, now)})
     with borrow(here.pool) as connection:
         report_id, new = reports.keep(connection, told, key.name, now)
-        kept = reports.report(connection, report_id, here.settings.report_radius_m)
+        kept = _as_told(reports.report(connection, report_id, here.settings.report_radius_m), key)
     response.status_code = 201 if new else 200
     response.headers["Location"] = f"/api/v1/reports/{report_id}"
     return _out(kept)
@@ -215,12 +195,15 @@ def add_photo(
     request: Request,
     id: BigId,  # noqa: A002
     content: Annotated[bytes, Body(media_type="application/octet-stream")],
-    key: Annotated[Principal, Depends(Access(Role.FIELD))],
+    key: Taker,
 ) -> ReportPhotoOut:
-    """Keep a photo of a report: its bytes; the same one twice is kept once, five for a report."""
+    """Keep a photo of a report: its bytes; the same one twice is kept once, five for a report. A key that may hand in
+    alone does so for its own reports."""
     here = city(request)
     _hold_pace(key.name)
     with borrow(here.pool) as connection:
+        if key.role is Role.INTAKE and reports.report(connection, id, 0.0).received_from != key.name:
+            raise ProblemError(404, f"there is no report {id}")
         try:
             return ReportPhotoOut(report=id, photo=reports.keep_photo(connection, id, content, here.clock()))
         except ValueError as error:
@@ -237,7 +220,7 @@ def get_photo(request: Request, id: BigId, photo: BigId) -> Response:  # noqa: A
     """One photo of a report."""
     with borrow(city(request).pool) as connection:
         media_type, content = reports.photo(connection, id, photo)
-    headers = {"Content-Disposition": f'inline; filename="report-{id}-{photo}"', "Cache-Control": "private, no-cache"}
+    headers = {"Content-Disposition": f'inline; filename="report-{id}-{photo}"'}
     return respond(request, document(content, media_type, compressible=False), headers)
 
 
@@ -271,6 +254,15 @@ def _hold_pace(name: str) -> None:
     if wait_s > 0:
         said = f"{MOST_A_MINUTE} reports and photos a minute are taken from one key; wait"
         raise ProblemError(429, said, {"Retry-After": str(int(wait_s) + 1)})
+
+
+def _as_told(kept: ReportLine, key: Principal) -> ReportLine:
+    """What a sender learns of his report. Raises ProblemError 409 for one that may hand in alone, of another's."""
+    if key.role is not Role.INTAKE:
+        return kept
+    if kept.received_from != key.name:
+        raise ProblemError(409, "this reference of this source was sent by another key")
+    return kept._replace(alerts=[], note="", closed_by=None)
 
 
 def _beside(found: list[ReportLine]) -> ReportPage:

@@ -15,6 +15,7 @@ from api.documents import GEOJSON, Document, respond
 from api.explanation import explain, explain_cell, told_chains
 from api.listings import CSV, features_as_csv
 from api.parameters import Bbox, Moment, Name, Network, StrictRoute, box_of
+from api.past import Own
 from api.problems import ProblemError
 from api.riskmap import RiskMap
 from api.scopemaps import ScopeMap
@@ -57,13 +58,15 @@ class OpenAlerts(BaseModel):
 
 
 class Summary(BaseModel):
-    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``map_drawn_at``: its moment.
+    """Counts by level. ``data_as_of``: the newest reading of any sensor; ``evaluated_at``: when detection last
+    looked, null where it does not run; ``map_drawn_at``: the moment of the map.
 
     ``extent``: west, south, east, north of the pipes, of all assets where there is no pipe; null for an empty city.
     """
 
     now: datetime
     data_as_of: datetime | None
+    evaluated_at: datetime | None
     map_drawn_at: datetime
     cells: dict[str, dict[str, int]]
     segments: dict[str, int]
@@ -222,7 +225,7 @@ def get_segments(
         return _formed(request, screens.segments(drawn, box, limit, parts=parts), form, "segments")
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
-        made = here.archive.segments(connection, found, box, limit)
+        made = here.archive.segments(connection, found, box, limit, own(request))
     return _formed(request, made, form, "segments", found.at)
 
 
@@ -230,16 +233,20 @@ def _is_past(at: datetime | None, request: Request, drawn: RiskMap) -> TypeGuard
     """Whether a moment was before the map that is served now. Raises ProblemError 400 for one in the future."""
     if at is not None and at > city(request).clock():
         raise ProblemError(400, "`at` is in the future: there is no map of it yet")
-    if at is not None and isinstance(city(request).map, ScopeMap):
-        raise ProblemError(403, "past maps are of the whole city; you have a part of it")
     return at is not None and (drawn.served_from is None or at < drawn.served_from)
+
+
+def own(request: Request, resolution: int = CellSize.MIDDLE) -> Own | None:
+    """What of recorded maps, which are of the whole city, who asks may be told; None: all of it."""
+    drawn = city(request).map
+    return drawn.own(resolution) if isinstance(drawn, ScopeMap) else None
 
 
 def _past_cells(request: Request, at: datetime, resolution: int, box: Box | None, form: MapForm) -> Response:
     here = city(request)
     with borrow(here.pool) as connection:
         found = past.moment(connection, at)
-        made = here.archive.cells(connection, found, resolution, box)
+        made = here.archive.cells(connection, found, resolution, box, own(request, resolution))
     return _formed(request, made, form, "cells", found.at)
 
 
@@ -285,6 +292,7 @@ def summary(request: Request) -> Summary:
     drawn = here.map.current
     with borrow(here.pool) as connection:
         open_alerts = health.alert_counts(connection)
+        evaluated_at = health.evaluated_at(connection)
     alerts: dict[str, dict[str, OpenAlerts]] = {"risk": {}, "maintenance": {}}
     for each in open_alerts:
         alerts[each.kind][each.level.slug] = OpenAlerts(open=each.open, unacknowledged=each.unacknowledged)
@@ -292,6 +300,7 @@ def summary(request: Request) -> Summary:
     return Summary(
         now=here.clock(),
         data_as_of=datetime.fromtimestamp(drawn.data_as_of, UTC) if drawn.data_as_of is not None else None,
+        evaluated_at=evaluated_at,
         map_drawn_at=drawn.built_at,
         cells={str(resolution): counts[f"cells_{resolution}"] for resolution in drawn.cells},
         segments=counts["segments"],

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from threading import BoundedSemaphore, Lock
 
+import numpy as np
+
 from api import ground, riskmap
 from api.ground import Ground
 from api.keeper import MapKeeper
+from api.past import Own
 from api.problems import ProblemError
 from api.riskmap import RiskMap
 from lifeline.catalogue import Catalogue
@@ -131,6 +134,17 @@ class ScopeMap:
     def current(self) -> RiskMap:
         """The newest drawing of his part."""
         return self.maps.current(self.scope)
+
+    def own(self, resolution: int) -> Own:
+        """What of a recorded map of the whole city may be told to him: his assets, and cells with nothing but his."""
+        part, whole = self.current, self.keeper.current
+        mine, every = part.cells[resolution].layer, whole.cells[resolution].layer
+        known = [(at, every.cell_at[cell]) for at, cell in enumerate(mine.cells) if cell in every.cell_at]
+        of_part, of_city = np.array(known, dtype=np.int_).reshape(-1, 2).T
+        alone = np.ones(len(known), dtype=bool)
+        for ours, theirs in ((mine.assets, every.assets), (mine.sensors, every.sensors)):
+            alone &= np.diff(ours.start)[of_part] == np.diff(theirs.start)[of_city]
+        return Own(frozenset(mine.cells[at] for at in of_part[alone].tolist()), frozenset(part.ground.ids.tolist()))
 
     @property
     def healthy(self) -> bool:

@@ -73,7 +73,7 @@ def log_in(request: Request, response: Response, asked: LogIn) -> MeOut:
         with borrow(pool) as connection:
             user = sessions.use_link(connection, asked.link, now)
     else:
-        user, fresh = _by_password(pool, asked, address, now)
+        user, fresh = by_password(pool, asked, address, now)
     if user is None:
         raise _refused(asked, address)
     with borrow(pool) as connection:
@@ -81,11 +81,11 @@ def log_in(request: Request, response: Response, asked: LogIn) -> MeOut:
     with borrow(PoolOnBehalf(pool, Actor(user.name, Kind.USER, now, address, "POST /api/v1/session"))) as connection:
         if not asked.link and not sessions.accept(connection, user, address, now, fresh):
             raise _refused(asked, address)
-        _end_old(connection, gate, session_token(request))
-        token = sessions.begin(connection, user, gate.lives, now, address)
-    _give_cookie(request, response, token, int(gate.lives.whole.total_seconds()))
+        end_old(connection, gate, session_token(request))
+        token = sessions.begin(connection, user, gate.lives, now, address, by_link=bool(asked.link))
+    give_cookie(request, response, token, int(gate.lives.whole.total_seconds()))
     digest = sessions.digest_of(token, sessions.TOKEN_PREFIX)
-    who = Principal(user.name, user.role, Kind.USER, user.scope, now + gate.lives.whole, digest or b"")
+    who = user.principal(now + gate.lives.whole, digest or b"")
     gate.welcome(who)
     return me(who, sessions.csrf_of(token))
 
@@ -94,7 +94,7 @@ def log_in(request: Request, response: Response, asked: LogIn) -> MeOut:
 @router.get("/me")
 def who_am_i(request: Request, key: Anybody) -> MeOut:
     """Whose key or session this request came with."""
-    token = session_token(request) if key.kind is Kind.USER else None
+    token = session_token(request) if key.by_session else None
     return me(key, sessions.csrf_of(token) if token else None)
 
 
@@ -106,16 +106,18 @@ def log_out(
     everywhere: Annotated[bool, Query(description="Also on every other machine")] = False,
 ) -> None:
     """Log out: the session ends here and now."""
-    if key.kind is not Kind.USER:
+    if not key.by_session:
         raise ProblemError(409, "this request came without a session")
     gate: Gate = request.app.state.gate
     now = city(request).clock()
     actor = Actor(key.name, key.kind, now, address_of(request), "DELETE /api/v1/session")
     with borrow(PoolOnBehalf(request.app.state.pool, actor)) as connection:
-        if everywhere:
-            users.log_out(connection, key.name)
+        ended = sessions.end_others(connection, key.digest) if everywhere else []
+        if everywhere and key.kind is Kind.USER:
+            users.log_out(connection, key.name)  # his links too
         sessions.end(connection, key.digest)
-    gate.forget_user(key.name) if everywhere else gate.forget(key.digest)
+    for digest in (*ended, key.digest):
+        gate.forget(digest)
     secure = is_secure(request)
     response.delete_cookie(cookie_name(request), secure=secure, httponly=True, samesite="strict")
 
@@ -129,7 +131,7 @@ def me(who: Principal, csrf: str | None = None) -> MeOut:
     )  # fmt: skip
 
 
-def _by_password(pool: Pool, asked: LogIn, address: str, now: datetime) -> tuple[User | None, str | None]:
+def by_password(pool: Pool, asked: LogIn, address: str, now: datetime) -> tuple[User | None, str | None]:
     """Whose name and password these are, and the password hashed anew where its hash is outdated.
 
     No connection is held while a password is hashed, or waits for others that are: the pool has few.
@@ -157,7 +159,7 @@ def _refused(asked: LogIn, address: str) -> ProblemError:
     return refusal("this link is used up or too old" if asked.link else "name or password is wrong")
 
 
-def _end_old(connection: Connection, gate: Gate, token: str | None) -> None:
+def end_old(connection: Connection, gate: Gate, token: str | None) -> None:
     """Whatever session the browser came with is not gone on with: nobody can have planted it."""
     digest = sessions.digest_of(token or "", sessions.TOKEN_PREFIX)
     if digest is not None:
@@ -165,7 +167,7 @@ def _end_old(connection: Connection, gate: Gate, token: str | None) -> None:
         gate.forget(digest)
 
 
-def _give_cookie(request: Request, response: Response, token: str, life_s: int) -> None:
+def give_cookie(request: Request, response: Response, token: str, life_s: int) -> None:
     response.set_cookie(
         cookie_name(request), token, max_age=life_s, path="/", secure=is_secure(request), httponly=True,
         samesite="strict",

@@ -1,4 +1,4 @@
-"""Around the whole application: security headers on every answer, and the request metrics."""
+"""Around the whole application: security headers on every answer, the request metrics, a line for the refused."""
 
 import re
 import time
@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api import refusals
 from api.metrics import REQUESTS, SECONDS
 from api.problems import problem
 from lifeline.storage.photos import LARGEST
@@ -97,6 +98,7 @@ def _count(scope: Scope, status: int, seconds: float) -> None:
     # The route's pattern, never the path: a scanner must not fill the metrics with a label for each guess.
     route = getattr(scope.get("route"), "path", "none")
     method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE") else "other"
+    refusals.answered(status, method, route, (scope.get("client") or ("",))[0])
     REQUESTS.labels(route, method, str(status)).inc()
     if not route.endswith("/live"):
         SECONDS.labels(route).observe(seconds)

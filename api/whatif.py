@@ -52,8 +52,9 @@ def try_changes(request: Request, wanted: WhatIfIn) -> WhatIfOut:
     with borrow(place.pool) as connection:
         found = plans.pipes(connection, wanted.network)
         classes = standing.deterioration(connection)
+        served = plans.served(connection, wanted.network)
     known = Known(found.lof, found.cof, found.rate)
-    return WhatIfOut(**what_if(found.assets, known, changes, load_costs(place.settings.costs), year, classes))
+    return WhatIfOut(**what_if(found.assets, known, changes, load_costs(place.settings.costs), year, classes, served))
 
 
 def _pipes(request: Request, features: list[JsonObject]) -> list[Asset]:

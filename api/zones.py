@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from api.access import Access
 from api.city import city
+from api.editing import FeatureIn
 from api.listings import LISTED, Form, FormChoice, listed
 from api.parameters import After, Bbox, Limit, Name, Network, StrictRoute, box_of, decode_cursor, encode_cursor
 from api.problems import ProblemError
@@ -46,14 +47,6 @@ class ZonePage(BaseModel):
     next: str | None
 
 
-class ZoneIn(BaseModel):
-    """A zone as a GeoJSON Feature; its properties are those of the inventory's files."""
-
-    type: str
-    properties: JsonObject
-    geometry: JsonObject
-
-
 @router.get("/zones", response_model=ZonePage, responses=LISTED)
 def list_zones(
     request: Request,
@@ -83,7 +76,7 @@ def get_zone(request: Request, id: Name) -> ZoneOut:  # noqa: A002
 
 
 @router.post("/zones")
-def store_zone(request: Request, zone: ZoneIn, key: Principal = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
+def store_zone(request: Request, zone: FeatureIn, key: Principal = Depends(Access(Role.ENGINEER))) -> ZoneOut:  # noqa: B008
     """Draw a zone, or change the one of this id: its outline, its name, or whether it is accepted."""
     here = city(request)
     name = zone.properties.get("id")

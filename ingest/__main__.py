@@ -1,6 +1,14 @@
 """``python -m ingest``: MQTT to TimescaleDB.
 
-Connect, read, decode, write, acknowledge; on SIGTERM drain.
+    consumer   the main thread: takes messages, hands them over a batch at a time, acknowledges what is committed
+    decode     topics and bytes -> readings; what cannot be read -> quarantine, with its bytes and the reason
+    check      known, finite, in range, in time? what is not -> quarantine
+    changes    what the batch changes: readings, newest state, quarantine, books
+    writer     a thread of its own: decodes, checks, and writes all of that in ONE transaction
+
+No reading is lost because a message is acknowledged after the commit of its batch and never before: whatever is killed
+in between, the broker still has it and sends it again, and (sensor, ts) makes the second time harmless. On SIGTERM it
+reads no more, commits what it has, acknowledges that, and ends.
 """
 
 import random
@@ -103,13 +111,16 @@ class Ingest:
 
     def _prepare(self) -> Subscriptions | None:
         """What to subscribe to, and the inventory; waits for the database. None when told to stop meanwhile."""
-        client_id, wait_s = self._settings.ingest_client_id, 0.2
+        settings, wait_s = self._settings, 0.2
+        client_id = settings.ingest_client_id
         while not self._stopping.is_set():
             try:
                 with storage.connect_writer(self._shared.dsn) as connection:
                     self._shared.keeper.refresh(connection)
                     earlier = storage.subscriptions(connection, client_id)
-                    subscriptions = Subscriptions.of(self._settings.ingest_topics, earlier, self._settings.topic_root)
+                    subscriptions = Subscriptions.of(
+                        settings.ingest_topics, earlier, settings.topic_root, shared=settings.ingest_shared
+                    )
                     storage.add_subscriptions(connection, client_id, subscriptions.wanted)
                 self._metrics.database_connected.set(1)
             except StorageError as error:

@@ -2,11 +2,14 @@
 
 import hashlib
 import hmac
+import os
 import random
+import socket
 import ssl
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -32,6 +35,8 @@ RECONNECT_S = (0.2, 10.0)
 """First and longest wait before the next attempt; each wait is drawn between half and the whole of it."""
 ATTEMPT_S = 10.0
 """A connection that is not subscribed after so long is given up."""
+FAREWELL_S = 2.0
+"""For so long it is waited until the broker has closed the connection in its turn."""
 FULL_BYTES = 1_000_000
 """A batch with so many bytes is full, however few messages it has."""
 HELD_BYTES = 128_000_000
@@ -59,9 +64,10 @@ class Subscriptions:
     obsolete: list[str]
 
     @classmethod
-    def of(cls, topics: list[str], earlier: set[str], root: str = wire.ROOT) -> "Subscriptions":
-        """Readings are shared among consumers. Statuses are not: a shared subscription brings no retained message."""
-        wanted = [*(wire.shared(topic) for topic in topics), wire.status_topic("+", "+", root)]
+    def of(cls, topics: list[str], earlier: set[str], root: str = wire.ROOT, *, shared: bool = True) -> "Subscriptions":
+        """Readings are ``shared`` among consumers, unless there is one alone on a broker that forgets such
+        subscriptions. Statuses never are: a shared subscription brings no retained message."""
+        wanted = [*(wire.shared(topic) if shared else topic for topic in topics), wire.status_topic("+", "+", root)]
         return cls(wanted, sorted(earlier - set(wanted)))
 
 
@@ -178,10 +184,23 @@ class Consumer:
         self._metrics.pending.set(self._held_messages())
 
     def close(self) -> None:
-        """Leaves the broker; the session stays."""
+        """Leaves the broker; the session stays.
+
+        Heard out to its end: a socket that is closed while something unread is in it resets the connection, and the
+        broker then throws away the acknowledgements that it had not read yet. All of that would come once more.
+        """
         was_online, self._online = self._online, False
-        if was_online:
+        used = self._client.socket()
+        if not was_online or used is None:
+            return
+        deadline = time.monotonic() + FAREWELL_S
+        with _kept_open(used) as connection, suppress(OSError):
             self._client.disconnect()
+            while self._client.want_write() and time.monotonic() < deadline:
+                self._client.loop_write()
+                time.sleep(0.002)
+            while connection.recv(1 << 20) and time.monotonic() < deadline:
+                pass
 
     def _acknowledge(self, mids: list[int]) -> None:
         if isinstance(self._client, FastClient):
@@ -341,6 +360,13 @@ class Consumer:
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if self._online:
             self._lost(str(reason))
+
+
+def _kept_open(used: Any) -> socket.socket:
+    """The same connection once more: it stays open, and is read as it is, when the client has closed its own."""
+    kept = socket.socket(fileno=os.dup(used.fileno()))
+    kept.settimeout(FAREWELL_S)
+    return kept
 
 
 def _by_contract(topic: bytes, root: bytes) -> bytes:

@@ -53,6 +53,10 @@ class NotFoundError(LifelineError):
     """The thing asked for does not exist."""
 
 
+class OutsideError(LifelineError):
+    """What somebody wants lies outside the part of the city that he has."""
+
+
 class ConflictError(LifelineError):
     """The thing has changed meanwhile, or is not in a state that allows this."""
 

@@ -131,8 +131,10 @@ class SubjectKind(StrEnum):
 
 
 class Role(StrEnum):
-    """Roles of API keys, each may do what the ones before it may (field: acts on alerts only)."""
+    """Roles, each may do what the ones before it may (field: acts on alerts only). Intake is of keys alone, which hand
+    citizens' reports in and read nothing."""
 
+    INTAKE = "intake"
     VIEWER = "viewer"
     FIELD = "field"
     OPERATOR = "operator"

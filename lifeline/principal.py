@@ -13,6 +13,8 @@ class Kind(StrEnum):
     KEY = "key"
     USER = "user"
     TOKEN = "token"  # noqa: S105 - no password
+    SSO = "sso"
+    """By a session, as somebody whom the city's own log-in service knows."""
     LINK = "link"
     """A field link: it is its own proof, for one alert."""
     COMMAND = "command"
@@ -57,6 +59,11 @@ class Principal:
     def valid_at(self, now: datetime) -> bool:
         """Whether it has not expired."""
         return self.expires_at is None or now < self.expires_at
+
+    @property
+    def by_session(self) -> bool:
+        """Whether he came by a session of the page."""
+        return self.kind in (Kind.USER, Kind.SSO)
 
     def may(self, role: Role) -> bool:
         """Whether it may do what ``role`` may."""

@@ -94,6 +94,11 @@ class Settings(BaseSettings):
         default=[wire.READINGS_FILTER],
         description="Topic filters of readings (JSON list), shared among consumers.",
     )
+    ingest_shared: bool = Field(
+        True,
+        description="false: one consumer, on a subscription of its own, which a broker with snapshots keeps over a "
+        "restart; it forgets shared ones.",
+    )
     ingest_fast_reader: bool = Field(True, description="false: stock paho reads the socket.")
     ingest_batch_messages: int = Field(20_000, ge=1, le=65_535, description="Messages in a batch at most.")
     ingest_batch_age_ms: int = Field(200, ge=1, le=60_000, description="Age at which a batch goes to another writer.")
@@ -119,6 +124,12 @@ class Settings(BaseSettings):
     # --- alerts
     alerts_tick_s: float = Field(5, gt=0, description="Seconds between ticks.")
     alerts_window_s: float = Field(3600, gt=0, description="Seconds of readings kept in memory for detectors.")
+    alerts_clear_s: float | None = Field(
+        None,
+        ge=0,
+        description="Longest time for which a value is to be good again before its alert returns, where a rule says "
+        "longer. For a demo, which plays hours in minutes; default as the rules say.",
+    )
     alerts_rules: Path | None = Field(None, description="TOML file that replaces the shipped rules.")
     alerts_causes: Path | None = Field(None, description="TOML file that replaces the shipped causes of incidents.")
     webhook_timeout_s: float = Field(20, gt=0, le=30, description="Time-out of a delivery attempt, answer and all.")
@@ -158,8 +169,8 @@ class Settings(BaseSettings):
         720,
         gt=0,
         le=43_200,
-        description="A session of the page ends when it was not used for so many minutes. Each request counts as use, "
-        "also what an open page fetches because something changed; a live stream that is only open does not.",
+        description="A session of the page ends when nobody used it for so many minutes. Keys, clicks and changes are "
+        "use; what an open page fetches by itself is not: a display that nobody is at comes in by a key.",
     )
     session_h: float = Field(
         168, gt=0, le=8760, description="A session of the page ends after so many hours in any case."
@@ -186,6 +197,17 @@ class Settings(BaseSettings):
     )
     oidc_zones_claim: str = Field(
         "", description="Claim with the zones that somebody sees, `*` for all; a token must have it. Empty: all."
+    )
+    oidc_client_id: str = Field(
+        "",
+        description="As what the page is known to the issuer: people then log in there too. Takes LIFELINE_PUBLIC_URL. "
+        "Empty: by password and link alone.",
+    )
+    oidc_client_secret: SecretStr = Field(SecretStr(""), description="The page's own secret at the issuer.")
+    oidc_scopes: str = Field("openid profile", description="What is asked of the issuer when somebody logs in there.")
+    oidc_label: str = Field("", max_length=64, description="What the button calls the issuer; empty: its host.")
+    oidc_session_h: float = Field(
+        12, gt=0, le=8760, description="A session of who logged in at the issuer ends after so many hours in any case."
     )
     public_url: str = Field("", description="How people reach the page, for links in messages.")
     base_map: str = Field(

@@ -53,8 +53,7 @@ def inventory(
 ) -> None:
     """Write the town's assets, sensors and, of one district, its critical facilities as files for `lifeline import`."""
     try:
-        if town is not None and districts > 1:
-            raise ConfigurationError("--town has no --districts: the file says how large it is")
+        _check_size(town, districts)
         own = town_of(seed, town)
         if districts == 1:
             paths: tuple[Path, ...] = (*write_inventory(own, out), write_facilities(own, out))
@@ -80,6 +79,7 @@ def run(
     town: TownFile = None,
     habits: Annotated[str, typer.Option(help="How devices behave: `rough`, or a .toml file; default plain.")] = "",
     passwords: Annotated[Path | None, typer.Option(help="Folder with a password file a device.")] = None,
+    districts: Districts = 1,
 ) -> None:
     """Publish the town's readings: its history first, then live with the clock, until SIGTERM or Ctrl-C."""
     from lifeline.log import configure_logging
@@ -90,9 +90,12 @@ def run(
         settings = load_settings()
         configure_logging("simulators", settings)
         quiet_engines()
+        _check_size(town, districts)
         manners = load_habits(habits) if habits else None
         own, played = town_of(seed, town), hastened(load_scenario(scenario), speed)
-        service = Service(settings, seed, played, truth, habits=manners, passwords=passwords, town=own)
+        service = Service(
+            settings, seed, played, truth, habits=manners, passwords=passwords, town=own, districts=districts
+        )
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: service.stop.set())
         service.run(history_days)
@@ -158,6 +161,11 @@ def replay(
     except LifelineError as error:
         typer.echo(f"simulators: {error}", err=True)
         sys.exit(1)
+
+
+def _check_size(town: Path | None, districts: int) -> None:
+    if town is not None and districts > 1:
+        raise ConfigurationError("--town has no --districts: the file says how large it is")
 
 
 def _moment(text: str | None) -> float | None:

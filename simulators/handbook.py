@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from importlib import resources
 
+from lifeline.scoring import CAUSES, LEVELS, SHOWS
 from simulators.faults import STEP
 from simulators.kinds import KINDS, Kind, Nature
 from simulators.scenario import EventSpec, load_scenario, shipped
@@ -50,6 +51,16 @@ def _kind(name: str, kind: Kind) -> Iterator[str]:
             for s in kind.sights
         )
         yield from (f"Physically visible when a true value has moved since the beginning: {', or '.join(seen)}.", "")
+    if name in SHOWS:
+        yield from (_scored(name), "")
+
+
+def _scored(kind: str) -> str:
+    """What `lifeline score` calls right of a kind."""
+    causes = " or ".join(f"`{cause}`" for cause in sorted(CAUSES[kind]))
+    worst, mildest = LEVELS.get(kind, (None, None))
+    level = f"worst level {worst.slug} to {mildest.slug}" if worst and mildest else "at any level"
+    return f"Scored: alerts on {', '.join(sorted(SHOWS[kind]))}; taken for {causes}; {level}."
 
 
 def _shipped() -> Iterator[str]:

@@ -7,7 +7,7 @@ flood) is not in it: play a scenario for that. docs/decisions/0008 says why it d
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -74,6 +74,15 @@ def day_of(layout: Layout, meters: Meters, begin: float) -> Floats:
     return meters.read_all(truth.astype(np.float64))
 
 
+def truth_at(layout: Layout, time: float) -> Floats:
+    """What was true at the instruments at any moment, (instruments,): between the steps from which ``day_of`` reads."""
+    place = (time - JANUARY) / HISTORY_STEP_S
+    before, part = math.floor(place) % WEEK_STEPS, place % 1
+    rows, share = [before, (before + 1) % WEEK_STEPS], summer_share(time // DAY_S * DAY_S + DAY_S / 2)
+    truth = (1 - share) * layout.winter[rows] + share * layout.summer[rows]
+    return np.asarray((1 - part) * truth[0] + part * truth[1], np.float64)
+
+
 class History:
     """Writes days of a town of ``count`` districts. Raises ConfigurationError where its inventory is not there."""
 
@@ -96,13 +105,22 @@ class History:
         """Run the engines: two weeks of each layout."""
         self.layouts = [typical(town, step) for town in self._towns]
 
-    def write(self, first: float, days: int) -> Iterator[int]:
-        """Write day after day from ``first`` (epoch seconds), each in a transaction; gives the readings of each.
+    def missing(self, first: float, days: int) -> list[float]:
+        """Beginnings of those of the ``days`` from ``first`` (midnight UTC, epoch seconds) that are not written yet. A
+        day is one transaction, so what one sensor has of it all have."""
+        there = ingest.whole_days(
+            self._connection, int(self._ids[0][0]), first, first + days * DAY_S, DAY_STEPS
+        )  # fmt: skip
+        self._connection.commit()
+        begins = (first + number * DAY_S for number in range(days))
+        return [begin for begin in begins if int(begin // DAY_S) not in there]
+
+    def write(self, begins: Iterable[float]) -> Iterator[int]:
+        """Write the days that begin then (epoch seconds), each in a transaction; gives the readings of each.
 
         Raises ConflictError where readings of that time are there already.
         """
-        for number in range(days):
-            begin = first + number * DAY_S
+        for begin in begins:
             with self._connection.transaction():
                 count = self._day(begin)
             yield count

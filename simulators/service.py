@@ -17,8 +17,10 @@ from lifeline.settings import Settings
 from lifeline.storage.database import connect
 from lifeline.storage.truth import write as write_truth
 from simulators.director import Director, Record, TruthFile
+from simulators.districts import LAYOUTS
 from simulators.fleet import Fleet
 from simulators.habits import Habits
+from simulators.neighbours import Neighbours
 from simulators.planning import make_town
 from simulators.scenario import Scenario
 from simulators.town import Town
@@ -44,6 +46,7 @@ class Service:
         habits: Habits | None = None,
         passwords: Path | None = None,
         town: Town | None = None,
+        districts: int = 1,
     ) -> None:
         settings.require_broker()
         _check_writable(truth)  # wrong places and files are an error now, not in an hour
@@ -51,11 +54,17 @@ class Service:
         self._town = make_town(seed) if town is None else town
         Director(self._town, scenario, 0.0, _ignore)
         catalogue = load_catalogue(settings.catalogue)
-        self._fleet = Fleet(self._town, catalogue, settings, uuid.uuid4().hex[:8], habits, passwords)
+        token = uuid.uuid4().hex[:8]
+        self._fleet = Fleet(self._town, catalogue, settings, token, habits, passwords)
+        self._neighbours = Neighbours(settings, catalogue, seed, districts, token) if districts > 1 else None
         self.stop = threading.Event()
 
     def run(self, history_days: float) -> None:
         """Until ``stop`` is set. Raises ConfigurationError when the broker refuses the user."""
+        if self._neighbours is not None:
+            log.info("engines run over typical weeks", layouts=LAYOUTS)
+            self._neighbours.prepare()
+            self._neighbours.start(self.stop)
         self._fleet.start()
         world: World | None = None
         try:
@@ -64,10 +73,14 @@ class Service:
             world = World(self._town, start)
             self._fleet.wait_connected(self.stop)
             self._history(world, start)
+            if self._neighbours is not None:
+                self._neighbours.recall(start, self._now(), self.stop)
             if not self.stop.is_set():
                 self._live(world)
         finally:
             self._fleet.stop()
+            if self._neighbours is not None:
+                self._neighbours.stop()
             if world is not None:
                 world.close()
 
@@ -95,10 +108,14 @@ class Service:
         now = self._now()
         world.go_live(now)
         self._fleet.go_live(now)
+        devices = len(self._fleet.devices)
+        if self._neighbours is not None:
+            self._neighbours.go_live(now)
+            devices += self._neighbours.devices
         truth = None if self._truth is None else self._truth.open("a", encoding="utf-8")
         record = self._recorder(truth)
         director = Director(self._town, self._scenario, now, record)
-        log.info("live", scenario=self._scenario.name, devices=len(self._fleet.devices))
+        log.info("live", scenario=self._scenario.name, devices=devices)
         try:
             # Never longer than a tick, also where the clock was set back.
             while not self.stop.wait(min(max(0.0, now + TICK_S - self._now()), TICK_S)):
@@ -131,6 +148,8 @@ class Service:
         values = world.at(now)
         director.observe(values, now)
         self._fleet.sample(now, values, director)
+        if self._neighbours is not None:
+            self._neighbours.sample(now)
 
 
 def _check_writable(truth: Path | None) -> None:

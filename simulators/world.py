@@ -88,8 +88,9 @@ class World:
     def go_live(self, time: float, step_s: float = LIVE_STEP_S) -> None:
         """From now on step finely, so that what happens shows within seconds; gas at three times ``step_s``."""
         for track in self._tracks.values():
-            track.at(time)
+            # Finely up to this moment too: a step of history that reached beyond it would be blind to what happens now.
             track.every_s = step_s
+            track.at(time)
         self._tracks["gas"].every_s = step_s * GAS_LIVE_STEP_S / LIVE_STEP_S
         self._tracks["gas"].restart(time)
 

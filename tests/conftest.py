@@ -11,17 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import settings
-from psycopg import sql
 
 from lifeline.embedded import Broker, Database, unpack
 from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.migrations import migrate
+from tests.emptying import empty
 
-settings.register_profile("thorough", max_examples=1000, deadline=None)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 PASSWORDS = {name: secrets.token_urlsafe(12) for name in ("ingest", "simulator", "device-1", "device-2")}
 """Names and passwords that the broker of the tests knows; a device's name is its user name."""
@@ -85,19 +85,5 @@ def connection(database_dsn: str) -> Iterator[Connection]:
 @pytest.fixture
 def clean_database(database_dsn: str) -> str:
     """Empties every table before the test; ``pytestmark = pytest.mark.usefixtures("clean_database")`` for a module."""
-    with psycopg.connect(database_dsn, autocommit=True) as connection:
-        names = [
-            sql.Identifier(name)
-            for (name,) in connection.execute(
-                "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
-            )
-        ]
-        statement = sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(names))
-        for attempt in range(5 if names else 0):
-            try:
-                connection.execute(statement)
-                break
-            except psycopg.errors.DeadlockDetected:  # with a process of the test before, which is about to end
-                if attempt == 4:
-                    raise
+    empty(database_dsn)
     return database_dsn

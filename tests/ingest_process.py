@@ -18,7 +18,7 @@ from lifeline.embedded import Broker
 ROOT = Path(__file__).parent.parent
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 120) -> None:
     """Waits until the condition is true; a TimeoutError that says for what when it does not become so."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -89,7 +89,7 @@ def ingest_process(env: dict[str, str], log: Path) -> Iterator[subprocess.Popen[
         yield process
         if process.poll() is None:
             process.terminate()
-            assert process.wait(30) == 0, log.read_text()[-3000:]
+            assert process.wait(60) == 0, log.read_text()[-3000:]
     finally:
         if process.poll() is None:
             process.kill()

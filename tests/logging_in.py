@@ -7,6 +7,9 @@ from lifeline.storage import sessions
 from lifeline.storage.database import Connection
 from lifeline.storage.users import User
 
+PASSWORD = "five Different words"
+"""Of everybody who logs in where the password is not what is tested."""
+
 
 def authenticate(connection: Connection, name: str, password: str, address: str, now: datetime) -> User | None:
     """The user with this name and password, or None."""

@@ -1,15 +1,20 @@
-// Administration: how Lifeline itself is, sensors that say nothing, what could not be taken, rules, endpoints, keys.
+// Administration: how Lifeline itself is, sensors that say nothing, what could not be taken, rules, endpoints, users, keys,
+// the audit, and one's own account.
 
 import { get } from "./api.js";
 import { networkName, quantityName, since } from "./city.js";
+import { accountPage } from "./account.js";
+import { auditPage } from "./audit.js";
+import { keysPage } from "./keys.js";
 import { endpointsPage, rulesPage } from "./operations.js";
+import { usersPage } from "./users.js";
 import { button, element } from "./element.js";
 import { fileButton, keepTables } from "./files.js";
-import { clock, local, number, place, span, t } from "./i18n.js";
+import { clock, number, place, span, t, valueName } from "./i18n.js";
 import { change, state } from "./state.js";
 import { figure, pages, table } from "./table.js";
 
-const TABS = { health, silent, quarantine, rules: rulesPage, endpoints: endpointsPage, keys };
+const TABS = { health, silent, quarantine, rules: rulesPage, endpoints: endpointsPage, users: usersPage, keys: keysPage, audit: auditPage, account: accountPage };
 const HUGE = 1e9;
 
 /** Open the administration. @param {HTMLElement} parent @param {{failed: (error: any) => void, select: (what: any) => void}} on */
@@ -20,6 +25,7 @@ export function open(parent, on) {
   const show = async (name, { quiet = false } = {}) => {
     if (!quiet) change({ tab: name }, { visit: false });
     tabs.replaceChildren(...Object.keys(TABS).map((each) => button({ class: "tab", "aria-pressed": String(each === name), onclick: () => show(each) }, t(`admin_${each}`))));
+    file.hidden = name === "audit"; // it gives the whole list, and not just what is on the screen
     try {
       const made = await TABS[name](on, () => show(name));
       if ((state.tab || "health") === name && state.view === "admin") body.replaceChildren(...made.filter(Boolean));
@@ -28,13 +34,14 @@ export function open(parent, on) {
       else on.failed(error);
     }
   };
-  parent.replaceChildren(element("div", { class: "document" }, element("header", {}, element("h2", {}, t("view_admin")), element("div", { class: "grow" }), fileButton("CSV", () => keepTables(body, `administration-${state.tab || "health"}`))), tabs, body));
+  const file = fileButton("CSV", () => keepTables(body, `administration-${state.tab || "health"}`));
+  parent.replaceChildren(element("div", { class: "document" }, element("header", {}, element("h2", {}, t("view_admin")), element("div", { class: "grow" }), file), tabs, body));
   show(TABS[state.tab] ? state.tab : "health");
   timer = setInterval(() => (state.tab || "health") === "health" && show("health", { quiet: true }), 5000);
   return { close: () => clearInterval(timer) };
 }
 
-const bytes = (n) => (n >= HUGE ? number(n / HUGE, "GB") : number(n / 1e6, "MB"));
+const bytes = (n) => (n >= HUGE ? number(n / HUGE, "GB") : n >= 1e6 ? number(n / 1e6, "MB") : number(Math.round(n / 1e3), "kB"));
 
 async function health() {
   const [system, storage] = await Promise.all([get("/system"), get("/system/storage")]);
@@ -53,7 +60,7 @@ async function health() {
   const processes = table([
     [t("process"), (each) => element("span", { class: `alive ${each.alive ? "" : "no"}` }, each.process)], [t("instance"), (each) => each.instance],
     [t("sign_of_life"), (each) => t("ago", { age: span(each.age_s) })],
-    [t("detail"), (each) => Object.entries(each.detail).filter(([name, value]) => name !== "ticked_at" && ["string", "number", "boolean"].includes(typeof value)).map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "number" ? number(value) : value}`).join(" · "), "wide"],
+    [t("detail"), (each) => Object.entries(each.detail).filter(([name, value]) => name !== "ticked_at" && ["string", "number", "boolean"].includes(typeof value)).map(([name, value]) => `${valueName("beat", name)} ${typeof value === "boolean" ? t(value ? "yes" : "no") : name === "pid" ? value : number(value)}`).join(" · "), "wide"],
   ], system.processes);
   const tables = table([[t("table"), ([name]) => name], [t("room"), ([, size]) => bytes(size), "number"]], Object.entries(storage.tables).sort((a, b) => b[1] - a[1]).slice(0, 12));
   return [
@@ -94,16 +101,3 @@ function hex(text) {
     return `${(at * 16).toString(16).padStart(4, "0")}  ${pairs.join(" ").padEnd(47)}  ${said}`;
   }).join("\n");
 }
-
-async function keys(on) {
-  const [mine, all] = await Promise.all([get("/me"), get("/keys").catch((error) => { if (error.status === 403) return null; throw error; })]);
-  const me = element("p", { class: "said" }, t("you_are", { name: mine.name, role: t(`role_${mine.role}`) }));
-  if (!all) return [me, element("p", { class: "meta" }, t("keys_for_admins"))];
-  const stands = (each) => (each.revoked_at ? t("revoked") : each.valid ? t("valid") : t("expired"));
-  return [me, table([
-    [t("name"), (each) => each.name], [t("role"), (each) => t(`role_${each.role}`)], [t("stands"), (each) => element("span", { class: each.valid ? "" : "dim" }, stands(each))],
-    [t("made"), (each) => local(each.created_at)], [t("expires"), (each) => (each.expires_at ? local(each.expires_at) : t("never_ends"))],
-    [t("used_last"), (each) => (each.last_used_at ? t("ago", { age: span(since(each.last_used_at)) }) : t("never_used"))],
-  ], all.items), element("p", { class: "meta" }, t("keys_how"))];
-}
-

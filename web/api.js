@@ -3,8 +3,13 @@
 
 const STORED = "lifeline.key";
 const PROOF = "lifeline.csrf";
+const PRESENT_MS = 60_000; // a key or click tells that somebody is there: what the page fetches by itself keeps no session alive
 let key = "";
 let proof = "";
+let acted = -PRESENT_MS;
+for (const act of ["keydown", "pointerdown", "wheel"]) {
+  addEventListener(act, () => { acted = performance.now(); }, { capture: true, passive: true });
+}
 
 export class Refused extends Error {
   constructor(status, problem) {
@@ -25,15 +30,36 @@ export function findKey() {
   return key || proof;
 }
 
-/** Whether the address holds a one-time link: it must be used before anything is asked for. */
-export const hasLink = () => new URLSearchParams(location.hash.slice(1)).has("link");
+/** Whether the address asks for something before all else: a one-time link, or a log-in elsewhere that has just ended. */
+export const hasErrand = () => /^#(link=|in$|refused=)/.test(location.hash);
 
-/** Open a session by the one-time link in the address (`#link=…`), which is taken out of it. Raises Refused. */
-export async function useLink() {
-  const link = new URLSearchParams(location.hash.slice(1)).get("link");
+/** What the address asks for (`#link=…`, `#in`, `#refused=…`), which is taken out of it. */
+export function errand() {
+  const said = new URLSearchParams(location.hash.slice(1));
   history.replaceState(history.state, "", location.pathname + location.search);
-  await logIn({ link });
+  return { link: said.get("link"), refused: said.get("refused") };
 }
+
+/** Open a session by a one-time link. Raises Refused. @param {string} link */
+export const useLink = (link) => logIn({ link });
+
+/** Take the session that a log-in elsewhere has opened. Raises Refused. */
+export async function arrive() {
+  forgetKey();
+  keepProof(await get("/session"));
+}
+
+/** Whether the page came in by a session, and not with a key. */
+export const bySession = () => Boolean(proof && !key);
+
+/** Keep the proof for changes of a session that was opened. @param {{csrf: string}} session */
+export function keepProof({ csrf }) {
+  proof = csrf;
+  localStorage.setItem(PROOF, proof);
+}
+
+// Another tab logged in anew, or out: the cookie is the same for all.
+addEventListener("storage", (event) => { if (event.key === PROOF) proof = event.newValue ?? ""; });
 
 /** Open a session. Raises Refused. @param {{name: string, password: string} | {link: string | null}} said */
 export async function logIn(said) {
@@ -41,14 +67,16 @@ export async function logIn(said) {
   const response = await fetch("/api/v1/session", { credentials: "same-origin", ...options });
   if (!response.ok) throw await refusal(response);
   forgetKey();
-  proof = (await response.json()).csrf;
-  localStorage.setItem(PROOF, proof);
+  keepProof(await response.json());
 }
 
-/** End the session, if there is one, and forget the key. */
+/** End the session, if there is one, and forget the key. Where to go on leaving it elsewhere too, or nothing. */
 export async function logOut() {
   try {
-    if (proof && !key) await request("/api/v1/session", { method: "DELETE" });
+    if (!bySession()) return "";
+    const { kind } = await get("/session");
+    await request("/api/v1/session", { method: "DELETE" });
+    return kind === "sso" ? "/api/v1/session/oidc/log-out" : "";
   } finally {
     forgetKey();
   }
@@ -84,7 +112,7 @@ export function request(path, options = {}) {
     ahead.delete(path);
     return asked;
   }
-  const by = key ? { Authorization: `Bearer ${key}` } : { "X-CSRF-Token": proof };
+  const by = key ? { Authorization: `Bearer ${key}` } : { "X-CSRF-Token": proof, ...(performance.now() - acted < PRESENT_MS && { "X-Acted": "1" }) };
   return fetch(path, { credentials: key ? "omit" : "same-origin", ...options, headers: { ...by, ...options.headers } });
 }
 
@@ -109,6 +137,16 @@ export async function get(path, parameters = {}) {
   const response = await request(address(path, parameters), { cache: "no-store" });
   if (!response.ok) throw await refusal(response);
   return response.json();
+}
+
+/** Every row of a list, page by page: in a storm nothing that is open may be missing. @param {string} path @param {Record<string, unknown>} parameters */
+export async function all(path, parameters) {
+  const rows = [];
+  for (let after; ;) {
+    const page = await get(path, after ? { ...parameters, after } : parameters);
+    rows.push(...page.items);
+    if (!(after = page.next)) return rows;
+  }
 }
 
 /** Send something; what the server makes of it. Raises Refused. @param {string} path @param {unknown} [body] */

@@ -4,7 +4,7 @@ import { get } from "./api.js";
 import { chainsSection } from "./chains.js";
 import { levelName, networkName } from "./city.js";
 import { button, element } from "./element.js";
-import { number, place, t } from "./i18n.js";
+import { number, place, t, valueName } from "./i18n.js";
 import { stateName, titleOf } from "./incidents.js";
 import { badge } from "./levels.js";
 import { ifClosed } from "./resilience.js";
@@ -44,10 +44,17 @@ function openAlerts(alerts, on) {
   return element("section", {}, element("h4", {}, t("alerts")), element("ul", { class: "members" }, ...rows));
 }
 
-function value(part) {
-  if (part.value === null || part.value === undefined || typeof part.value === "object") return "";
-  if (part.value === true) return t("yes");
-  return typeof part.value === "number" ? number(part.value) : String(part.value).replaceAll("_", " ");
+const PART_UNITS = { diameter: "mm", length: "m" };
+
+/** What a part of the risk was reckoned from, with its unit. */
+function value({ part, value: found }) {
+  if (found === null || found === undefined || typeof found === "object") return "";
+  if (found === true) return t("yes");
+  if (typeof found !== "number") return valueName(part, String(found));
+  if (part === "mean") return t("per_km_year", { n: number(found) });
+  if (part === "age") return t("years_n", { n: number(found) });
+  if (part === "supply") return `${number(100 * found)} %`;
+  return number(found, PART_UNITS[part]);
 }
 
 /** The points of the parts add up to the score. */
@@ -70,7 +77,7 @@ function coverage(sensors) {
 
 function facts(thing) {
   const rows = [
-    ["material", thing.material?.replaceAll("_", " ")], ["diameter", thing.diameter_mm && `${number(thing.diameter_mm)} mm`], ["install_year", thing.install_year],
+    ["material", thing.material && valueName("material", thing.material)], ["diameter", thing.diameter_mm && `${number(thing.diameter_mm)} mm`], ["install_year", thing.install_year],
     ["length", thing.length_m && number(thing.length_m, "m")], ["depth", thing.depth_m && number(thing.depth_m, "m")], ["customers", thing.customers && number(thing.customers)],
     ["critical", thing.critical && t("yes")], ["from_to", thing.from_asset && `${thing.from_asset} → ${thing.to_asset ?? ""}`],
   ].filter(([, each]) => each);

@@ -35,11 +35,12 @@ export function chosenBox(kind, thing, label) {
   return box;
 }
 
-/** What is gone from the list is chosen no more. @param {{kind: string, id: number}[]} things all that are open */
+/** What is gone from the list is chosen no more. Else the bar stays: somebody may be about to press it. @param {{kind: string, id: number}[]} things all that are open */
 export function forgetGone(things) {
   const names = new Set(things.map(({ kind, id }) => `${kind}:${id}`));
-  for (const name of chosen.keys()) if (!names.has(name)) chosen.delete(name);
-  drawBulk();
+  const gone = [...chosen.keys()].filter((name) => !names.has(name));
+  for (const name of gone) chosen.delete(name);
+  if (gone.length) drawBulk();
 }
 
 /** @param {string} words */
@@ -83,7 +84,7 @@ async function all(action, values) {
   const refused = found.find((each) => each.status === "rejected")?.reason;
   if (refused?.status === 401) return on.failed(refused);
   const done = found.reduce((sum, each) => sum + (each.value ?? 0), 0);
-  const why = refused ? ` · ${refused.status === 403 ? t("need_role") : refused.message}` : "";
+  const why = refused ? ` · ${!refused.status ? t("not_done") : refused.status === 403 ? t("need_role") : refused.message}` : "";
   clear();
   tell(t("done_of", { done, of: things.length }) + why);
   return on.changed();

@@ -3,7 +3,7 @@
 import { download, get, post } from "./api.js";
 import { levelName, networkName, now } from "./city.js";
 import { button, element, icon } from "./element.js";
-import { clock, lang, local, named, number, place, span, t } from "./i18n.js";
+import { clock, half, lang, local, named, number, place, span, t } from "./i18n.js";
 import { change, state } from "./state.js";
 import { figure, table } from "./table.js";
 
@@ -51,7 +51,7 @@ async function endpointNames() {
 function starter(scenarios, supervised, endpoints, made, on) {
   if (!supervised || !scenarios.length) return element("p", { class: "said" }, t("drills_nobody"));
   const labelled = (name, input) => element("label", { class: "drill-field" }, element("span", {}, t(name)), input);
-  const scenario = element("select", { name: "scenario" }, ...scenarios.map((each) => element("option", { value: each.name }, `${each.title} · ${each.name}`)));
+  const scenario = element("select", { name: "scenario" }, ...scenarios.map((each) => element("option", { value: each.name }, `${half(each.title)} · ${each.name}`)));
   const minutes = element("input", { name: "minutes", type: "number", min: "1", max: "1440", value: "30", required: true });
   const speed = element("input", { name: "speed", type: "number", min: "0.1", max: "100", step: "any", value: "1", required: true });
   const teams = element("div", { class: "drill-teams" });
@@ -153,8 +153,11 @@ const mark = (answer) => (answer === null ? "–" : answer ? "✓" : "✗");
 const verdict = (name) => element("span", { class: name === "late" || name === "missed" ? "wrong" : "" }, t(`verdict_${name}`));
 const seconds = (value) => (value === null ? "–" : span(value));
 
+/** What happened: drills of long ago kept the kind of an event alone. */
+const happened = (each) => (each.title ? named(each.title) : (each.kind ?? "").replaceAll("_", " "));
+
 const truth = (events) => table([
-  [t("what"), (each) => each.kind.replaceAll("_", " ")], [t("network"), (each) => networkName(each.network)], [t("place"), (each) => each.asset ?? "–"],
+  [t("what"), happened], [t("network"), (each) => networkName(each.network)], [t("place"), (each) => each.asset ?? "–"],
   [t("drill_visible"), (each) => (each.visible_from ? clock(each.visible_from) : "–")], [t("drill_delay"), (each) => (each.missed ? verdict("missed") : seconds(each.delay_s))],
   [t("level"), (each) => (each.level ? levelName(each.level) : "–")], [t("drill_right"), (each) => `${mark(each.right_place)} ${mark(each.right_cause)} ${mark(each.right_level)}`],
 ], events);
@@ -171,6 +174,6 @@ const tasks = (teams) => table([
 ], teams.flatMap((team) => team.tasks.flatMap((task) => (task.events.length ? task.events : [{ took_s: null, due_s: task.within_s, verdict: "" }]).map((each) => ({ team: team.name, text: task.text, step: task.step, ...each })))));
 
 const timeline = (lines) => table([
-  [t("time"), (each) => clock(each.at)], [t("what"), (each) => `${HAPPENINGS[each.what] ? t(HAPPENINGS[each.what]) : t(`step_${each.what}`)} ${(each.kind ?? "").replaceAll("_", " ")}${each.title ? named(each.title) : ""}`],
+  [t("time"), (each) => clock(each.at)], [t("what"), (each) => `${HAPPENINGS[each.what] ? t(HAPPENINGS[each.what]) : t(`step_${each.what}`)} ${happened(each)}`],
   [t("place"), (each) => place(each.place) || (each.alert ? `#${each.alert}` : "")], [t("by_whom"), (each) => [each.actor, each.team].filter(Boolean).join(" · ")],
 ], lines);

@@ -26,21 +26,25 @@ export const button = (attributes, ...children) => element("button", { type: "bu
 
 /**
  * Make these the children of `parent`, keeping those that are there already and look the same: what a person is about to
- * press, or has in focus, stays under the hand.
+ * press, or has in focus, stays under the hand. Those with a `data-key` are compared with the one of the same key.
  * @param {HTMLElement} parent @param {HTMLElement[]} made
  */
 export function settle(parent, made) {
   const kept = new Set();
   const before = [...parent.children];
+  const named = new Map(before.map((old) => [old.dataset.key, old])); // a list of hundreds: each is compared with itself alone
+  const candidates = (each) => (each.dataset.key ? [named.get(each.dataset.key)].filter(Boolean) : before);
   const children = made.map((each) => {
-    const same = before.find((old) => !kept.has(old) && old.isEqualNode(each)) ?? each;
+    const same = candidates(each).find((old) => !kept.has(old) && old.isEqualNode(each)) ?? each;
     kept.add(same);
     return same;
   });
   for (const old of before) if (!kept.has(old)) old.remove();
-  children.forEach((each, at) => {
-    if (parent.children[at] !== each) parent.insertBefore(each, parent.children[at] ?? null);
-  });
+  let next = parent.firstElementChild;
+  for (const each of children) {
+    if (each === next) next = next.nextElementSibling;
+    else parent.insertBefore(each, next);
+  }
 }
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -58,12 +62,14 @@ const ICONS = {
   watch: "M3 12h4l2.5-7 4.5 14 2.5-7H21",
   renewal: "M4 20V9l8-5 8 5v11M9 20v-6h6v6",
   report: "M6 3h9l4 4v14H6zM14 3v5h5M9 13h7M9 17h7",
+  report_mark: "M4 4.5h16v11h-8.5L7 20v-4.5H4zM8 10h.2M12 10h.2M16 10h.2",
   admin: "M4 7h9M17 7h3M4 17h3M11 17h9M15 4.5v5M9 14.5v5",
   drills: "M12 3 2.5 20h19zM12 9.5v5M12 17.2v.2",
   sound: "M4 9.5v5h3.5L12 18V6L7.5 9.5zM15.5 9a4.2 4.2 0 0 1 0 6M18 6.5a7.8 7.8 0 0 1 0 11",
   silent: "M4 9.5v5h3.5L12 18V6L7.5 9.5zM16 9.5l5 5M21 9.5l-5 5",
   theme: "M12 3.5a8.5 8.5 0 1 0 0 17zM12 3.5a8.5 8.5 0 0 1 0 17",
   help: "M9 9a3 3 0 1 1 4.2 2.8c-.8.4-1.2 1-1.2 2.2M12 17.5v.2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
+  person: "M12 12a4.2 4.2 0 1 0 0-8.4 4.2 4.2 0 0 0 0 8.4zM4.5 20.5c.8-4 3.8-6 7.5-6s6.7 2 7.5 6",
   out: "M14 4h5v16h-5M3.5 12H14M10.5 8.5 14 12l-3.5 3.5",
   close: "M6 6l12 12M18 6 6 18",
   check: "M4.5 12.5 10 18 19.5 7",

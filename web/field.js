@@ -37,11 +37,13 @@ function measured({ evidence }) {
   const of = (value) => number(value, evidence.unit ?? "");
   if (typeof evidence.value !== "number") return "";
   const limit = typeof evidence.limit === "number" ? ` · ${t("limit")} ${of(evidence.limit)}` : "";
-  return element("p", { class: "said" }, `${t("measured")} ${of(evidence.value)}${limit}`);
+  const expected = typeof evidence.expected === "number" ? ` · ${t("expected_is", { value: of(evidence.expected) })}` : "";
+  const peak = typeof evidence.peak === "number" && evidence.peak !== evidence.value ? ` · ${t(evidence.condition === "below" ? "lowest" : "peak", { value: of(evidence.peak) })}` : "";
+  return element("p", { class: "said" }, `${t("measured")} ${of(evidence.value)}${peak}${limit}${expected}`);
 }
 
 function advice(words) {
-  const lines = (named(words) || "").split(/(?<=[。;;])|(?<=[.;])\s+(?=[A-Z])/u).map((each) => each.trim()).filter(Boolean);
+  const lines = (named(words) || "").split(/(?<=[。；;])|(?<=[.;])\s+(?=[A-Z])/u).map((each) => each.trim()).filter(Boolean);
   return lines.length ? element("section", { class: "advice" }, element("h2", {}, t("advice")), element("ol", {}, ...lines.map((each) => element("li", {}, each)))) : "";
 }
 

@@ -1,10 +1,11 @@
 // How fresh the page is: the light in the bar, and a banner where what it shows may be old.
 
-import { city, now } from "./city.js";
+import { city, since } from "./city.js";
 import { byId } from "./element.js";
-import { clock, span, t } from "./i18n.js";
+import { clock, span, t, zoneName } from "./i18n.js";
 
 const STALE_DATA_S = 300;
+const UNWATCHED_S = 60; // detection looks every few seconds
 const LOST_S = 5;
 
 export const freshness = {
@@ -20,19 +21,32 @@ export function streamIs(state) {
   drawFreshness();
 }
 
+/** Seconds since the newest reading; null where none ever came. */
+const ageOfData = () => (city.summary?.data_as_of ? since(city.summary.data_as_of) : null);
+
+const unwatched = () => Boolean(city.summary) && !(city.summary.evaluated_at && since(city.summary.evaluated_at) < UNWATCHED_S);
+
+/** Why what the page shows cannot be relied on, in words; "" where it can. */
+export function doubt() {
+  const { stream, failure } = freshness;
+  const lostFor = stream === "live" ? 0 : (Date.now() - freshness.since) / 1000;
+  if (failure || !city.summary) return failure;
+  if (lostFor > LOST_S) return t("stale_stream", { time: clock(city.summary.now) });
+  if (unwatched()) return t("unwatched", { time: city.summary.evaluated_at ? clock(city.summary.evaluated_at) : "–" });
+  const { data_as_of: newest } = city.summary;
+  return ageOfData() > STALE_DATA_S ? t("stale_data", { time: clock(newest), age: span(since(newest)) }) : "";
+}
+
 /** The light, the time of the newest reading, and the banner. */
 export function drawFreshness() {
-  const { stream, failure } = freshness;
-  const asOf = city.summary?.data_as_of ? new Date(city.summary.data_as_of) : null;
-  const age = asOf ? (now() - asOf) / 1000 : 0;
-  const lostFor = stream === "live" ? 0 : (Date.now() - freshness.since) / 1000;
+  const { stream } = freshness;
+  const asOf = city.summary?.data_as_of;
   const light = byId("freshness");
-  light.className = stream === "live" && age < STALE_DATA_S ? "live" : stream === "lost" ? "lost" : "late";
+  light.className = stream === "live" && !unwatched() && !(ageOfData() > STALE_DATA_S) ? "live" : stream === "lost" ? "lost" : "late";
   light.querySelector(".label").textContent = `${t(stream)} · ${t("data_as_of")}`;
   light.querySelector("time").textContent = asOf ? clock(asOf) : "–";
-  const said = failure
-    || (lostFor > LOST_S && city.summary ? t("stale_stream", { time: clock(city.summary.now) }) : "")
-    || (asOf && age > STALE_DATA_S ? t("stale_data", { time: clock(asOf), age: span(age) }) : "");
+  light.querySelector("small").textContent = asOf ? zoneName(asOf) : "";
+  const said = doubt();
   const banner = byId("banner");
   banner.hidden = !said;
   if (banner.textContent !== said) banner.textContent = said;

@@ -38,14 +38,32 @@ export function t(word, values = {}) {
 /** The part of a catalogue entry, or of a rule's words, in the chosen language. */
 export const named = (entry) => entry?.[language] ?? entry?.en ?? "";
 
-/** Names come as people give them, often in both languages: "中山路 Zhongshan Rd". Show the half that is asked for. */
+/** Names come as people give them, often in both languages: "中山路 Zhongshan Rd". Show the half that is asked for, with numbers and ids. */
 export function place(name) {
   if (!name) return "";
   const words = name.split(/\s+/);
   const isChinese = (word) => /[\u3400-\u9fff]/.test(word);
   if (!words.some(isChinese) || words.every(isChinese)) return name;
-  const kept = words.filter((word) => isChinese(word) === (language === "zh") || /^[\d#().-]+$/.test(word));
+  const ours = (word) => isChinese(word) === (language === "zh");
+  const kept = words.filter((word, at) => {
+    if (isChinese(word) || !/^[\d#().-]+$|\d.*\d/.test(word)) return ours(word);
+    const [before, after] = [words[at - 1], words[at + 1]]; // a number within one half, or in each, is of that half: "第八中学 No. 8 Middle School"
+    const within = before && after && isChinese(before) === isChinese(after);
+    return within || words.indexOf(word) !== words.lastIndexOf(word) ? ours(before ?? after) : true;
+  });
   return kept.join(language === "zh" ? "" : " ") || name;
+}
+
+/** What the server writes as one word ("grey_cast_iron", "does not run") in the person's language; what the page does not know stays as it is written. @param {string} family @param {string} value */
+export function valueName(family, value) {
+  const key = `${family}_${value.toLowerCase().replace(/\W+/g, "_")}`;
+  return t(key) === key ? value.replaceAll("_", " ") : t(key);
+}
+
+/** The half of a title that is asked for: "爆管 A burst main". Unlike a name of a place it may hold numbers. @param {string} title */
+export function half(title) {
+  const [, zh, en] = title.match(/^([\u3400-\u9fff][^\sA-Za-z]*)\s+(.+)$/s) ?? [];
+  return (language === "zh" ? zh : en) ?? title;
 }
 
 /** A number as people read it, with as many digits as mean something. @param {number | null | undefined} value @param {string} [unit] */
@@ -60,6 +78,12 @@ export function number(value, unit = "") {
 /** The city's time zone (IANA): every clock on the page shows it, wherever the browser is. */
 export function setZone(name) {
   zone = name || undefined;
+}
+
+/** How far the city's clock is from UTC: "UTC+8"; for what is shown without a date. @param {number | Date} [at] */
+export function zoneName(at = Date.now()) {
+  const parts = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "shortOffset" }).formatToParts(new Date(at));
+  return (parts.find((each) => each.type === "timeZoneName")?.value ?? "UTC").replace("GMT", "UTC");
 }
 
 const formats = new Map();

@@ -1,12 +1,15 @@
 // An incident in the panel: what, where, how far, why, what to do, its alerts, what happened and who did it.
 
-import { get, request } from "./api.js";
+import { get } from "./api.js";
+import { besideSection, reportsBeside } from "./citizens.js";
 import { networkName, since } from "./city.js";
-import { button, element, icon } from "./element.js";
+import { button, element } from "./element.js";
 import { advice, causes, details, inWords } from "./evidence.js";
 import { clock, span, t } from "./i18n.js";
 import { placeOf, stateName, titleOf } from "./incidents.js";
 import { badge } from "./levels.js";
+import { where } from "./panel.js";
+import { pictures } from "./photos.js";
 import { line, responseForm, stepper } from "./response.js";
 
 const MOST_MEMBERS = 12;
@@ -14,16 +17,16 @@ const ACTIONS = { acknowledged: "acknowledged_action", returned: "returned_actio
 
 /** Everything that the panel of an incident shows. @param {string} id */
 export async function fetchIncident(id) {
-  const [incident, photos, response] = await Promise.all([get(`/incidents/${id}`), get(`/incidents/${id}/photos`), get(`/incidents/${id}/response`)]);
+  const [incident, photos, response, reports] = await Promise.all([get(`/incidents/${id}`), get(`/incidents/${id}/photos`), get(`/incidents/${id}/response`), reportsBeside("incidents", id)]);
   incident.response = response;
   incident.unacknowledged = incident.members.filter((each) => ["UNACK", "RTNUN"].includes(each.state)).length;
   const lead = await get(`/alerts/${incident.lead_alert}`);
   const sensors = lead.asset ? (await get(`/assets/${encodeURIComponent(lead.asset)}`)).sensors : lead.sensor ? [await get(`/sensors/${lead.sensor}`)] : [];
-  return { incident, lead, sensors, photos: photos.items };
+  return { incident, lead, sensors, photos: photos.items, reports };
 }
 
 /** @param {any} found of fetchIncident @param {any} panel @param {any} on changed, failed, alert(id), asset(id), place(longitude, latitude) */
-export function drawIncident({ incident, lead, sensors, photos }, panel, on) {
+export function drawIncident({ incident, lead, sensors, photos, reports }, panel, on) {
   const [cause] = incident.causes;
   const subtitle = [titleOf(incident), incident.networks.map(networkName).join("+"), t("ago", { age: span(since(incident.opened_at)) })].join(" · ");
   return [
@@ -32,18 +35,15 @@ export function drawIncident({ incident, lead, sensors, photos }, panel, on) {
     element("section", { class: `handle ${incident.level}`, "data-incident": incident.id }, stepper(incident), responseForm("incidents", incident, on)),
     element("section", { class: "why" }, element("h4", {}, t("evidence")), element("p", { class: "said" }, inWords(lead)), ...causes(incident.causes, on.alert), details(lead)),
     panel.measurements(sensors, { chosen: lead.sensor, alerts: [lead], failed: on.failed }),
-    pictures(photos),
+    besideSection(reports, on),
+    pictures(t("photos"), photos.map(fromField)),
     advice(cause?.advice ?? lead.evidence.advice),
     members(incident, on),
     timeline(incident, lead),
   ];
 }
 
-/** The button that takes the map there. @param {any} thing @param {any} on */
-export function where(thing, on) {
-  if (thing.longitude === null || thing.longitude === undefined) return "";
-  return button({ class: "plain", title: `${t("show_on_map")} (m)`, "aria-label": t("show_on_map"), "data-act": "map", onclick: () => on.place(thing.longitude, thing.latitude) }, icon("pin", 18));
-}
+const fromField = (photo) => ({ path: `/photos/${photo.id}`, said: `${clock(photo.at)} · ${photo.name || t("field")}` });
 
 function merged(incident, on) {
   return incident.merged_into ? element("section", {}, button({ class: "link", onclick: () => on.incident(incident.merged_into) }, t("merged_into", { id: incident.merged_into }))) : "";
@@ -78,18 +78,19 @@ function drawTimeline(entries) {
 /** Everything that the panel of one alert shows. @param {string} id */
 export async function fetchAlert(id) {
   const alert = await get(`/alerts/${id}`);
-  const [thing, sensor, photos, response] = await Promise.all([
+  const [thing, sensor, photos, response, reports] = await Promise.all([
     alert.asset ? get(`/assets/${encodeURIComponent(alert.asset)}`) : null,
     !alert.asset && alert.sensor ? get(`/sensors/${alert.sensor}`) : null,
     get(`/alerts/${id}/photos`),
     alert.kind === "risk" ? get(`/alerts/${id}/response`) : null,
+    alert.kind === "risk" ? reportsBeside("alerts", id) : [],
   ]);
   if (response) alert.response = response;
-  return { alert, thing, sensors: thing?.sensors ?? (sensor ? [sensor] : []), photos: photos.items };
+  return { alert, thing, sensors: thing?.sensors ?? (sensor ? [sensor] : []), photos: photos.items, reports };
 }
 
 /** @param {any} found of fetchAlert @param {any} panel @param {any} on */
-export function drawAlert({ alert, thing, sensors, photos }, panel, on) {
+export function drawAlert({ alert, thing, sensors, photos, reports }, panel, on) {
   const subtitle = [titleOf(alert), networkName(alert.network), t("ago", { age: span(since(alert.raised_at)) })].join(" · ");
   const up = alert.incident ? button({ class: "link", onclick: () => on.incident(alert.incident) }, t("part_of", { id: alert.incident })) : "";
   return [
@@ -99,23 +100,10 @@ export function drawAlert({ alert, thing, sensors, photos }, panel, on) {
         alert.kind === "risk" ? stepper(alert) : "", responseForm("alerts", alert, on)),
     element("section", { class: "why" }, element("h4", {}, t("evidence")), element("p", { class: "said" }, inWords(alert)), details(alert)),
     panel.measurements(sensors, { chosen: alert.sensor, alerts: [alert], failed: on.failed }),
-    pictures(photos),
+    besideSection(reports, on),
+    pictures(t("photos"), photos.map(fromField)),
     advice(alert.evidence.advice),
     thing ? element("section", {}, button({ class: "link", onclick: () => on.asset(thing.id) }, `${t("facts")}: ${thing.id}`)) : "",
     drawTimeline([...entriesOf(alert), ...responsesOf(alert.response?.history ?? [])]),
   ];
-}
-
-/** Photos that the field sent: fetched with the key, as no address of one opens anything by itself. */
-function pictures(photos) {
-  if (!photos.length) return "";
-  const shown = photos.map((each) => {
-    const image = element("img", { alt: t("photo") });
-    request(`/api/v1/photos/${each.id}`).then((answer) => answer.blob()).then((blob) => {
-      image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
-      image.src = URL.createObjectURL(blob);
-    }).catch(() => image.replaceWith(t("photo_wrong")));
-    return element("figure", {}, image, element("figcaption", {}, `${clock(each.at)} · ${each.name || t("field")}`));
-  });
-  return element("section", {}, element("h4", {}, t("photos")), element("div", { class: "photos" }, ...shown));
 }

@@ -3,6 +3,7 @@
 import { city, levelName, networkName, now } from "./city.js";
 import { chosenBox } from "./bulk.js";
 import { button, element, icon, settle } from "./element.js";
+import { doubt } from "./freshness.js";
 import { LEVELS, badge } from "./levels.js";
 import { clock, named, place, span, t } from "./i18n.js";
 import { deadline, responseOf } from "./response.js";
@@ -60,6 +61,12 @@ export function drawFilters(parent, counts, choose) {
 /** Whether a thing of the list is an incident or an alert by itself. */
 export const kindOf = (thing) => (thing.alert_ids ? "incident" : "alert");
 
+/** What the level alone does not say: that it was worse, and that every alert of it is back to normal and waits to be acknowledged. */
+function course({ level, worst_level: worst, over }) {
+  const fell = worst && LEVELS.indexOf(worst) < LEVELS.indexOf(level);
+  return [fell ? element("span", { class: `was ${worst}` }, t("was_level", { level: levelName(worst) })) : "", over ? element("span", { class: "over" }, t("back_to_normal")) : ""];
+}
+
 function row(thing, onOpen) {
   const kind = kindOf(thing);
   const chosen = kind === "incident" ? state.incident : state.alert;
@@ -76,17 +83,18 @@ function row(thing, onOpen) {
         element("span", { class: "network" }, networksOf(thing).map(networkName).join("+")),
         element("span", { class: `state ${isNew(thing) ? "UNACK" : ""}` }, isNew(thing) ? t("new") : thing.state === "open" || thing.state === "ACKED" ? t(`step_${step}`) : stateName(thing.state)),
         assignee || team ? element("span", { class: "who" }, assignee || team) : "",
-        count > 1 ? element("span", {}, t("alerts_n", { n: count })) : "")),
+        count > 1 ? element("span", {}, t("alerts_n", { n: count })) : "", ...course(thing))),
     element("span", { class: "when" }, element("time", { datetime: begun, title: clock(begun) }, span((now() - new Date(begun)) / 1000)), deadline(thing) ?? ""),
     element("span", { class: "unseen" }, levelName(thing.level)));
-  return element("li", {}, open, chosenBox(kind, thing, `${t("choose")} · ${labelOf(thing)}`));
+  return element("li", { "data-key": `${kind}:${thing.id}` }, open, chosenBox(kind, thing, `${t("choose")} · ${labelOf(thing)}`));
 }
 
-/** Nothing to do: said calmly, with what the city is like. */
+/** Nothing to do: said calmly, with what the city is like; but nothing is normal of which nobody knows. */
 function calm(filters) {
   if (filters) return element("li", { class: "empty" }, t("nothing_here"));
-  const heard = city.summary?.data_as_of ? t("calm_as_of", { time: clock(city.summary.data_as_of) }) : "";
-  return element("li", { class: "empty calm" }, icon("check", 34), element("strong", {}, t("nothing_open")), element("span", {}, heard));
+  const heard = city.summary?.data_as_of;
+  const known = heard && !doubt();
+  return element("li", { class: "empty calm" }, known ? icon("check", 34) : "", element("strong", {}, t("nothing_open")), element("span", {}, known ? t("calm_as_of", { time: clock(heard) }) : t(heard ? "calm_unsure" : "never_heard")));
 }
 
 /** @param {HTMLElement} parent @param {any[]} things @param {(kind: string, thing: any) => void} onOpen */

@@ -57,7 +57,7 @@ export function listenToKeys(on) {
     const does = { "/": on.find, "?": help, m: on.map, t: on.time, x: choose };
     if (step && (arrows || "jk".includes(event.key))) on.walk(step);
     else if (does[event.key]) does[event.key]();
-    else if (/^[1-4]$/.test(event.key)) on.view(Number(event.key) - 1);
+    else if (/^[1-5]$/.test(event.key)) on.view(Number(event.key) - 1);
     else if (!act(event.key)) return;
     event.preventDefault();
   });

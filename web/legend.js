@@ -19,8 +19,8 @@ export function drawLegend(resolution) {
   byId("legend").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)), element("p", {}, t("unknown_hint")));
 }
 
-/** @param {any} map @param {() => void} fit @param {string[]} more names of layers that this city has beside the usual ones */
-export function drawLayers(map, fit, more = []) {
+/** @param {any} map @param {() => void} fit @param {Record<string, number>} [more] layers that this city has beside the usual ones, and how much is on each */
+export function drawLayers(map, fit, more = {}) {
   const off = hidden();
   const networks = city.catalogue.networks.map((each) => each.key);
   const toggle = (name) => () => {
@@ -30,10 +30,11 @@ export function drawLayers(map, fit, more = []) {
     drawLayers(map, fit, more);
   };
   const title = (name) => (networks.includes(name) ? networkName(name) : t(name));
-  const switches = ["cells", ...networks, "sensors", "alerts", ...more].map((name) => button({ class: `layer ${name}`, "aria-pressed": String(!off.has(name)), onclick: toggle(name) }, element("i", { class: `sample ${name}` }), title(name)));
+  const switches = ["cells", ...networks, "sensors", "alerts", ...Object.keys(more)].map((name) => button({ class: `layer ${name}`, "aria-pressed": String(!off.has(name)), onclick: toggle(name) }, element("i", { class: `sample ${name}` }, name === "reports" ? icon("report_mark", 18) : ""), title(name), more[name] ? element("b", {}, more[name]) : ""));
   byId("layers").setAttribute("role", "group");
   byId("layers").setAttribute("aria-label", t("layers"));
-  byId("layers").replaceChildren(...switches, button({ class: "layer fit", onclick: fit }, icon("fit", 16), t("fit")),
+  const unfold = button({ class: "unfold", "aria-label": t("layers"), "aria-expanded": String(byId("layers").classList.contains("open")), onclick: () => unfold.setAttribute("aria-expanded", String(byId("layers").classList.toggle("open"))) }, icon("layers", 17), element("span", {}, t("layers")));
+  byId("layers").replaceChildren(unfold, ...switches, button({ class: "layer fit", onclick: fit }, icon("fit", 16), t("fit")),
     element("div", { class: "files" }, fileButton("CSV", () => keepRows(entriesOnScreen(), "incidents")), fileButton("GeoJSON", () => keepMap(map.data.cells, "risk-cells"))));
 }
 

@@ -15,8 +15,16 @@ const SHAPE = {
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The level's badge; decoration, so the text beside it must say the level too. */
+const made = new Map();
+
+/** The level's badge; decoration, so the text beside it must say the level too. A storm needs hundreds: they are copies. */
 export function badge(level, size = 22) {
+  const name = `${level} ${size}`;
+  if (!made.has(name)) made.set(name, drawn(level, size));
+  return made.get(name).cloneNode(true);
+}
+
+function drawn(level, size) {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
   svg.setAttribute("width", size);
@@ -50,6 +58,23 @@ export function picture(level, size = 44) {
   context.font = "700 11px system-ui, sans-serif";
   context.textAlign = "center";
   context.fillText(NUMERAL[level], 12, level === "orange" ? 18.8 : 16);
+  return context.getImageData(0, 0, size, size);
+}
+
+/** A balloon of speech, as pixels for the map: somebody has told something. Its tip is the lower left corner. */
+export function speech(fill, edge, size = 44) {
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = size;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.scale(size / 24, size / 24);
+  context.lineWidth = 1.6;
+  context.fillStyle = fill;
+  context.strokeStyle = edge;
+  const balloon = new Path2D("M4 3h17a1.5 1.5 0 0 1 1.5 1.5v11a1.5 1.5 0 0 1-1.5 1.5H9.5L1.5 23 4 17V4.5Z");
+  context.fill(balloon);
+  context.stroke(balloon);
+  context.fillStyle = edge;
+  for (const x of [8.5, 13, 17.5]) context.fillRect(x - 1.2, 8.8, 2.4, 2.4);
   return context.getImageData(0, 0, size, size);
 }
 

@@ -1,27 +1,32 @@
 // Puts the page together: signs in, makes the map, the list and the panel, and turns what a person does into what is shown.
 
-import { findKey, forget, forgetKey, get, hasLink, logIn, logOut, useKey, useLink } from "./api.js";
+import { findKey, forget, get, hasErrand } from "./api.js";
 import { drawAsset, drawCell, fetchAsset, fetchCell } from "./asset.js";
-import { tracesOf } from "./chains.js";
+import { middleOf, tracesOf } from "./chains.js";
+import { drawReport, fetchReport } from "./citizens.js";
 import { city, stands } from "./city.js";
-import { listenToBulk } from "./bulk.js";
+import { drawBulk, listenToBulk } from "./bulk.js";
 import { button, byId, element, icon } from "./element.js";
 import { drawFreshness, freshness, streamIs } from "./freshness.js";
 import { lang, named, setZone, switchLanguage, t } from "./i18n.js";
 import { drawAlert, drawIncident, fetchAlert, fetchIncident } from "./incident.js";
 import { walk } from "./incidents.js";
+import { showHandover } from "./handover.js";
 import { help, listenToKeys } from "./keyboard.js";
 import { drawLayers, drawLegend, hidden } from "./legend.js";
 import { follow } from "./live.js";
 import { RiskMap, extent } from "./map.js";
+import { loadChart } from "./measurements.js";
 import { Panel } from "./panel.js";
+import { Search } from "./search.js";
+import { arrived, ended, signIn, signOut } from "./signin.js";
 import { soundIsOn, switchSound } from "./sound.js";
 import { change, onBack, remember, remembered, state } from "./state.js";
 import { TimeBar } from "./time.js";
 import { Watch } from "./watch.js";
 
 const VIEWS = ["", "renewal", "report", "admin", "drills"];
-const CHOICES = ["incident", "alert", "asset", "sensor", "cell"];
+const CHOICES = ["incident", "alert", "report", "asset", "sensor", "cell"];
 const NOTHING = Object.fromEntries(CHOICES.map((name) => [name, ""]));
 /** Views that are asked for less often are loaded when they are: the watch comes first. */
 const LOADERS = { renewal: () => import("./renewal.js"), report: () => import("./report.js"), admin: () => import("./admin.js"), drills: () => import("./drills.js") };
@@ -30,11 +35,12 @@ let map;
 let panel;
 let watch;
 let time;
+let search;
 let shown = null; // the view besides the watch that is open: {close}
-let layers = []; // names of layers that this city has beside the usual ones
+const layers = {}; // those that this city has beside the usual ones, and how much is on each
 
 function failed(error) {
-  if (error.status === 401) return signIn(t("error_refused"));
+  if (error.status === 401) return ended();
   freshness.failure = error.status ? t("error_server", { detail: error.message }) : t("error_network");
   if (!error.status) console.warn(error.message);
   drawFreshness();
@@ -47,15 +53,17 @@ function choose(values) {
   drawNetworks();
   watch.draw();
   map.filter(hidden(), state.network);
+  search.find(state.find, state.network);
 }
 
 const chosen = () => Object.fromEntries(CHOICES.map((name) => [name, state[name]]));
 
 const on = {
-  changed: () => { watch.refresh.entries(); watch.refresh.summary(); select(chosen(), { visit: false, quiet: true }); },
+  changed: () => { watch.refresh.entries(); watch.refresh.summary(); watch.refresh.reports(); select(chosen(), { visit: false, quiet: true }); },
   failed,
   incident: (id) => select({ incident: String(id) }),
   alert: (id) => select({ alert: String(id) }),
+  report: (id) => select({ report: String(id) }),
   asset: (id) => select({ asset: id }),
   place: (longitude, latitude) => map.goTo(longitude, latitude),
   hold: (ids) => map.pick(ids),
@@ -64,6 +72,7 @@ const on = {
 const KINDS = [
   ["incident", () => fetchIncident(state.incident), drawIncident],
   ["alert", () => fetchAlert(state.alert), drawAlert],
+  ["report", () => fetchReport(state.report), drawReport],
   ["asset", () => fetchAsset({ asset: state.asset, sensor: state.sensor }), drawAsset],
   ["sensor", () => fetchAsset({ sensor: state.sensor }), drawAsset],
   ["cell", () => fetchCell(state.cell), drawCell],
@@ -83,11 +92,12 @@ async function select(what, { go = false, visit = true, quiet = false } = {}) {
   try {
     const [, fetch, draw] = kind;
     const found = await panel.show(fetch, (got) => draw(got, panel, on), { quiet });
-    const at = found.incident ?? found.alert ?? found.alerts?.[0];
+    const at = found.incident ?? found.alert ?? found.report ?? found.alerts?.[0];
     map.pick([found.thing?.id ?? at?.asset]);
     map.members(found.incident?.members ?? []);
     trace(found.risk?.chains ?? found.chains ?? []);
-    if (go && typeof at?.longitude === "number") map.goTo(at.longitude, at.latitude);
+    const there = typeof at?.longitude === "number" ? [at.longitude, at.latitude] : middleOf(found.thing?.geometry);
+    if (go && there) map.goTo(...there);
   } catch (error) {
     if (state.cell && error.status === 404) return select({}); // nothing is there any more
     failed(error);
@@ -118,8 +128,8 @@ function fit() {
 // ---------------------------------------------------------------------------------------------------------- views
 
 /** Another view: the map stays for the watch and the renewal; report and administration take its place. */
-async function view(name, { visit = true } = {}) {
-  change({ view: name, ...(visit ? { tab: "" } : {}) }, { visit });
+async function view(name, { visit = true, tab = "" } = {}) {
+  change({ view: name, ...(visit ? { tab } : {}) }, { visit });
   shown?.close();
   shown = null;
   const onMap = !name || name === "renewal";
@@ -164,13 +174,15 @@ function drawTools() {
     tool("theme", t("theme"), () => { setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"); map.dress(); redraw(); }, icon("theme")),
     button({ class: "plain tool", id: "language", title: t("language_other"), lang: lang() === "zh" ? "en" : "zh-CN", onclick: speak }, t("language")),
     tool("keys", `${t("keys")} (?)`, help, icon("help")),
-    tool("signout", t("sign_out"), () => logOut().finally(() => location.reload()), icon("out")));
+    tool("account", t("your_account"), () => view("admin", { tab: "account" }), icon("person")),
+    tool("signout", t("sign_out"), signOut, icon("out")));
 }
 
 function speak() {
   switchLanguage();
   drawWords();
-  map.show("pipes", map.data.pipes);
+  map.speak();
+  watch.refresh.handover();
   redraw();
 }
 
@@ -192,7 +204,7 @@ function drawWords() {
   byId("panel").setAttribute("aria-label", t("chosen"));
   byId("tiles").setAttribute("aria-label", t("legend"));
   const find = /** @type {HTMLInputElement} */ (byId("find"));
-  find.placeholder = t("find");
+  find.placeholder = t("search");
   find.setAttribute("aria-label", t("find"));
   find.value = state.find;
   drawViews();
@@ -203,6 +215,8 @@ function drawWords() {
   time.draw();
   watch.announce();
   watch.draw();
+  drawBulk();
+  search.find(state.find, state.network);
   drawFreshness();
 }
 
@@ -213,40 +227,15 @@ function setTheme(theme) {
 
 // ----------------------------------------------------------------------------------------------------------- begin
 
-function signIn(wrong = "") {
-  forgetKey();
-  byId("page").hidden = true;
-  const form = /** @type {HTMLFormElement} */ (byId("signin"));
-  form.hidden = false;
-  for (const name of ["user", "password", "key"]) form.querySelector(`[for=${name}]`).textContent = t(name);
-  form.querySelector("[type=submit]").textContent = t("sign_in");
-  form.querySelector(".wrong").textContent = wrong;
-  byId("signin-language").textContent = t("language");
-  byId("signin-language").onclick = () => { switchLanguage(); signIn(); };
-  form.onsubmit = (event) => {
-    event.preventDefault();
-    const [name, password, given] = ["user", "password", "key"].map((each) => /** @type {HTMLInputElement} */ (byId(each)).value);
-    if (given) useKey(given);
-    const done = given ? Promise.resolve() : logIn({ name, password });
-    done.then(() => location.reload(), (error) => { form.querySelector(".wrong").textContent = error.status === 401 ? t("error_login") : error.message; });
-  };
-  byId("user").focus();
-}
-
 /** The words of the city and how it stands; null where this person has to sign in first. */
 async function enter() {
-  if (hasLink()) {
-    try {
-      await useLink();
-    } catch (error) {
-      return signIn(error.status === 401 ? t("error_link") : error.message);
-    }
-  }
+  if (hasErrand() && !(await arrived())) return null;
   if (!findKey()) return signIn();
   try {
     return await Promise.all([get("/catalogue"), get("/risk/summary")]);
   } catch (error) {
-    const refused = [401, 403, 429].includes(error.status);
+    if (error.status === 401) return ended();
+    const refused = [403, 429].includes(error.status);
     signIn(refused ? (error.status === 429 ? error.message : t("error_refused")) : error.status ? t("error_server", { detail: error.message }) : t("error_network"));
     if (!refused) {
       findKey();
@@ -269,10 +258,13 @@ function makeParts() {
     },
     chosen: chosenOnMap,
   });
+  search = new Search(byId("found"), { failed, open: (asset) => select({ asset }, { go: true }) });
   panel = new Panel(byId("panel"), () => select({}));
   watch = new Watch(map, {
     failed, choose,
     open: (kind, thing) => select({ [kind]: String(thing.id) }, { go: true }),
+    reports: (many) => layer("reports", many),
+    handover: () => showHandover(() => view("report")),
     panel: () => (panel.open && !panel.busy ? select(chosen(), { visit: false, quiet: true }) : null),
   });
   time = new TimeBar(byId("time"), map, { failed, changed: () => drawFreshness(), live: () => { forget("cells"); forget("pipes"); watch.refresh.cells(); watch.refresh.pipes(); } });
@@ -282,8 +274,14 @@ async function loadZones() {
   const found = await get("/zones", { status: "active", limit: 1000 }).catch(() => null);
   const features = (found?.features ?? found?.items ?? []).map((each) => each.geometry && { type: "Feature", geometry: each.geometry, properties: { name: (each.properties ?? each).name } }).filter(Boolean);
   if (!features.length) return;
-  layers = ["zones"];
   await map.show("zones", { type: "FeatureCollection", features });
+  layer("zones", features.length);
+}
+
+/** A layer that not every city has, or not everybody may see: it gets its switch once it is there. */
+function layer(name, many) {
+  if (many === null) delete layers[name];
+  else layers[name] = many;
   drawLayers(map, fit, layers);
 }
 
@@ -303,17 +301,35 @@ async function begin() {
     await Promise.all([watch.loadEntries(), watch.loadCells(), watch.loadPipes()]);
     map.filter(hidden(), state.network);
     if (state.view) await view(state.view, { visit: false });
-    if (CHOICES.some((name) => state[name])) await select(chosen(), { visit: false });
+    if (CHOICES.some((name) => state[name])) await select(chosen(), { visit: false, go: !state.at }); // a link without a place leads there
     if (state.moment) await time.show();
   } catch (error) {
     failed(error);
   }
   document.body.dataset.ready = "true";
   watch.refresh.sensors();
+  watch.refresh.reports();
+  watch.refresh.handover();
   loadZones();
-  follow((what) => watch.changed(what), (found) => (found === "refused" ? signIn(t("error_refused")) : streamIs(found)));
+  loadChart().catch(failed);
+  follow((what) => watch.changed(what), (found) => (found === "refused" ? ended() : streamIs(found)));
   setInterval(drawFreshness, 1000);
-  setInterval(() => watch.draw(), 15_000); // ages and deadlines
+  setInterval(() => watch.look(), 15_000);
+}
+
+let enters = 0;
+
+/** Enter in the search: to the first that is found, and a second one opens it; pressed before the answer, they wait for it. */
+async function take() {
+  enters += 1;
+  if (enters > 1) return;
+  const asked = search.asked;
+  if (!document.querySelector("#entries .row")) await search.answered; // what was found for other words is not meant
+  const meant = asked === search.asked && document.activeElement === byId("find"); // nobody went on writing
+  const found = meant ? /** @type {HTMLElement | null} */ (document.querySelector("#entries .row, #found .member")) : null;
+  if (enters > 1) found?.click();
+  else found?.focus();
+  enters = 0;
 }
 
 function listen() {
@@ -325,7 +341,13 @@ function listen() {
     time.show();
   });
   listenToBulk(on);
-  byId("find").addEventListener("input", (event) => choose({ find: event.target.value }));
+  const find = /** @type {HTMLInputElement} */ (byId("find"));
+  find.addEventListener("input", () => choose({ find: find.value }));
+  find.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return; // which ends a word of Chinese
+    event.preventDefault(); // else what gets the focus would be pressed by the same key
+    if (!event.repeat) take();
+  });
   listenToKeys({
     walk: (step) => walk(byId("entries"), step),
     close: () => (panel.open ? select({}) : state.view ? view("") : null),

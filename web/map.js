@@ -4,12 +4,19 @@ import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
 import { button, element } from "./element.js";
 import { place, t } from "./i18n.js";
 import { badge } from "./levels.js";
-import { EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf } from "./mapstyle.js";
+import { CHANGED, EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf, scale } from "./mapstyle.js";
 
 maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
 const MOST_MARKERS = 150;
-const FIT = { padding: 48, duration: 0, maxZoom: 16 };
+const NAMED = ["pipes", "zones"]; // whose features have a name on the map
+/** Room at the edges of what is to be in sight: the cards lie on the map, and no incident may lie below one where there is room beside it. */
+function fitting(width) {
+  const by = scale();
+  const beside = { top: 24, left: 216 * by, right: 196 * by, bottom: 84 * by };
+  const narrow = { top: 56, left: 24, right: 48, bottom: 84 }; // where the cards are folded
+  return { padding: width > 900 ? beside : width > 500 ? { ...narrow, left: 172 } : 48, duration: 0, maxZoom: 16 };
+}
 
 export class RiskMap {
   /**
@@ -28,7 +35,7 @@ export class RiskMap {
     this.map = new maplibre.Map({
       container,
       style: { version: 8, sources: {}, layers: [] },
-      ...(view.box ? { bounds: view.box, fitBoundsOptions: FIT } : { center: view.slice?.(0, 2) ?? [117.23, 31.82], zoom: view[2] ?? 12 }),
+      ...(view.box ? { bounds: view.box, fitBoundsOptions: fitting(container.clientWidth) } : { center: view.slice?.(0, 2) ?? [117.23, 31.82], zoom: view[2] ?? 12 }),
       attributionControl: on.base ? { compact: true, customAttribution: on.base.attribution } : false,
       dragRotate: false,
       pitchWithRotate: false,
@@ -45,7 +52,19 @@ export class RiskMap {
     this.map.on("mousemove", (event) => {
       this.map.getCanvas().style.cursor = this.under(event.point) ? "pointer" : "";
     });
+    this.map.on("render", () => { delete container.dataset.drawn; });
+    this.map.on("idle", () => { container.dataset.drawn = "true"; });
+    this.speak();
+  }
+
+  /** What the map's own controls say, and the names on it, in the language of the page; again after a change of it. */
+  speak() {
     this.map.getCanvas().setAttribute("aria-label", t("map"));
+    for (const which of ["in", "out"]) {
+      const control = this.map.getContainer().querySelector(`.maplibregl-ctrl-zoom-${which}`);
+      for (const name of ["title", "aria-label"]) control?.setAttribute(name, t(`zoom_${which}`));
+    }
+    for (const name of NAMED) if (this.data[name].features.length) this.show(name, this.data[name]);
   }
 
   /** Sources, pictures and layers in the colours of the theme; again after a change of theme. */
@@ -68,7 +87,7 @@ export class RiskMap {
   /** @param {string} name of SOURCES @param {any} data GeoJSON */
   async show(name, data) {
     await this.ready;
-    if (name === "pipes" || name === "zones") for (const { properties } of data.features) properties.label = place(properties.name);
+    if (NAMED.includes(name)) for (const { properties } of data.features) properties.label = place(properties.name);
     if (name === "cells") enliven(data);
     this.data[name] = data;
     this.source(name, data);
@@ -83,15 +102,20 @@ export class RiskMap {
     this.network = network;
     const visible = (id, on) => this.map.getLayer(id) && this.map.setLayoutProperty(id, "visibility", on ? "visible" : "none");
     for (const [name, ids] of Object.entries(LAYERS)) for (const id of ids) visible(id, !hidden.has(name));
-    for (const each of this.networks) visible(`pipes-${each}`, !hidden.has(each) && (!network || network === each));
-    if (this.map.getLayer("sensors")) this.map.setFilter("sensors", network ? ["==", ["get", "network"], network] : null);
+    const shown = this.networks.filter((each) => !hidden.has(each) && (!network || network === each));
+    for (const each of this.networks) visible(`pipes-${each}`, shown.includes(each));
+    for (const [id, changed] of Object.entries(CHANGED)) if (this.map.getLayer(id)) this.map.setFilter(id, ["all", changed, ["in", ["get", "network"], ["literal", shown]]]);
+    const of = network ? ["==", ["get", "network"], network] : null;
+    for (const id of ["sensors", "reports"]) if (this.map.getLayer(id)) this.map.setFilter(id, of);
     document.body.classList.toggle("alerts-off", hidden.has("alerts"));
   }
 
   /** One mark an incident, worst on top; those that nobody has acknowledged pulse. */
   async marks(things, kindOf, label) {
     await this.ready;
-    const shown = things.filter((each) => typeof each.longitude === "number").slice(0, MOST_MARKERS);
+    const placed = things.filter((each) => typeof each.longitude === "number");
+    const shown = placed.slice(0, MOST_MARKERS);
+    this.others(placed.slice(MOST_MARKERS), kindOf);
     const kept = new Set();
     shown.forEach((thing, rank) => {
       const kind = kindOf(thing);
@@ -111,6 +135,13 @@ export class RiskMap {
       marker.remove();
       this.markers.delete(id);
     }
+  }
+
+  /** The less bad of very many, drawn by the map itself: a browser moves some hundreds of elements slowly. */
+  others(things, kindOf) {
+    if (!things.length && !this.data.others.features.length) return;
+    const features = things.map((each) => ({ type: "Feature", geometry: { type: "Point", coordinates: [each.longitude, each.latitude] }, properties: { kind: kindOf(each), id: each.id, level: each.level } }));
+    this.show("others", { type: "FeatureCollection", features });
   }
 
   marker(thing, kind, fresh) {
@@ -153,7 +184,7 @@ export class RiskMap {
 
   under(point) {
     const near = [[point.x - 5, point.y - 5], [point.x + 5, point.y + 5]];
-    const ids = ["members", "sensors", "works", ...this.networks.map((network) => `pipes-${network}`), "cells", "cells-unknown"];
+    const ids = ["others", "members", "reports", "sensors", "works", ...this.networks.map((network) => `pipes-${network}`), "cells", "cells-unknown"];
     const present = ids.filter((id) => this.map.getLayer(id));
     if (!present.length) return null;
     const found = this.map.queryRenderedFeatures(near, { layers: present });
@@ -163,8 +194,10 @@ export class RiskMap {
   clicked(event) {
     const found = this.under(event.point);
     if (!found) return this.on.chosen(null);
-    const { id, asset, cell, alert } = found.properties;
+    const { id, asset, cell, alert, kind } = found.properties;
+    if (found.source === "others") return this.on.chosen({ [kind]: String(id) });
     if (found.source === "members") return this.on.chosen({ alert: String(alert) });
+    if (found.source === "reports") return this.on.chosen({ report: String(id) });
     if (found.source === "sensors") return this.on.chosen({ asset: asset || "", sensor: String(id) });
     if (found.source === "works") return this.on.chosen({ work: found.properties });
     return this.on.chosen(found.source === "pipes" ? { asset: id } : { cell });
@@ -183,7 +216,7 @@ export class RiskMap {
   }
 
   fit(box) {
-    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], FIT);
+    this.map.fitBounds([[box[0], box[1]], [box[2], box[3]]], fitting(this.map.getContainer().clientWidth));
   }
 
   get zoom() {

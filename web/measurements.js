@@ -1,7 +1,6 @@
 // What the sensors of one place measure: a tab each, the chart over a span, the heartbeat, and where it was heard last.
 
 import { get } from "./api.js";
-import { Chart } from "./chart.js";
 import { quantityName, now, since } from "./city.js";
 import { button, element } from "./element.js";
 import { heartbeat } from "./heartbeat.js";
@@ -11,6 +10,9 @@ import { change, state } from "./state.js";
 
 const SPANS = { "24h": 86_400, "7d": 604_800, "30d": 2_592_000, "1y": 31_536_000 };
 const LATE = ["battery", "signal"]; // an operator asks for them last
+
+/** The chart and its library; the page asks for them once it stands, so that a panel does not wait, nor needs the network. */
+export const loadChart = () => import("./chart.js");
 
 const rank = (sensor) => (LATE.includes(sensor.quantity) ? 1 : 0);
 
@@ -32,7 +34,7 @@ export class Measurements {
     this.plotted = element("div", { class: "chart" });
     this.beat = element("div", { class: "beat" });
     this.detail = element("p", { class: "meta" });
-    this.chart = new Chart(this.plotted);
+    this.chart = null; // its library is read when the first chart is wanted: the map comes first
   }
 
   /** The section, or a word that there is none. */
@@ -84,12 +86,14 @@ export class Measurements {
     try {
       const from = new Date(end - length * 1000).toISOString();
       const day = new Date(end - SPANS["24h"] * 1000).toISOString();
-      const [series, beats, usual] = await Promise.all([
+      const [{ Chart }, series, beats, usual] = await Promise.all([
+        loadChart(),
         get(`/sensors/${sensor.id}/readings`, { from, to: new Date(end + 1000).toISOString() }),
         get(`/sensors/${sensor.id}/readings`, { from: day, resolution: "15m" }),
         length <= SPANS["30d"] ? get(`/sensors/${sensor.id}/usual`) : { hours: [] },
       ]);
       if (turn !== this.turn) return;
+      this.chart ??= new Chart(this.plotted);
       this.chart.draw(series, { limit: limitOf(sensor, this.alerts), usual: usual.hours, from: end / 1000 - length, to: end / 1000 });
       this.beat.replaceChildren(heartbeat(beats, end));
       this.describe(sensor, series, usual);
@@ -112,6 +116,6 @@ export class Measurements {
 
   close() {
     this.turn = null;
-    this.chart.close();
+    this.chart?.close();
   }
 }

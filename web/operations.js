@@ -1,7 +1,7 @@
 // In the administration: the rules in force with their changes and proposals, and where messages go with the delivery log.
 
 import { get, post } from "./api.js";
-import { networkName, quantityName } from "./city.js";
+import { city, networkName, quantityName } from "./city.js";
 import { button, element } from "./element.js";
 import { clock, named, number, t } from "./i18n.js";
 import { badge } from "./levels.js";
@@ -9,11 +9,17 @@ import { pages, table } from "./table.js";
 
 const LEVELS = ["blue", "yellow", "orange", "red"];
 
-/** The limits of a rule by level, as badges with their values. */
-function limits(found) {
+/** The limits of a rule by level, as badges with their values, and the unit of them all. */
+function limits(found, unit = "") {
   if (!found || typeof found !== "object") return "–";
   const levels = LEVELS.filter((level) => found[level] !== undefined);
-  return element("span", { class: "limits" }, ...levels.map((level) => element("span", {}, badge(level, 15), number(found[level]))));
+  return element("span", { class: "limits" }, ...levels.map((level) => element("span", {}, badge(level, 15), number(found[level]))), unit ? element("small", { class: "dim" }, unit.replace("m3", "m³")) : "");
+}
+
+/** What the limits of a rule are counted in; a learned detector's have no unit: its score, one where clean days end. @param {any} rule */
+function unitOf({ detector, content }) {
+  const measured = content.percent_of === "depth" ? t("percent_of_depth") : content.percent_of ? (content.quantity === "methane" ? "%LEL" : "%") : city.catalogue.quantities.find((each) => each.key === content.quantity)?.unit ?? "";
+  return { threshold: measured, rate: `${measured}/min`, neighbours: "%LEL/min", overflow: "min", storm: "a" }[detector] ?? t("score");
 }
 
 /** The rules in force, and what is proposed for them. @param {any} on @param {() => void} again */
@@ -26,7 +32,7 @@ export async function rulesPage(on, again) {
     [t("rule"), (each) => element("div", {}, element("b", {}, about(each)), element("small", { class: "dim" }, ` ${each.rule}`))],
     [t("network"), (each) => each.networks.map(networkName).join(", ") || t("all")],
     [t("measures"), (each) => quantityName(each.content.quantity) || "–"],
-    [t("limits"), (each) => limits(each.content.limits ?? each.content.levels)],
+    [t("limits"), (each) => limits(each.content.limits ?? each.content.levels, unitOf(each))],
     [t("overrides"), (each) => (places.get(each.rule) ?? []).map((place) => `${place.target}${place.limits ? "" : ` ${t("off")}`}`).join(", ") || "–", "wide"],
     [t("version"), (each) => element("code", {}, each.version)],
   ];

@@ -6,6 +6,12 @@ import { levelName } from "./city.js";
 import { t } from "./i18n.js";
 import { Measurements } from "./measurements.js";
 
+/** The button that takes the map there. @param {any} thing with longitude and latitude @param {any} on */
+export function where(thing, on) {
+  if (thing.longitude === null || thing.longitude === undefined) return "";
+  return button({ class: "plain", title: `${t("show_on_map")} (m)`, "aria-label": t("show_on_map"), "data-act": "map", onclick: () => on.place(thing.longitude, thing.latitude) }, icon("pin", 18));
+}
+
 export class Panel {
   /** @param {HTMLElement} parent @param {() => void} closed */
   constructor(parent, closed) {

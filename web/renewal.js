@@ -4,7 +4,7 @@ import { download, get, post } from "./api.js";
 import { networkName } from "./city.js";
 import { button, element, icon } from "./element.js";
 import { fileButton, keepMap, keepRows } from "./files.js";
-import { local, number, place, t } from "./i18n.js";
+import { lang, local, number, place, t } from "./i18n.js";
 import { untilDone } from "./jobs.js";
 import { badge } from "./levels.js";
 import { EMPTY } from "./mapstyle.js";
@@ -74,12 +74,9 @@ class Renewal {
     return [files, element("p", { class: "meta hint" }, t("ranking_hint", { n: rows.length, all: found.numberMatched ?? rows.length })), element("ol", { class: "ranks" }, ...rows)];
   }
 
+  /** To the pipe, once its panel has made the map smaller. */
   look(id) {
-    this.on.map.pick([id]);
-    const there = this.on.map.data.pipes.features.find((each) => each.properties.id === id);
-    const points = there?.geometry.coordinates.flat(there.geometry.type === "MultiLineString" ? 1 : 0);
-    if (points) this.on.map.goTo(...points[Math.floor(points.length / 2)]);
-    this.on.select({ asset: id });
+    this.on.select({ asset: id }, { go: true });
   }
 
   // --------------------------------------------------------------------------------------------------------- plan
@@ -206,9 +203,20 @@ class Renewal {
     const rows = keys.map((key) => element("tr", {}, element("th", { scope: "row" }, t(`wi_${key}`)), element("td", { class: "number" }, plain(before[key])), element("td", { class: "number" }, plain(after[key]))));
     const head = element("tr", {}, element("td"), element("th", { scope: "col", class: "number" }, t("before")), element("th", { scope: "col", class: "number" }, t("after")));
     const list = changed.map((each) => element("li", {}, button({ class: "rank", onclick: () => this.look(each.asset) }, element("span", { class: "what" }, element("strong", {}, each.asset), element("small", { class: "rule" }, t(`whatif_${{ closed: "close", renewed: "renew" }[each.change] ?? each.change}`))), element("b", {}, `${plain(each.score_before)} → ${plain(each.score_after)}`))));
-    const lost = cut.pipes.length ? t("cut_off", { n: cut.pipes.length, length: number(cut.length_m, "m") }) : "";
-    return element("section", {}, element("table", { class: "plain-table" }, element("thead", {}, head), element("tbody", {}, ...rows)), lost ? element("p", { class: "wrong" }, lost) : "", element("ol", { class: "ranks" }, ...list));
+    const lost = [
+      cut.pipes.length ? t("cut_off", { n: cut.pipes.length, length: number(cut.length_m, "m") }) : "",
+      cut.customers ? t("without_service", { n: number(cut.customers) }) : "",
+    ].filter(Boolean);
+    return element("section", {}, element("table", { class: "plain-table" }, element("thead", {}, head), element("tbody", {}, ...rows)), ...lost.map((line) => element("p", { class: "wrong" }, line)), element("ol", { class: "ranks" }, ...list));
   }
 }
 
-const money = (value) => (value === undefined || value === null ? "–" : Math.abs(value) >= MILLION ? `¥${number(value / MILLION)} M` : `¥${number(value)}`);
+const TEN_THOUSAND = 1e4;
+
+/** Yuan: in ten thousands in Chinese, in millions in English. */
+function money(value) {
+  if (value === undefined || value === null) return "–";
+  const [unit, word] = lang() === "zh" ? [TEN_THOUSAND, " 万元"] : [MILLION, " M"];
+  const sign = lang() === "zh" ? "" : "¥";
+  return Math.abs(value) >= unit ? `${sign}${number(value / unit)}${word}` : `¥${number(value)}`;
+}

@@ -4,9 +4,11 @@ import { get } from "./api.js";
 import { city, levelName, networkName, now } from "./city.js";
 import { button, element, icon } from "./element.js";
 import { keepRows } from "./files.js";
-import { local, moment, number, span, t, wall } from "./i18n.js";
+import { handoverSection } from "./handover.js";
+import { local, moment, named, number, place, span, t, wall, zoneName } from "./i18n.js";
 import { placeOf, titleOf } from "./incidents.js";
 import { LEVELS, badge } from "./levels.js";
+import { momentField, momentOf, written } from "./moment.js";
 import { deliveries } from "./operations.js";
 import { figure, table } from "./table.js";
 
@@ -25,16 +27,28 @@ function shift(back) {
 export function open(parent, on) {
   let [from, to] = shift(0);
   const body = element("div", { class: "sheet" });
-  const field = (name, value) => element("input", { type: "datetime-local", name, "aria-label": t(name), value: wall(value), onchange: () => { from = moment(start.value); to = moment(end.value); show(); } });
+  const asked = () => {
+    const [first, last] = [momentOf(start.value), momentOf(end.value)];
+    if (first && last) choose(first, last);
+    else (first ? end : start).reportValidity();
+  };
+  const field = (name, value) => momentField(name, written(value), { "aria-label": t(name), required: true, onchange: asked });
   const start = field("from", from);
   const end = field("to", to);
-  const choose = (back) => () => { [from, to] = shift(back); start.value = wall(from); end.value = wall(to); show(); };
+  const choose = (first, last) => {
+    [from, to] = [first, last];
+    for (const [each, at] of [[start, from], [end, to]]) {
+      each.value = written(at);
+      each.setCustomValidity("");
+    }
+    return show();
+  };
   let turn = null;
   const show = async () => {
     const mine = (turn = {});
     if (!(to > from)) return body.replaceChildren(element("p", { class: "wrong" }, t("from_before_to")));
     try {
-      const made = await sheet(from, to, on);
+      const made = await sheet(from, to, on, show);
       if (turn === mine) body.replaceChildren(...made.filter(Boolean));
     } catch (error) {
       on.failed(error);
@@ -42,7 +56,7 @@ export function open(parent, on) {
     return null;
   };
   const header = element("header", {}, element("h2", {}, t("view_report")), element("span", { class: "grow" }),
-    element("span", { class: "noprint pills" }, button({ class: "pill", onclick: choose(0) }, t("this_shift")), button({ class: "pill", onclick: choose(1) }, t("last_shift")), button({ class: "pill", onclick: () => { to = new Date(now()); from = new Date(to - 86_400_000); start.value = wall(from); end.value = wall(to); show(); } }, t("span_24h"))),
+    element("span", { class: "noprint pills" }, button({ class: "pill", onclick: () => choose(...shift(0)) }, t("this_shift")), button({ class: "pill", onclick: () => choose(...shift(1)) }, t("last_shift")), button({ class: "pill", onclick: () => choose(new Date(now() - 86_400_000), new Date(now())) }, t("span_24h"))),
     element("span", { class: "noprint period" }, start, "–", end), button({ class: "plain button noprint", title: t("print"), onclick: () => print() }, icon("print", 17), t("print")));
   parent.replaceChildren(element("div", { class: "document" }, header, body));
   show();
@@ -62,11 +76,13 @@ async function incidentsOf(from, to) {
   return items.filter((each) => new Date(each.opened_at) < to && (!each.closed_at || new Date(each.closed_at) >= from) && !each.merged_into);
 }
 
+const ninth = (seconds) => (typeof seconds === "number" ? t("p90_is", { age: span(seconds) }) : t("none_answered"));
+
 const minutes = (seconds) => (seconds === null || seconds === undefined ? "–" : span(seconds));
 
-async function sheet(from, to, on) {
+async function sheet(from, to, on, again) {
   const period = { from: from.toISOString(), to: to.toISOString() };
-  const [found, performance, cases] = await Promise.all([incidentsOf(from, to), get("/performance", period), get("/caseload")]);
+  const [found, performance, cases, rules, handover] = await Promise.all([incidentsOf(from, to), get("/performance", period), get("/caseload"), get("/rules"), handoverSection(from, to, on, again)]);
   const { targets } = performance;
   const all = performance.clocks.find((each) => each.group === "all") ?? {};
   const fresh = found.filter((each) => new Date(each.opened_at) >= from);
@@ -74,20 +90,21 @@ async function sheet(from, to, on) {
   const late = cases.items.filter((each) => each.due_at && new Date(each.due_at) < now());
   const share = (value) => `${number(100 * value)} %`;
   return [
-    element("p", { class: "said" }, t("shift_of", { city: city.catalogue.title, from: local(from), to: local(to) })),
+    element("p", { class: "said" }, `${t("shift_of", { city: city.catalogue.title, from: local(from), to: local(to) })} (${zoneName(to)})`),
     element("div", { class: "figures" },
       figure(t("new_incidents"), number(fresh.length), t("of_open", { n: open.length })),
       figure(t("steps_late"), number(late.length), t("now_open"), late.length > 0),
-      figure("MTTA", minutes(all.mtta_s), t("p90_is", { age: minutes(all.p90_acknowledged_s) })),
-      figure("MTTR", minutes(all.mttr_s), t("p90_is", { age: minutes(all.p90_handled_s) })),
+      figure("MTTA", minutes(all.mtta_s), ninth(all.p90_acknowledged_s)),
+      figure("MTTR", minutes(all.mttr_s), ninth(all.p90_handled_s)),
       figure(t("rate"), number(performance.per_hour_per_operator), t("at_most", { n: number(targets.per_hour_per_operator) }), performance.per_hour_per_operator > targets.per_hour_per_operator),
       figure(t("flood"), share(performance.flood_share_of_time), t("at_most", { n: share(targets.flood_share_of_time) }), performance.flood_share_of_time > targets.flood_share_of_time)),
+    ...handover,
     element("h3", {}, t("what_happened")), incidentTable(found, cases.items),
     element("div", { class: "two-columns" },
       element("div", {}, element("h3", {}, t("levels_of_alarms")), ...LEVELS.map((level) => shareBar(level, performance.levels[level] ?? 0, performance.annunciations))),
       element("div", {}, element("h3", {}, t("alarm_quality")), quality(performance, targets))),
     element("h3", {}, t("answer_times")), clocks(performance.clocks),
-    performance.top.length ? element("h3", {}, t("top_sources")) : "", performance.top.length ? sources(performance.top) : "",
+    performance.top.length ? element("h3", {}, t("top_sources")) : "", performance.top.length ? sources(performance.top, rules.items) : "",
     element("h3", {}, t("deliveries_failed")), deliveries({ state: "failed" }, on.failed),
     element("p", { class: "noprint" }, button({ class: "plain button", onclick: () => keep(found, from) }, icon("download", 16), t("as_csv"))),
   ];
@@ -129,7 +146,11 @@ function clocks(found) {
   ], found);
 }
 
-const sources = (top) => table([[t("place"), (each) => each.place || `${each.subject_kind} ${each.subject_id}`], [t("rule"), (each) => each.rule], [t("network"), (each) => networkName(each.network)], [t("alerts"), (each) => number(each.annunciations), "number"]], top);
+/** Who asked most. @param {any[]} top @param {any[]} rules for their titles */
+function sources(top, rules) {
+  const titles = new Map(rules.map((each) => [each.rule, named(each.content.title)]));
+  return table([[t("place"), (each) => place(each.place) || `${each.subject_kind} ${each.subject_id}`], [t("rule"), (each) => titles.get(each.rule) || each.rule], [t("network"), (each) => networkName(each.network)], [t("alerts"), (each) => number(each.annunciations), "number"]], top);
+}
 
 /** The incidents of the shift for a spreadsheet. */
 function keep(found, from) {

@@ -1,7 +1,6 @@
 // What a loss would do: the assets that most depends on, stress tests that were computed, and what closing one pipe means.
 
 import { get, post } from "./api.js";
-import { middleOf } from "./chains.js";
 import { networkName } from "./city.js";
 import { button, element } from "./element.js";
 import { fileButton, keepRows } from "./files.js";
@@ -68,11 +67,16 @@ async function weakest(id, view) {
     return element("li", {}, button({ class: "rank", onclick: () => goToAsset(each.asset, view) }, element("span", { class: "at" }, each.rank),
       element("span", { class: "what" }, element("strong", {}, each.asset), element("small", { class: "rule" }, [t(each.kind ?? ""), measureName(name)].filter(Boolean).join(" · "))), element("b", {}, value === null ? "" : number(value))));
   });
-  const known = Object.entries(figures).filter(([, value]) => typeof value === "number").flatMap(([name, value]) => [element("dt", {}, measureName(name)), element("dd", {}, /^share|resilience/.test(name) ? percent(value) : number(value))]);
+  const known = Object.entries(figures).filter(([, value]) => typeof value === "number").sort(([one], [other]) => rank(one) - rank(other)).flatMap(([name, value]) => [element("dt", {}, measureName(name)), element("dd", {}, /^share|resilience/.test(name) ? percent(value) : number(value))]);
   const keep = () => keepRows([["rank", "asset", "kind", "measure", "value"], ...links.map((each) => { const { rank, asset, kind, ...rest } = each; const [name, value] = Object.entries(rest)[0] ?? []; return [rank, asset, kind, name, value]; })], `stress-test-${id}`);
   return element("section", { class: "figures-of-plan" }, element("h3", {}, headingOf(test)), element("dl", {}, ...known),
     ...(links.length ? [element("h4", {}, t("weakest")), element("ol", { class: "ranks" }, ...rows), element("div", { class: "acts" }, fileButton("CSV", keep))] : []));
 }
+
+/** What is asked first of a test comes first, how it was computed last; the rest as the API gives it. */
+const FIRST = ["share_served", "customers_without", "critical_without", "share_worst", "lasts_hours", "recovery_hours_90", "recovery_hours", "mended_hours"];
+const LAST = ["runs"];
+const rank = (name) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length + Number(LAST.includes(name)));
 
 /** The name of a figure in the person's language; the API's own word where there is none. */
 const measureName = (name) => (t(`st_${name}`) === `st_${name}` ? name.replaceAll("_", " ") : t(`st_${name}`));
@@ -84,16 +88,7 @@ function criticalList(items, view) {
   return element("ol", { class: "ranks" }, ...rows);
 }
 
-async function goToAsset(id, view) {
-  try {
-    const at = middleOf((await get(`/assets/${encodeURIComponent(id)}`)).geometry);
-    view.map.pick([id]);
-    if (at) view.map.goTo(at[0], at[1]);
-    view.select({ asset: id });
-  } catch (error) {
-    view.failed(error);
-  }
-}
+const goToAsset = (id, view) => view.select({ asset: id }, { go: true });
 
 /** In the panel of a pipe: what happens if it is closed, asked for by a press. @param {any} thing @param {any} on */
 export function ifClosed(thing, on) {

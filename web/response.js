@@ -95,7 +95,7 @@ export function responseForm(kind, thing, on) {
       form.querySelectorAll("details.shelve, details.assign").forEach((each) => (each.open = false));
       on.changed();
     } catch (error) {
-      wrong.textContent = error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;
+      wrong.textContent = !error.status ? t("not_done") : error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;
       if (error.status === 409) on.changed();
       if (error.status === 401) on.failed(error);
     } finally {

@@ -4,7 +4,7 @@ const NAMES = [
   "view", // "" (watch), renewal, report, admin
   "network", "level", "kind", "step", // filters of the list
   "find", // words that the list is searched for
-  "incident", "alert", "asset", "sensor", "cell", // what is chosen
+  "incident", "alert", "report", "asset", "sensor", "cell", // what is chosen
   "at", // longitude,latitude,zoom
   "off", // layers that are switched off
   "span", // of the chart: 24h, 7d, 30d, 1y

@@ -3,14 +3,23 @@
 import { get } from "./api.js";
 import { now } from "./city.js";
 import { button, element, icon } from "./element.js";
+import { Film, PIPES_THEN, unknown, unlessRefused } from "./film.js";
 import { clock, t } from "./i18n.js";
 import { EMPTY } from "./mapstyle.js";
 import { change, state } from "./state.js";
 
 const SPANS_S = { "1h": 3600, "6h": 21_600, "24h": 86_400, "7d": 604_800 };
-const FRAMES = 120;
+const STEPS = 120; // of the slider
 const TICK_MS = 220;
 const REST_MS = 160;
+
+/** What gives the features of a map their `change`: 1 where the risk rose or sight was lost, -1 where it fell. */
+function marked(found, named, key) {
+  const rose = new Set(found.rose.concat(found.lost_sight).map((each) => each[named]));
+  const fell = new Set(found.fell.concat(found.seen_again).map((each) => each[named]));
+  const change = (name) => (rose.has(name) ? 1 : fell.has(name) ? -1 : 0);
+  return (shown) => ({ ...shown, features: shown.features.map((each) => ({ ...each, properties: { ...each.properties, change: change(each.properties[key]) } })) });
+}
 
 export class TimeBar {
   /** @param {HTMLElement} parent @param {any} map @param {{failed: (error: any) => void, live: () => void, changed: () => void}} on */
@@ -19,7 +28,7 @@ export class TimeBar {
     this.map = map;
     this.on = on;
     this.span = "24h";
-    this.film = null; // frames of the span, at the resolution of the map
+    this.film = null; // of the span, at the resolution of the map
     this.timer = 0;
     this.turn = null;
   }
@@ -36,7 +45,7 @@ export class TimeBar {
     this.parent.classList.toggle("past", this.past);
     this.parent.setAttribute("role", "group");
     this.parent.setAttribute("aria-label", t("time_bar"));
-    this.slider = element("input", { type: "range", min: 0, max: length, step: Math.max(1, length / FRAMES), "aria-label": t("time_slider"), oninput: () => this.slid() });
+    this.slider = element("input", { type: "range", min: 0, max: length, step: Math.max(1, length / STEPS), "aria-label": t("time_slider"), oninput: () => this.slid() });
     this.slider.value = String(value);
     this.slider.setAttribute("aria-valuetext", clock(at));
     this.label = element("span", { class: "now" }, this.past ? clock(at) : t("live"));
@@ -59,7 +68,7 @@ export class TimeBar {
     change({ moment: at.toISOString().slice(0, 19) + "Z" });
     this.parent.classList.add("past");
     clearTimeout(this.rest);
-    if (this.film) this.still(at);
+    this.film?.show(this.map, at.getTime());
     this.rest = setTimeout(() => this.show(), this.timer ? 1e9 : REST_MS);
     return null;
   }
@@ -73,18 +82,20 @@ export class TimeBar {
       const resolution = this.map.resolution;
       const [cells, pipes, compared] = await Promise.all([
         get("/risk/cells", { resolution, at }),
-        get("/risk/segments", { at, limit: 5000 }),
+        get("/risk/segments", { at, ...PIPES_THEN }),
         state.against ? this.difference(resolution) : null,
       ]);
       if (turn !== this.turn) return null;
-      await this.map.show("cells", compared ? compared(cells) : cells);
-      await this.map.show("pipes", pipes);
-      this.say(compared ? this.told : null);
+      this.film?.forget();
+      await this.map.show("cells", compared ? compared.cells(cells) : cells);
+      await this.map.show("pipes", compared ? compared.pipes(pipes) : pipes);
+      this.say(compared ? compared.told : null);
       this.on.changed();
     } catch (error) {
       if (turn !== this.turn) return null;
       if (error.status !== 404) return this.on.failed(error);
       await this.map.show("cells", EMPTY);
+      await this.map.show("pipes", unknown(this.map.data.pipes));
       this.say(element("span", { class: "wrong" }, t("no_map_then")));
     }
     return this.draw();
@@ -94,25 +105,30 @@ export class TimeBar {
     this.told = what;
   }
 
-  /** Marks the cells that rose and fell since the other moment. */
+  /** What marks the cells and pipes that rose and fell since the other moment, and the words for it. */
   async difference(resolution) {
     const [from, to] = [state.against, state.moment].sort();
     if (from === to) return null;
-    const found = await get("/risk/compare", { from, to, resolution, limit: 1000 });
-    const rose = new Set(found.rose.concat(found.lost_sight).map((each) => each.cell));
-    const fell = new Set(found.fell.concat(found.seen_again).map((each) => each.cell));
-    this.told = element("span", { class: "told" }, t("compared", { from: clock(from), rose: found.counts.rose, fell: found.counts.fell, lost: found.counts.lost_sight }));
-    return (cells) => ({ ...cells, features: cells.features.map((each) => ({ ...each, properties: { ...each.properties, change: rose.has(each.properties.cell) ? 1 : fell.has(each.properties.cell) ? -1 : 0 } })) });
+    const limit = 1000;
+    const [cells, pipes] = await Promise.all([get("/risk/compare", { from, to, resolution, limit }), unlessRefused(get("/risk/compare/segments", { from, to, limit }))]);
+    const told = (name, { rose, fell, lost_sight: lost }) => element("span", {}, t("compared", { what: t(name), rose, fell, lost }));
+    return {
+      cells: marked(cells, "cell", "cell"), pipes: pipes ? marked(pipes, "asset", "id") : (found) => found,
+      told: element("span", { class: "told" }, element("b", {}, t("compared_with", { from: clock(from) })), told("cells", cells.counts), pipes ? told("pipes", pipes.counts) : ""),
+    };
   }
 
-  /** The moment that is shown becomes the one that others are compared with. */
-  compare() {
+  /** The moment that is shown becomes the one that others are compared with, now first. */
+  async compare() {
     if (state.against) {
       change({ against: "" });
       this.told = null;
       return this.past ? this.show() : this.draw();
     }
-    change({ against: state.moment || new Date(now() - SPANS_S[this.span] * 1000).toISOString().slice(0, 19) + "Z", moment: state.moment || new Date(now() - 5000).toISOString().slice(0, 19) + "Z" });
+    const text = (at) => new Date(at).toISOString().slice(0, 19) + "Z";
+    const { first } = await get("/risk/span").catch(() => ({ first: null }));
+    const begin = Math.max(now() - SPANS_S[this.span] * 1000, first ? Date.parse(first) + 1000 : 0); // before that there was no map
+    change({ against: state.moment || text(begin), moment: text(now() - 5000) }); // with now; the slider then goes elsewhere
     return this.show();
   }
 
@@ -126,33 +142,10 @@ export class TimeBar {
     if (!quiet) this.on.live();
   }
 
-  /** Every cell's level at each step of the span, once; playing then asks for nothing more. */
   async load() {
-    const resolution = this.map.resolution;
-    if (this.film?.resolution === resolution && this.film.span === this.span) return this.film;
-    const to = new Date(now() - 2000);
-    const { first } = await get("/risk/span");
-    const from = new Date(Math.max(to - SPANS_S[this.span] * 1000, first ? Date.parse(first) + 1000 : 0));
-    const step = Math.max(1, (to - from) / 1000 / FRAMES);
-    const found = await get("/risk/frames", { from: from.toISOString(), to: to.toISOString(), step_s: step, resolution });
-    const levels = new Map();
-    const frames = found.frames.map(({ at, recorded, cells }) => {
-      for (const [cell, level, score] of cells) levels.set(cell, { level, score });
-      return { at: Date.parse(at), recorded, levels: new Map(levels) };
-    });
-    this.film = { resolution, span: this.span, frames, shapes: await get("/risk/cells", { resolution }) };
+    const of = `${this.span} ${this.map.resolution}`;
+    if (this.film?.of !== of) this.film = await Film.load(SPANS_S[this.span], this.map.resolution, of);
     return this.film;
-  }
-
-  /** A frame of the film, without asking the server. */
-  still(at) {
-    const { frames, shapes } = this.film;
-    const frame = frames.findLast((each) => each.at <= at) ?? frames[0];
-    const features = shapes.features.flatMap((each) => {
-      const then = frame.recorded && frame.levels.get(each.properties.cell);
-      return then?.level ? [{ ...each, properties: { ...each.properties, ...then } }] : [];
-    });
-    return this.map.show("cells", { type: "FeatureCollection", features });
   }
 
   async toggle() {
@@ -169,7 +162,7 @@ export class TimeBar {
         change({ moment: new Date(frames[at].at).toISOString().slice(0, 19) + "Z" });
         this.slider.value = String(SPANS_S[this.span] - (now() - frames[at].at) / 1000);
         this.label.textContent = clock(frames[at].at);
-        this.still(frames[at].at);
+        this.film.show(this.map, frames[at].at);
         at += 1;
         return null;
       }, TICK_MS);

@@ -1,11 +1,12 @@
 // What the watch looks at, kept up to date: incidents and alerts in the list, cells, pipes and sensors on the map.
 
-import { get, getIfChanged } from "./api.js";
-import { city, levelName, stands } from "./city.js";
+import { all, get, getIfChanged } from "./api.js";
+import { city, levelName, since, stands } from "./city.js";
 import { byId } from "./element.js";
 import { OPEN, PIPES } from "./first.js";
 import { forgetGone } from "./bulk.js";
-import { drawFreshness, freshness } from "./freshness.js";
+import { REPORTS } from "./citizens.js";
+import { doubt, drawFreshness, freshness } from "./freshness.js";
 import { t } from "./i18n.js";
 import { drawFilters, drawList, drawTiles, filtered, isNew, kindOf, labelOf, placeOf } from "./incidents.js";
 import { drawLegend } from "./legend.js";
@@ -14,6 +15,7 @@ import { chime } from "./sound.js";
 import { state } from "./state.js";
 
 const MOST_SENSORS = 3000;
+const SUMMARY_S = 15;
 
 /** At most one run at a time of each, and one more where something changed meanwhile; no faster than `restMs`. */
 function single(work, failed, restMs = 0) {
@@ -43,7 +45,7 @@ function single(work, failed, restMs = 0) {
 
 export class Watch {
   /**
-   * @param {any} map @param {{failed: (error: any) => void, open: (kind: string, thing: any) => void, choose: (values: any) => void, panel: () => void, chooseStill: () => boolean}} on
+   * @param {any} map @param {{failed: (error: any) => void, open: (kind: string, thing: any) => void, choose: (values: any) => void, panel: () => void, handover: () => Promise<void>, reports: (many: number | null) => void}} on
    */
   constructor(map, on) {
     this.map = map;
@@ -60,6 +62,8 @@ export class Watch {
       cells: once(this.loadCells),
       pipes: once(this.loadPipes, 1000),
       sensors: once(this.loadSensors, 10_000),
+      reports: once(this.loadReports, 1000),
+      handover: single(() => on.handover(), on.failed, 1000),
       panel: single(async () => on.panel(), on.failed, 5000),
     };
   }
@@ -72,7 +76,9 @@ export class Watch {
     if (!state.moment && has("risk")) this.refresh.cells();
     if (!state.moment && has("risk", "inventory")) this.refresh.pipes();
     if (has("inventory", "reading")) this.refresh.sensors();
-    if (has("alert", "incident", "reading")) this.refresh.panel();
+    if (has("report")) this.refresh.reports();
+    if (has("handover")) this.refresh.handover();
+    if (has("alert", "incident", "reading", "report")) this.refresh.panel();
   }
 
   moved() {
@@ -82,18 +88,27 @@ export class Watch {
     drawLegend(this.map.resolution);
   }
 
+  /** Where nothing changes nothing is fetched, and how the city stands would look old. */
+  look() {
+    if (freshness.stream === "live" && since(city.summary.now) > SUMMARY_S) this.refresh.summary();
+    this.draw(); // ages and deadlines
+  }
+
   async loadSummary() {
+    const before = doubt();
     stands(await get("/risk/summary"));
+    if (doubt() !== before) this.draw();
     drawLegend(this.map.resolution);
   }
 
   async loadEntries() {
-    const [incidents, alerts, cases] = await Promise.all([get("/incidents", OPEN), get("/alerts", OPEN), get("/caseload")]);
+    const [incidents, alerts, cases] = await Promise.all([all("/incidents", OPEN), all("/alerts", OPEN), get("/caseload")]);
     const byIncident = new Map(cases.items.map((each) => [each.incident, each]));
     const byAlert = new Map(cases.items.filter((each) => each.incident === null).map((each) => [each.alert, each]));
-    this.alerts = alerts.items.map((each) => ({ ...each, response: byAlert.get(each.id) }));
-    const fresh = new Set(alerts.items.filter((each) => each.state === "UNACK").map((each) => each.id));
-    this.incidents = incidents.items.map((each) => ({ ...each, response: byIncident.get(each.id), unacknowledged: each.alert_ids.filter((id) => fresh.has(id)).length }));
+    this.alerts = alerts.map((each) => ({ ...each, response: byAlert.get(each.id) }));
+    const fresh = new Set(alerts.filter((each) => each.state === "UNACK").map((each) => each.id));
+    const lasting = new Set(alerts.filter((each) => each.state !== "RTNUN").map((each) => each.incident));
+    this.incidents = incidents.map((each) => ({ ...each, response: byIncident.get(each.id), unacknowledged: each.alert_ids.filter((id) => fresh.has(id)).length, over: each.open_alerts > 0 && !lasting.has(each.id) }));
     this.announce();
     this.draw();
     forgetGone([...this.risks, ...this.maintenance].map((each) => ({ kind: kindOf(each), id: each.id })));
@@ -110,6 +125,20 @@ export class Watch {
     if (!found || state.moment) return;
     if (found.truncated) this.wholeCity = false;
     await this.map.show("pipes", found);
+  }
+
+  /** What citizens have told and nobody has answered yet. Who may not read reports sees none, and no switch for them. */
+  async loadReports() {
+    try {
+      const found = await getIfChanged("reports", "/reports", REPORTS);
+      if (!found) return;
+      this.reports = found.features.length;
+      await this.map.show("reports", found);
+    } catch (error) {
+      if (error.status !== 403) throw error;
+      this.reports = null;
+    }
+    this.on.reports(this.reports);
   }
 
   /** From far away a city's sensors are too many to be told apart: they come when one looks closer. */

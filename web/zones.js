@@ -1,14 +1,17 @@
 // Zones that were suggested by standing risk: looked at, edited on the map, accepted or rejected.
 
 import { get, post } from "./api.js";
+import { networkName } from "./city.js";
 import { button, element } from "./element.js";
 import { fileButton, keepMap } from "./files.js";
-import { number, t } from "./i18n.js";
+import { number, place, t } from "./i18n.js";
 import { EMPTY } from "./mapstyle.js";
 
 /** What the suggestion was measured by, in the words of the page. */
 const WHY = { mean: "mean_score", score: "max_score", cells: "cells", length_m: "length", customers: "customers" };
 const TITLE = { risk_control: "zone_risk_control", resilience: "zone_resilience" };
+
+const metres = (length) => (length < 1000 ? number(length, "m") : number(length / 1000, "km"));
 
 const asCollection = (zones) => ({ type: "FeatureCollection", features: zones.map(({ geometry, ...properties }) => ({ type: "Feature", geometry, properties })) });
 
@@ -20,8 +23,8 @@ export async function zonesPage(view) {
   const told = (error) => (wrong.textContent = error.status === 403 ? t("need_engineer") : error.status === 409 ? t("conflict") : error.message);
   const find = () => post("/zones/suggestions", {}).then(view.again, told);
   await view.map.show("suggested", asCollection(items));
-  const rows = items.map((each) => element("li", {}, button({ class: "plan", "data-zone": each.id, onclick: () => editor.replaceChildren(...edit(each, view, told)) }, element("strong", {}, each.name),
-    element("small", { class: "rule" }, `${t(TITLE[each.kind] ?? each.kind)} · ${t("zone_holds", { assets: number(each.assets), length: number(each.length_m / 1000, "km") })}`))));
+  const rows = items.map((each) => element("li", {}, button({ class: "plan", "data-zone": each.id, onclick: () => editor.replaceChildren(...edit(each, view, told)) }, element("strong", {}, place(each.name)),
+    element("small", { class: "rule" }, `${[t(TITLE[each.kind] ?? each.kind), networkName(each.network)].filter(Boolean).join(" · ")} · ${t("zone_holds", { assets: number(each.assets), length: metres(each.length_m) })}`))));
   return [
     element("p", { class: "meta hint" }, t("zones_hint")),
     element("div", { class: "acts" }, button({ class: "plain button", "data-act": "suggest", onclick: find }, t("zones_find")), items.length ? fileButton("GeoJSON", () => keepMap(asCollection(items), "suggested-zones")) : ""),
@@ -51,6 +54,6 @@ function edit(zone, view, told) {
   view.map.fit([side(0, Math.min), side(1, Math.min), side(0, Math.max), side(1, Math.max)]);
   const why = Object.entries(zone.attributes).filter(([name, value]) => WHY[name] && typeof value === "number");
   return [element("section", { class: "figures-of-plan" }, element("label", { for: "zone-name" }, t("name"), name), element("p", { class: "meta" }, t("zone_corners")),
-    element("dl", {}, ...why.flatMap(([key, value]) => [element("dt", {}, t(WHY[key])), element("dd", {}, number(value))])),
+    element("dl", {}, ...why.flatMap(([key, value]) => [element("dt", {}, t(WHY[key])), element("dd", {}, key === "length_m" ? metres(value) : number(value))])),
     element("div", { class: "acts" }, button({ class: "act primary", "data-act": "accept", onclick: accepted }, t("accept")), button({ class: "act", "data-act": "reject", onclick: () => decide("reject") }, t("reject"))))];
 }

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import charts, robust
+from alerts.detectors import charts, robust, rolling
 
 Floats = NDArray[np.float64]
 
@@ -30,6 +30,8 @@ REACH_M = 500.0
 """L: distance along the pipes over which the fall of pressure decays to 1/e (default)."""
 HARMONICS = 3
 RIDGE = 1e-6
+FEWEST = 5
+"""So many readings at least there must be of the hour before (default)."""
 _DAY_S = 86400.0
 
 
@@ -90,6 +92,11 @@ def detect(
 def residuals(model: PressureModel, pressure: Floats, anchors: Floats, times: Floats) -> Floats:
     """Local residual (time, sensor): what neither the anchors nor the hour nor the network explain."""
     return _local(pressure - _terms(anchors, model.anchor_scale, times) @ model.coefficients)
+
+
+def since(residual: Floats, times: Floats) -> Floats:
+    """Residual (time, sensor) less its own mean of the hour before: what came within minutes, whatever the level."""
+    return rolling.change(residual, times, FEWEST)
 
 
 def fall(model: PressureModel, residual: Floats, rows: int) -> Floats:

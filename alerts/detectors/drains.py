@@ -2,7 +2,8 @@
 
 Each takes its condition from a detector of its own (blockage, rain, overflow, pump) over a day of quarters and the
 minutes since, with the rain of the nearest gauge. Where the gauge is silent or sick, rain is unknown, and nothing is
-claimed of dry weather. A level that dry weather knows (its 99th percentile) is never unusual.
+claimed of dry weather. A level that dry weather knows (its 99th percentile) is never unusual to begin with; one that
+stands out beside the others of its catchment stays so through the night, when all are low.
 """
 
 from typing import NamedTuple
@@ -10,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import blockage, health, overflow, pump, rain, rolling
+from alerts.detectors import blockage, health, overflow, peers, pump, rain, rolling, surge
 from alerts.knowledge import Catchment, Columns, Known
 from alerts.rules import Blockage, Overflow, Pump, RainResponse
-from alerts.scene import Scene, Scores, judge, number, of_sensors
-from alerts.window import Ints
-from lifeline.model import Finding, JsonObject
+from alerts.scene import Scene, Scores, judge, limits_of, number, of_sensors
+from alerts.window import SLOT_S, Ints
+from lifeline.model import Finding, JsonObject, Level
 
 Floats = NDArray[np.float64]
 
@@ -92,9 +93,11 @@ def _inside(reaches: Ints, levels: Columns) -> Ints:
 
 
 class Rain(NamedTuple):
-    """What fell on a gauge, by the row of a day: mm since the row before (NaN unknown), the stores, dry weather."""
+    """What fell on a gauge, by the row of a day: mm since the row before (NaN unknown; the newest reading goes on), the
+    same as far as the gauge has told (what falls until it speaks again, nobody knows yet), the stores, dry weather."""
 
     fallen: Floats
+    told: Floats
     stores: Floats
     dry: NDArray[np.bool_]
 
@@ -103,13 +106,14 @@ def rain_of(scene: Scene, gauge: Columns) -> Rain:
     """The rain of one gauge; that of all is worked out at once and once a moment."""
     if "rain" not in scene.once:
         gauges = scene.inventory.by_quantity.get("rain", np.empty(0, np.int64))
-        intensity, times = scene.day(gauges)
-        fallen = intensity * np.diff(times, prepend=times[:1])[:, None] / 3600.0
+        fallen, times = scene.rain_of_day(gauges)
         dry = blockage.dry(fallen, times) & ~np.isnan(fallen)
-        scene.once["rain"] = (gauges, fallen, rain.stores(fallen, times), dry)
-    gauges, fallen, stores, dry = scene.once["rain"]
+        until = scene.window.rain_until(gauges, scene.now.timestamp())
+        told = np.where(times[:, None] <= until + SLOT_S, fallen, np.nan)
+        scene.once["rain"] = (gauges, Rain(fallen, told, rain.stores(fallen, times), dry))
+    gauges, known = scene.once["rain"]
     place = int(np.searchsorted(gauges, gauge[0]))
-    return Rain(fallen[:, place], stores[:, place], dry[:, place])
+    return Rain(*(part[:, place] for part in known))
 
 
 def wet_of(scene: Scene, columns: Ints) -> NDArray[np.bool_]:
@@ -120,7 +124,7 @@ def wet_of(scene: Scene, columns: Ints) -> NDArray[np.bool_]:
 
 
 def detect_rain_response(rule: RainResponse, scene: Scene) -> list[Finding]:
-    """A finding for each level that is higher than rain and hour explain."""
+    """A finding for each level that is higher than rain and hour, or in dry weather the other levels, explain."""
     found = []
     for known in scene.knowledge.parts:
         for catchment in known.part.catchments:
@@ -134,23 +138,50 @@ def _responses(
     rule: RainResponse, scene: Scene, known: Known, catchment: Catchment, levels: Columns, gauge: Columns
 ) -> list[Finding]:
     level, times = scene.day(levels)
-    fallen, stores, _ = rain_of(scene, gauge)
+    _, fallen, stores, _ = rain_of(scene, gauge)
     told = rain.detect(catchment.response, level, stores, times)
     unheard = (stores > np.maximum(BEYOND * catchment.stores, rain.WET_MM)).any(axis=1) | np.isnan(fallen)
-    score = np.where(level > catchment.dry.high, np.maximum(told.score, 0.0), np.where(np.isnan(level), np.nan, 0.0))
+    beside = _beside(scene, catchment, levels, level, stores)
+    held = np.array([scene.held[rule.id].get(int(each), 0) for each in scene.inventory.sensor_ids[levels]])
+    high = level > catchment.dry.high
+    excess = np.fmax(np.where(high, told.score, 0.0), np.where(high | (held > 0), beside.score, 0.0))
+    score = np.where(np.isnan(level), np.nan, np.maximum(excess, 0.0))
     score[unheard] = np.nan
+    since = surge.detect(catchment.surge, level, surge.dry(fallen, times), times)
+    # Of a level that is told only what it claims counts: that it rises no more does not say that it is as it should be.
+    # Of another every moment counts: a reading that stands alone must not live on in those of which nothing is known.
+    rises = np.maximum(since.score * high, 0.0)
+    score = np.fmax(score, np.where((held == 0) | (rises >= surge.ASKED), rises, np.nan))
+    subjects = of_sensors(scene, levels)
+    limits = np.stack([limits_of(rule, subject, scene) for subject in subjects], axis=1)
+    mildest = np.where(np.isnan(limits), 0, np.array(Level)[:, None]).max(axis=0)
+    raised = (held > 0) & (held < mildest)
+    lasts = rain.lasting(score, times, limits, rule.confirmed_s, np.where(raised, rule.deadband, -np.inf))
 
     def evidence(place: int) -> JsonObject:
+        said = [told.score[-1, place], beside.score[-1, place], since.score[-1, place]]
+        most = int(np.argmax(np.nan_to_num(said, nan=-np.inf)))
         return {
             "quantity": "level",
             "unit": "m",
             "value": number(level[-1, place]),
-            "expected": number(told.expected[-1, place]),
+            "expected": number((told.expected, beside.expected, since.expected)[most][-1, place]),
+            "expected_by": ("rain and hour", "the other levels of its catchment", "the hour before")[most],
+            "score": number(score[-1, place]),
+            "lasts": bool(lasts[-1, place] > score[-1, place]),
             "rain_mm_in_4_h": number(stores[-1, rain.STORES_S.index(14400.0)]),
             "baseline": known.part.baseline.version,
         }
 
-    return judge(rule, Scores(of_sensors(scene, levels), score, times, evidence), scene)
+    return judge(rule, Scores(subjects, lasts, times, evidence), scene)
+
+
+def _beside(scene: Scene, catchment: Catchment, levels: Columns, level: Floats, stores: Floats) -> peers.Judgement:
+    """The levels of a catchment against each other; one that stands still for the whole window is no evidence yet: a
+    probe that is stuck is left behind by the others."""
+    told = peers.detect(catchment.peers, level, peers.quiet(stores))
+    low, high = scene.window.extremes(levels)
+    return told._replace(score=np.where(high > low, told.score, np.nan))
 
 
 def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
@@ -168,10 +199,12 @@ def detect_overflow(rule: Overflow, scene: Scene) -> list[Finding]:
     least = np.maximum(LOW_SHARE * cover, full)
     level, times = scene.recent(columns)
     told = overflow.forecast(level, cover, times)
-    minutes = np.where(level < np.minimum(least, LATEST_SHARE * cover), np.inf, told.seconds / 60.0)
+    low = level < np.minimum(least, LATEST_SHARE * cover)
+    minutes = np.where(low, np.inf, told.seconds / 60.0)
     usual = np.maximum(scene.knowledge.noise, scene.inventory.resolution)[columns]
     lonely = health.spikes(level, np.nan_to_num(usual, nan=np.inf)) >= health.LONELY
-    minutes = np.where(np.isnan(told.seconds) | lonely, np.nan, np.minimum(minutes, 1e6))
+    # A sensor that threw a lonely reading within the hour raises nothing; that its water is low again is believed.
+    minutes = np.where(np.isnan(told.seconds) | (lonely & ~low), np.nan, np.minimum(minutes, 1e6))
 
     def evidence(place: int) -> JsonObject:
         return {
@@ -213,31 +246,34 @@ def detect_pump(rule: Pump, scene: Scene) -> list[Finding]:
     ``start_level_m`` says when it must run. One without such a level is judged by what was learned of its current.
     """
     found = []
-    always = _always_run(scene)
-    for column in scene.columns(rule, "pump_current").tolist():
+    columns = scene.columns(rule, "pump_current").tolist()
+    always, draws = _as_learned(scene) if columns else (set(), np.empty(0))
+    for column in columns:
         asset = scene.topology.assets.get(scene.topology.asset_of[column] or -1)
         start = asset.attributes.get("start_level_m") if asset else None
         wells = {asset.asset_id, asset.from_asset} - {None} if asset else set()
         level = next((c for c in scene.columns(rule, "level").tolist() if scene.topology.asset_of[c] in wells), None)
         if level is not None and isinstance(start, int | float):
-            found += _station(rule, scene, column, level, float(start))
+            found += _station(rule, scene, column, level, float(start), draws[column])
         elif column in always:
             found += _steady(rule, scene, column)
     return found
 
 
-def _always_run(scene: Scene) -> set[int]:
-    """Columns of currents that hardly ever stood still on clean days."""
-    found: set[int] = set()
+def _as_learned(scene: Scene) -> tuple[set[int], Floats]:
+    """Columns of currents that hardly ever stood still on clean days, and the least that each drew while it ran."""
+    always: set[int] = set()
+    draws = np.full(len(scene.inventory.sensor_ids), np.nan)
     for known in scene.knowledge.parts:
-        runs = (known.part.least > SURELY * RUNNING_A) & known.part.baseline.ready & (known.columns >= 0)
-        found |= set(known.columns[runs].tolist())
-    return found
+        ready = known.part.baseline.ready & (known.columns >= 0)
+        always |= set(known.columns[ready & (known.part.least > SURELY * pump.RUNNING_A)].tolist())
+        draws[known.columns[ready]] = known.part.draws[ready]
+    return always, draws
 
 
 def _steady(rule: Pump, scene: Scene, column: int) -> list[Finding]:
     current, times = scene.recent(np.array([column]))
-    idle = rolling.held(current <= RUNNING_A, times, pump.IDLE_HELD_S / 2)
+    idle = rolling.held(current <= pump.RUNNING_A, times, pump.IDLE_HELD_S / 2)
     score = np.where(np.isnan(current), np.nan, np.where(idle, 2.0, 0.0))
 
     def evidence(_place: int) -> JsonObject:
@@ -247,21 +283,24 @@ def _steady(rule: Pump, scene: Scene, column: int) -> list[Finding]:
     return judge(rule, Scores(of_sensors(scene, np.array([column])), score, times, evidence), scene)
 
 
-def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float) -> list[Finding]:
+def _station(rule: Pump, scene: Scene, column: int, well: int, start_m: float, draws: float) -> list[Finding]:
     both, times = scene.recent(np.array([column, well]))
     current, level = both[:, :1], both[:, 1:]
-    running = np.where(np.isnan(current), np.nan, current > RUNNING_A)
+    running = np.where(np.isnan(current), np.nan, current > pump.RUNNING_A)
     told = pump.detect(level, running, times, np.array([start_m]))
-    futile = told.futile & ~_rains(scene, well)
+    read = ~np.isnan(scene.recent(np.array([column]), stands_s=0.0)[0][:, 0])
+    unloaded = pump.unloaded(current, level, times, np.array([draws]), read)
+    futile = told.futile & ~_rains(scene, well) | unloaded
     score = np.where(told.idle | futile, 2.0, np.where(told.cycling, 1.0, 0.0))
     score = np.where(np.isnan(current) | np.isnan(level), np.nan, score)
 
     def evidence(_place: int) -> JsonObject:
-        fault = "does not run" if told.idle[-1, 0] else "moves nothing" if told.futile[-1, 0] else "starts too often"
+        fault = "does not run" if told.idle[-1, 0] else "moves nothing" if futile[-1, 0] else "starts too often"
         return {
             "quantity": "pump_current",
             "unit": "A",
             "value": number(current[-1, 0]),
+            "expected": number(draws) if unloaded[-1, 0] else None,
             "fault": fault,
             "level": number(level[-1, 0]),
             "start_level": start_m,
@@ -284,5 +323,3 @@ def _rains(scene: Scene, well: int) -> bool:
 RUNS_OFF_S, RAINS_MM = 3600.0, 1.0
 """What falls on an underpass is in its well within the hour; less than this is no rain to a pump (default)."""
 SURELY = 4.0
-RUNNING_A = 0.5
-"""A pump that draws more than this runs: above the ripple of a transformer, below any motor (default)."""

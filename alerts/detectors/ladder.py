@@ -6,7 +6,8 @@ For each level with limit x, deadband d, on-delay a and off-delay b the conditio
     ends    when  value < x - d               without a break for b seconds,
     stays   as it was                         otherwise.
 
-A reading of a value holds until the next one (``holds``); a rate says nothing of the time after it. Everything
+A reading of a value holds until the next one (``holds``), and not at its moment: one alone that lies a in the past
+raises nothing if the next is calm. A rate says nothing of the time after it. Everything
 follows from the window and ``held``, the level of the alert that is open: a second process that takes over needs no
 memory of the first. Delays are known to one slot.
 A sensor that falls silent keeps its level: no data is unknown, never safe.
@@ -66,22 +67,23 @@ def _walk(
     holds: bool,
 ) -> tuple[NDArray[np.bool_], Seconds]:
     """Walk the slots from the oldest, all levels (level, sensor) at once. ``run`` and ``calm`` are when the present
-    breach and the present calm began."""
+    breach and the present calm began; ``heard`` until when is known how it stands."""
+    was = active
     run = np.full(limit.shape, np.nan)
-    calm, since = run.copy(), run.copy()
+    calm, since, heard = run.copy(), run.copy(), run.copy()
 
-    def let_pass(until: Seconds | float) -> None:
+    def let_pass(until: Seconds | float, reached: np.ufunc = np.greater_equal) -> None:
         nonlocal active, since
-        ripe = ~active & (until - run >= on)
+        ripe = ~active & reached(until - run, on)
         since = np.where(ripe, run, since)
-        active = (active | ripe) & ~(until - calm >= off)
+        active = (active | ripe) & ~reached(until - calm, off)
 
-    for slot in _telling(series, limit, active):
+    for slot in _telling(series, limit, was):
         lowest, highest, last = series.lowest[slot], series.highest[slot], series.last[slot]
         first_at, last_at = series.first_at[slot], series.last_at[slot]
         some = ~np.isnan(last)
         if holds:
-            let_pass(first_at)
+            let_pass(first_at, np.greater)
         below, above = highest < calm_limit, lowest >= limit
         calm_start = np.where(below, first_at, np.where(last < calm_limit, last_at, np.nan))
         run_start = np.where(above, first_at, np.where(last >= limit, last_at, np.nan))
@@ -92,9 +94,12 @@ def _walk(
             since = np.where(hit, np.where(np.isnan(run_start), first_at, run_start), since)
             active = active | hit
         let_pass(last_at)
+        heard = np.where(some, last_at, heard)
     if holds:
         let_pass(0.0)
-    return active, since
+        heard = np.zeros_like(heard)
+    # A calm of long ago is over: what is held was raised after it, by what its slots told then.
+    return active | (was & ~(heard - calm >= off)), since
 
 
 def _telling(series: Series, limit: Seconds, active: NDArray[np.bool_]) -> list[int]:

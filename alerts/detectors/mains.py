@@ -3,10 +3,17 @@
 r is the pressure's residual against inlets, tanks, hour and the network's median. Per network and minute
 
     score = max( -r / the deepest fall that clean days showed with a margin,      sudden: within minutes
-                 CUSUM of -r over the quarters of a day / its limit )             small and lasting
+                 CUSUM of -r over the quarters of a day / LASTING of its limit )  small and lasting
 
 while a second sensor reaches SECOND of its own limit, on the mean of two minutes: several see a burst, and one that
-falls alone is more likely sick. The one with the largest fall speaks for its network: one alert a burst.
+falls alone is more likely sick. At the end of a branch only one can see it, and the inlets are the witness: a fall
+ALONE times as deep counts by itself where the inflow has grown by FED since it began, within the window, the reading
+itself fell (one that is stuck does not), and both last. An alert that is open needs no second one: of a small leak that
+other sensor falls now and then. The one with the largest fall speaks for its network: one alert a burst.
+
+Where a tank stands where it never stood while its network was learned, nothing is known of pressures, but a fall within
+minutes is one all the same: r counts then against its own mean of the hour before (burst.since), which needs no
+baseline of levels, and from UNSETTLED times the limit.
 """
 
 from collections.abc import Sequence
@@ -16,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import burst, charts
+from alerts.detectors import burst, charts, rolling
 from alerts.knowledge import Columns, Known, Mains
 from alerts.rules import Burst
 from alerts.scene import Scene, Scores, judge, number, of_sensors, one_of
@@ -32,6 +39,14 @@ FALL_ROWS = 3
 UNSETTLED = 2.0
 """While another rule explains the network, and until its tanks are full again, a fall must be so many times as deep as
 what clean days showed: pumps and tanks do then what they never did (default)."""
+LASTING = 1.4
+"""How far beyond its limit the slow chart must be (default). The tail of a CUSUM is exponential (Page 1954): the most
+of n independent spans grows with log n. A clean week has some 33, as the chart forgets within five hours; its limit has
+a margin of 1.25, with which this makes 1.75, and 33^1.75 spans are those of fourteen weeks.
+"""
+ALONE, ALONE_S, FED = 3.0, 120.0, 0.1
+"""How many times as deep a fall must be that one sensor sees alone, for how long at least, and what share of the inflow
+must have come with it (defaults): a pipe that spills so much is fed so much more."""
 SECOND = 0.5
 """How far the second sensor must have fallen, in its own limit (default): three sigma, more where falls are usual."""
 
@@ -80,14 +95,18 @@ def _network(
     known, mains, columns, anchors = group
     pressure, times = scene.recent(columns)
     flow, _ = scene.recent(anchors)
-    pressure = np.where(_foreign(mains, flow), np.nan, pressure)
+    foreign = _foreign(mains, flow)
     quick = burst.residuals(mains.model, pressure, flow, times)
+    quick = np.where(foreign, burst.since(quick, times), quick)
+    settled = bool(len(ends)) and not scene.explained(rule, int(scene.topology.component[columns[0]]))
+    usual = ~foreign & settled
     before = np.searchsorted(ends, times, side="right") - 1
-    settled = len(ends) and not scene.explained(rule, int(scene.topology.component[columns[0]]))
-    lasting = np.where(before[:, None] >= 0, slow[np.maximum(before, 0)], 0.0) if settled else 0.0
-    sudden = mains.sudden if settled else UNSETTLED * mains.sudden
-    score = np.fmax(-quick / sudden, np.where(np.isnan(quick), np.nan, lasting))
-    score = np.where(np.isnan(quick), np.nan, np.where(_seen_by_two(score), score, 0.0))
+    lasting = slow[np.maximum(before, 0)] * (usual & (before[:, None] >= 0)) if settled else 0.0
+    score = np.fmax(-quick / np.where(usual, 1.0, UNSETTLED) / mains.sudden, lasting)
+    inflow = np.abs(flow[:, np.isinf(mains.high)]).sum(axis=1)
+    alone = alone_with_inlets(-quick / mains.sudden, pressure / mains.sudden, inflow, times)
+    score = np.where(_seen_by_two(score) | held.any(), score, np.where(usual, alone, 0.0))
+    score = np.where(np.isnan(quick), np.nan, score)
 
     def evidence(place: int) -> JsonObject:
         residual, falls = quick[-1, place], burst.fall(mains.model, quick, FALL_ROWS)
@@ -107,7 +126,7 @@ def _network(
 
 
 def _foreign(mains: Mains, anchors: Floats) -> NDArray[np.bool_]:
-    """(row, 1): a tank stands where it never stood while its network was learned: nothing is known of pressures."""
+    """(row, 1): a tank stands where it never stood while its network was learned."""
     return np.asarray(((anchors < mains.low) | (anchors > mains.high)).any(axis=1, keepdims=True))
 
 
@@ -120,6 +139,19 @@ def _seen_by_two(score: Floats) -> NDArray[np.bool_]:
     return np.asarray((falls + before) / 2 >= SECOND)
 
 
+def alone_with_inlets(fall: Floats, pressure: Floats, inflow: Floats, times: Floats) -> Floats:
+    """Score of what one sensor sees alone with the inlets, (row, sensor): its ``fall`` or what its ``pressure`` has
+    fallen since, whichever is less (both in its limit), or 0; ``inflow`` (row,) is that of all inlets."""
+    rows = np.arange(len(times))[:, None]
+    before = np.maximum.accumulate(np.where(fall < SECOND, rows, -1), axis=0)
+    fell = np.take_along_axis(pressure, np.maximum(before, 0), axis=0) - pressure
+    deep = np.minimum(fall, fell)
+    with np.errstate(invalid="ignore"):
+        fed = inflow[:, None] >= (1 + FED) * inflow[np.maximum(before, 0)]
+        lasts = rolling.held((before >= 0) & fed & (inflow[:, None] > 0) & (deep >= ALONE), times, ALONE_S)
+    return np.where(lasts, deep, 0.0)
+
+
 def _lasting(scene: Scene, groups: Sequence[Group]) -> list[tuple[Floats, Floats]]:
     """Of each network the CUSUM's score over the quarters of a day, and their ends: one chart over all at once, worked
     out once a quarter."""
@@ -129,7 +161,7 @@ def _lasting(scene: Scene, groups: Sequence[Group]) -> list[tuple[Floats, Floats
         z = [_slow_residuals(scene, group, ends) / group.mains.model.sigma for group in groups]
         together = np.hstack(z) if z else np.empty((len(ends), 0))
         limit = np.concatenate([np.empty(0), *(group.mains.model.limit for group in groups)])
-        scene.memo[key] = charts.cusum(together, burst.SLACK, burst.CLIP).down / limit
+        scene.memo[key] = charts.cusum(together, burst.SLACK, burst.CLIP).down / (LASTING * limit)
     score = scene.memo[key]
     starts = np.cumsum([0, *(len(group.columns) for group in groups)]).tolist()
     return [(score[:, begin:end], ends) for begin, end in pairwise(starts)]

@@ -1,7 +1,8 @@
 """Time to overflow, announced before it happens; the states of a sewer by its geometry; water on the street.
 
-Time to overflow = (cover - level) / rise rate, the rate being the least-squares slope over the trailing window. It is
-said only while the level truly rises: the rise over the window must exceed the noise of the readings around the line.
+Time to overflow = (cover - level) / rise rate, the rate being the least-squares slope over the trailing window, or over
+its newer half where that is less: a rise that slows down is not drawn out as if it did not. It is said only while the
+level truly rises: the rise over the window must exceed the noise of the readings around the line.
 States: dry, flowing, d/D > 0.8, surcharged (above the crown), freeboard under 0.3 m, overflow (at the cover).
 """
 
@@ -42,7 +43,7 @@ class Forecast(NamedTuple):
 
 def forecast(level: Floats, cover_m: Floats, times: Floats, window_s: float = WINDOW_S) -> Forecast:
     """Time to overflow of (time, sensor) levels, cover and level above the same datum, in metres."""
-    rise = rolling.slope(level, times, window_s)
+    rise = np.fmin(rolling.slope(level, times, window_s), rolling.slope(level, times, window_s / 2))
     freeboard = cover_m - level
     rising = rise * window_s >= MIN_RISE_M
     seconds = np.divide(freeboard, rise, out=np.full(level.shape, np.inf), where=rising)

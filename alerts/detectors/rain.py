@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import robust
+from alerts.detectors import robust, rolling
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -92,6 +92,19 @@ def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Ju
     # The ends by themselves: who has known only one weather has no limit for the other, and none between the two.
     limit = np.where(share >= 1, wet, np.where(share <= 0, response.limit_dry, between))
     return Judgement(expected, (level - expected) / limit)
+
+
+def lasting(
+    score: Floats, times: Floats, limits: Floats, confirmed_s: float, deadband: Floats | float = -np.inf
+) -> Floats:
+    """Scores (time, sensor) of which one that has reached the mildest of a sensor's ``limits`` (level, sensor; NaN for
+    none) without a break for ``confirmed_s`` is worth the next one: a wave goes by, what stays is a sewer that is fed
+    or cannot drain, however little above the limit. A sensor that is told so already has a ``deadband`` (sensor,): it
+    stays worth that until it is so far below the mildest limit (-inf for the others)."""
+    mildest, worse = np.sort(limits, axis=0)[:2]
+    with np.errstate(invalid="ignore"):
+        stays = rolling.held(score >= mildest, times, confirmed_s) | (score >= mildest - deadband)
+    return np.where(stays, np.fmax(score, worse), score)
 
 
 def _wetness(held: Floats) -> Floats:

@@ -14,6 +14,8 @@ Rows = NDArray[np.int64]
 
 BLOCK = 4096
 """Sensors at a time where a calculation needs many intermediate matrices: so that they stay in the cache."""
+LATELY_S, BEFORE_S = 600.0, 3000.0
+"""What came lately, and what it is compared with (defaults)."""
 
 
 def first_rows(times: Floats, window_s: float) -> Rows:
@@ -64,6 +66,16 @@ def mean(values: Floats, times: Floats, window_s: float) -> Floats:
     count = _totals((~np.isnan(values)).astype(float), first)
     summed = _totals(np.nan_to_num(values), first)
     return np.divide(summed, count, out=np.full_like(summed, np.nan), where=count > 0)
+
+
+def change(values: Floats, times: Floats, fewest: int) -> Floats:
+    """Each value less the mean of its sensor over BEFORE_S until LATELY_S ago: what came since, whatever the level.
+    NaN where there were fewer than `fewest` readings before."""
+    before = np.searchsorted(times, np.asarray(times) - LATELY_S, side="right") - 1
+    count = total(np.where(np.isnan(values), np.nan, 1.0), times, BEFORE_S)
+    usual = np.where(count >= fewest, mean(values, times, BEFORE_S), np.nan)
+    since: Floats = values - np.where(before[:, None] >= 0, usual[np.maximum(before, 0)], np.nan)
+    return since
 
 
 def extremes(values: Floats, times: Floats, window_s: float) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 flatline   stands still within its resolution for six hours, though its clean days never knew six such hours; or reads
            the very same for an hour, though in each clean hour it moved by more than STEPS of its resolution
 noise      scatters by more than a multiple of its usual noise, in both halves of an hour
-           (of four, where it speaks too seldom)
+           (of four, where it speaks too seldom); of a sewer's level in rain, than the others too
 drift      on one side of what its neighbours say for a day, while they are not; a meter of a district's balance is not
            judged: what it shows beyond usual is a leak before it is a fault (detectors/zones)
 jumps      three readings or more that changed faster than the quantity can, within a quarter of an hour, or that stood
@@ -93,7 +93,7 @@ def _noise(rule: Health, scene: Scene) -> list[Finding]:
         quarters = scene.trend.values(columns)[0][-quarters_in(SCATTER_S) :]
         often = _noise_of(minutes, usual, step)
         told = often if np.isfinite(often.ratio).all() else _either(often, _noise_of(quarters, usual, step))
-        ratio = np.where(_stirred(scene, columns, told.ratio), np.nan, told.ratio)
+        ratio = np.where(_stirred(scene, columns, told.ratio), np.nan, _beside(scene, columns, told.ratio))
         score = ratio / health.NOISE_RATIO
         return score, lambda p: {"noise": number(told.sigma[p]), "usual_noise": number(usual[p])}
 
@@ -114,16 +114,29 @@ def _either(often: health.Noise, seldom: health.Noise) -> health.Noise:
 
 def _stirred(scene: Scene, columns: Ints, ratio: Floats) -> NDArray[np.bool_]:
     """Sensors that may scatter because the world does: in alarm, or as others of their quantity do, or rain gauges, or
-    as pumps start and stop beside them, or sewers in rain."""
+    as pumps start and stop beside them."""
     quantities = scene.inventory.quantities[columns]
     stirred = scene.alarmed[columns] | np.isin(quantities, CYCLED) | scene.topology.pumped[columns]
-    sewers = np.flatnonzero(np.isin(quantities, SEWERS))
-    stirred[sewers] |= drains.wet_of(scene, columns[sewers])
     for quantity in np.unique(quantities).tolist():
         alike = quantities == quantity
         if np.mean(np.nan_to_num(ratio[alike]) > health.NOISE_RATIO / 2) > SHARED and alike.sum() > 1:
             stirred |= alike
     return np.asarray(stirred, np.bool_)
+
+
+def _beside(scene: Scene, columns: Ints, ratio: Floats) -> Floats:
+    """Noise by the usual one; of sewers in rain, which stirs them all, by that of the noisiest other level, and not
+    known of what runs in gusts."""
+    found, quantities = ratio.copy(), scene.inventory.quantities[columns]
+    sewers = np.flatnonzero(np.isin(quantities, SEWERS))
+    wet = sewers[drains.wet_of(scene, columns[sewers])]
+    found[wet] = np.nan
+    levels = wet[quantities[wet] == "level"]
+    if len(levels) > 1:
+        known = np.nan_to_num(ratio[levels])
+        second, first = np.sort(known)[-2:]
+        found[levels] = ratio[levels] / np.maximum(np.where(known == first, second, first), 1.0)
+    return found
 
 
 def _drift(rule: Health, scene: Scene) -> list[Finding]:

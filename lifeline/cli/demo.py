@@ -31,7 +31,8 @@ HISTORY_DAYS = 7.0
 
 
 def register(app: typer.Typer) -> None:
-    examples = "`lifeline demo --open`, `lifeline demo --fresh --seed 7`, `lifeline demo --fresh --town net.inp`"
+    towns = "`lifeline demo --fresh --town net.inp`, `lifeline demo --fresh --districts 50`"
+    examples = f"`lifeline demo --open`, `lifeline demo --fresh --seed 7`, {towns}"
     app.command(epilog=f"Examples: {examples}")(demo)
 
 
@@ -44,6 +45,9 @@ def demo(
         Path | None,
         typer.Option(help="An EPANET file (.inp) as the town; another than the last needs --fresh.", dir_okay=False),
     ] = None,
+    districts: Annotated[
+        int, typer.Option(min=1, max=200, help="Of 100 sensors each; events come in the first. 50: a real-sized town.")
+    ] = 1,
     habits: Annotated[
         str, typer.Option(help="How devices behave: `rough` (SenML, duplicates, drift ...), or a .toml file.")
     ] = "",
@@ -61,7 +65,7 @@ def demo(
     chosen.make()
     chosen.secret("mqtt/simulator")
     system = System(chosen, settings, own_services=True)
-    run(system, lambda: Demo(system, seed, browser, habits, town).begin())
+    run(system, lambda: Demo(system, seed, browser, habits, town, districts).begin())
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Demo:
     browser: bool
     habits: str = ""
     model: Path | None = None
+    districts: int = 1
 
     @property
     def truth(self) -> Path:
@@ -90,15 +95,16 @@ class Demo:
         self.system.start(
             "simulators", self.system.simulator_environment(),
             "run", "--seed", str(self.seed), "--history-days", f"{days:.4f}", "--scenario", "demo",
-            "--truth", str(self.truth), *self._from_model(), *(["--habits", self.habits] if self.habits else []),
+            "--truth", str(self.truth), *self._size(), *(["--habits", self.habits] if self.habits else []),
         )  # fmt: skip
         self._tell(key, once, days)
 
     def _load_town(self) -> None:
         """Make the town's files and import them; nothing is done where they are as they were."""
         town = self.system.home.path / "town"
-        files = [town / "assets.geojson", town / "sensors.csv", town / "facilities.geojson"]
-        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed), *self._from_model()]
+        files = [town / "assets.geojson", town / "sensors.csv"]
+        files += [town / "facilities.geojson"] if self.districts == 1 else []
+        command = ["simulators", "inventory", "--out", str(town), "--seed", str(self.seed), *self._size()]
         made = subprocess.run(
             [sys.executable, "-P", "-m", *command], env=environment({}), capture_output=True, text=True, check=False
         )
@@ -113,8 +119,9 @@ class Demo:
         for line in done:
             note(f"town      {line}")
 
-    def _from_model(self) -> list[str]:
-        return [] if self.model is None else ["--town", str(self.model.resolve())]
+    def _size(self) -> list[str]:
+        model = [] if self.model is None else ["--town", str(self.model.resolve())]
+        return model + (["--districts", str(self.districts)] if self.districts > 1 else [])
 
     def _tell(self, key: str, once: str, days: float) -> None:
         link = f"{self.system.url}#key={key}"
@@ -127,7 +134,7 @@ class Demo:
             )
         else:
             note("\nThe simulators go on where they stopped. Within two minutes the first")
-        note("alert appears on the page: gas leaks into a chamber, mains burst, sewers block, a gateway dies.")
+        note("alert appears on the page: gas leaks into a chamber, it pours, a main bursts, a gateway dies.")
         note(f"What really happens is written to {self.truth}")
         note("Ctrl-C stops everything; the data stays for the next start (--fresh forgets it)")
         if self.browser:

@@ -5,7 +5,7 @@ import queue
 import socket
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lifeline.cli.children import Child, end
@@ -21,6 +21,8 @@ from lifeline.storage.database import Connection, connect
 PROCESS = "drills"
 """Name of its heartbeat: the API plans no drill where nobody would run it."""
 LOOK_S, BEAT_S = 2.0, 5.0
+_DEAD = timedelta(minutes=1)
+_LEAVE_S = 5.0
 
 
 class Desk(threading.Thread):
@@ -34,6 +36,7 @@ class Desk(threading.Thread):
         self._asked: set[int] = set()
         self._child: Child | None = None
         self._ending = threading.Event()
+        self._instance = f"{socket.gethostname()}:{os.getpid()}"
 
     def run(self) -> None:
         """Until ``close``: sweep once, tell which scenarios there are, then look every two seconds."""
@@ -45,13 +48,22 @@ class Desk(threading.Thread):
                     now = datetime.now(UTC)
                     if time.monotonic() - beaten > BEAT_S:
                         beaten = time.monotonic()
-                        health.beat(connection, PROCESS, f"{socket.gethostname()}:{os.getpid()}", now, {})
+                        health.beat(connection, PROCESS, self._instance, now, {})
                     self._look(connection, now)
             except LifelineError as error:  # the database is away, or a schedule cannot be read: the next look may do
                 if not self._ending.is_set():
                     note(f"drills    {error}")
                 self._ending.wait(10.0)
             self._ending.wait(LOOK_S)
+        self._leave()
+
+    def _leave(self) -> None:
+        """What has ended is not dead: without this its last sign of life would stay red on the health page."""
+        try:
+            with connect(self._system.dsn) as connection:
+                health.leave(connection, PROCESS, self._instance, datetime.now(UTC) - _DEAD)
+        except LifelineError as error:  # the database went first
+            note(f"drills    {error}")
 
     def _begin(self) -> bool:
         left = sweep(self._system.home, self._system.dsn)
@@ -60,6 +72,7 @@ class Desk(threading.Thread):
         found = playable()
         with connect(self._system.dsn) as connection:
             drills.keep_scenarios(connection, found)
+            health.leave(connection, PROCESS, self._instance, datetime.now(UTC) - _DEAD)  # one that was killed before
         return True
 
     def _look(self, connection: Connection, now: datetime) -> None:
@@ -86,6 +99,8 @@ class Desk(threading.Thread):
         self._ending.set()
         if self._child is not None:
             end([self._child])
+        if self.is_alive():
+            self.join(_LEAVE_S)
 
 
 def plan_scheduled(connection: Connection, zone: ZoneInfo, now: datetime) -> None:

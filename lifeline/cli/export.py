@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from lifeline.catalogue import load_catalogue
-from lifeline.cli.address import HomeOption, find
+from lifeline.cli.address import HomeOption, Place, find
 from lifeline.cli.console import count_of, note, say
 from lifeline.errors import ConfigurationError
 from lifeline.exchange.coordinates import CHINESE, WGS84, from_wgs84, plain_name
 from lifeline.exchange.rows import Row
 from lifeline.exchange.writers import write
 from lifeline.geo import Box
-from lifeline.storage import export
+from lifeline.storage import export, standing
 
 EXAMPLES = """Examples:
 
@@ -22,7 +22,10 @@ EXAMPLES = """Examples:
 
 `lifeline export assets --out water.gpkg --network water --crs EPSG:4547`
 
-`lifeline export sensors --out sensors.csv --crs gcj02 --bbox 117.2,31.8,117.3,31.9`"""
+`lifeline export sensors --out sensors.csv --crs gcj02 --bbox 117.2,31.8,117.3,31.9`
+
+`lifeline export model --network water --out water.inp`"""
+MODEL = "model"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +33,10 @@ def register(app: typer.Typer) -> None:
 
 
 def export_(
-    what: Annotated[str, typer.Argument(help=f"{', '.join(export.KINDS[:-1])} or {export.KINDS[-1]}.")],
-    out: Annotated[Path, typer.Option("--out", help="The file: .geojson, .csv, .gpkg or .shp.", dir_okay=False)],
+    what: Annotated[str, typer.Argument(help=f"{', '.join(export.KINDS)} or {MODEL}.")],
+    out: Annotated[
+        Path, typer.Option("--out", help="The file: .geojson, .csv, .gpkg or .shp; a model .inp.", dir_okay=False)
+    ],
     home: HomeOption = None,
     crs: Annotated[str, typer.Option(help="Coordinate system to write: EPSG:4547, gcj02, bd09 ...")] = "WGS84",
     network: Annotated[str | None, typer.Option(help="Only this network.")] = None,
@@ -39,14 +44,18 @@ def export_(
 ) -> None:
     """Write the inventory to a file that `lifeline import` takes, and takes as unchanged.
 
-    A file of this name is replaced. Reading it back in another system takes --crs where the format cannot state it.
+    A model (EPANET, SWMM) is written as it was imported last, byte for byte. A file of this name is replaced. Reading
+    it back in another system takes --crs where the format cannot state it.
     """
-    if what not in export.KINDS:
-        raise ConfigurationError(f"{what!r} is none of {', '.join(export.KINDS)}")
+    if what not in (*export.KINDS, MODEL):
+        raise ConfigurationError(f"{what!r} is none of {', '.join((*export.KINDS, MODEL))}")
     where = find(home)
     catalogue = load_catalogue(where.settings.catalogue)
     if network is not None and network not in catalogue.networks:
         raise ConfigurationError(f"--network {network!r} is none of {', '.join(sorted(catalogue.networks))}")
+    if what == MODEL:
+        _export_model(where, network, out)
+        return
     box = box_of(bbox)
     from_wgs84(crs)  # a system that does not exist is refused before anything is read
     with where.connection() as connection:
@@ -59,6 +68,18 @@ def export_(
     stated = out.suffix.lower() not in (".csv", ".gpkg", ".shp") or plain_name(crs) == WGS84
     if not stated and (plain_name(crs) in CHINESE or out.suffix.lower() == ".csv"):
         note(f"the file does not say that it is in {crs}: import it with --crs {crs}")
+
+
+def _export_model(where: Place, network: str | None, out: Path) -> None:
+    if network is None or out.suffix.lower() != ".inp":
+        raise ConfigurationError("a model takes --network NAME and --out FILE.inp")
+    with where.connection() as connection:
+        found = standing.model_file(connection, network)
+    try:
+        out.write_bytes(found.content)
+    except OSError as error:
+        raise ConfigurationError(f"{out}: {error.strerror}") from error
+    say(f"{out}: {found.format} model {found.name} of {network}, as it was imported")
 
 
 def box_of(text: str | None) -> Box | None:

@@ -1,5 +1,6 @@
 """The folder of one Lifeline on this machine: data, secrets, logs, and the lock that keeps a second one out."""
 
+import atexit
 import contextlib
 import fcntl
 import json
@@ -16,6 +17,8 @@ from lifeline.errors import ConfigurationError
 from lifeline.settings import Settings
 
 DEMO = "demo"
+_PROMISES: dict[int, socket.socket] = {}
+"""Ports that this process has chosen, each with what tells other Lifelines of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +146,8 @@ class Home:
         return free
 
     def _may_give(self, port: int) -> bool:
-        """Free, and not promised to another process that has not bound it yet."""
-        return port not in self._given and _is_free(port)
+        """Free, and not promised to another process, of this Lifeline or another, that has not bound it yet."""
+        return port not in self._given and _is_free(port) and _promised(port)
 
     def remove(self) -> None:
         """Start over: everything below the home goes. The caller has made sure that nothing runs on it."""
@@ -188,4 +191,19 @@ def _is_free(port: int) -> bool:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
             return False
+    return True
+
+
+def _promised(port: int) -> bool:
+    """Whether this process may choose the port: two that start at once would both find it free. A name in the abstract
+    namespace of Unix sockets belongs to one process at a time, and is given back however that ends."""
+    if port not in _PROMISES:
+        promise = socket.socket(socket.AF_UNIX)
+        try:
+            promise.bind(f"\0lifeline/port/{port}")
+        except OSError:
+            promise.close()
+            return False
+        _PROMISES[port] = promise
+        atexit.register(promise.close)
     return True

@@ -20,7 +20,9 @@ Name = Annotated[str, typer.Argument(help="Who or what holds the key; stands in 
 @app.command(epilog="Example: `lifeline keys add control-room --role operator`")
 def add(
     name: Name,
-    role: Annotated[Role, typer.Option(help="Each may do what the ones before it may.")] = Role.VIEWER,
+    role: Annotated[
+        Role, typer.Option(help="Each may do what the ones before it may; intake sends reports alone.")
+    ] = Role.VIEWER,
     days: Annotated[int | None, typer.Option(min=1, help="Expires after so many days.")] = None,
     network: Networks = None,
     zone: Zones = None,

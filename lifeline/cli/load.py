@@ -23,18 +23,20 @@ from lifeline.loading.profile import Profile
 from lifeline.loading.publisher import Publisher
 from lifeline.settings import load_settings
 from lifeline.storage import loading
-from lifeline.storage.database import connect
+from lifeline.storage.database import Connection, connect, open_connection, storage_errors
 
 LOOK_S = 0.05
+ASK_S = 0.25
+"""Between two questions whether all has arrived: each costs the database what a reading is waiting for."""
 SETTLE_S = 300.0
 """How long what the broker has accepted may take into the database after the last message."""
-Fault = Callable[[System], None]
-"""What is done to a running system under load."""
+Fault = Callable[[System], str]
+"""What is done to a running system under load; tells it."""
 
 
 def register(app: typer.Typer) -> None:
     example = "lifeline load --sensors 100000 --per-message 5 --rate 50000 --seconds 60 --kill-broker --kill-database"
-    fast = "lifeline load --sensors 100000 --per-message 1 --rate 40000 --snapshots --kill-database"
+    fast = "lifeline load --sensors 100000 --per-message 1 --rate 83000 --snapshots --restart-broker --kill-database"
     app.command("load", epilog=f"Examples: `lifeline load`, `{example}`, `{fast}`")(load)
 
 
@@ -55,6 +57,34 @@ class Work:
         self.cpu_s = {name: sum(s for (own, _), s in self._last.items() if own == name) for name in pids}
 
 
+class Ages:
+    """How old the newest reading of the first device is when it can be asked for: an upper bound of the delay when the
+    device speaks rarely. Over one connection: to open one costs the database more than many questions."""
+
+    def __init__(self, dsn: str) -> None:
+        self.seconds: list[float] = []
+        self._dsn = dsn
+        self._connection: Connection | None = None
+
+    def look(self, now: Callable[[], datetime]) -> None:
+        """Ask once; nothing is noted while the database is away, and the next look connects anew."""
+        try:
+            if self._connection is None:
+                with storage_errors():
+                    self._connection = open_connection(self._dsn, application="lifeline load", autocommit=True)
+            at = loading.newest(self._connection, device_name(0))
+        except StorageError:
+            self.close()
+            return
+        if at is not None:
+            self.seconds.append((now() - at).total_seconds())
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
 class Found(NamedTuple):
     """What came of it."""
 
@@ -67,6 +97,7 @@ class Found(NamedTuple):
     offered_s: float
     settled_s: float
     delays_s: list[float]
+    interruptions: list[str]
 
     @property
     def whole(self) -> bool:
@@ -95,7 +126,7 @@ def load(
         bool, typer.Option("--restart-broker", help="Stop it in order and start it again after a third.")
     ] = False,
     snapshots: Annotated[
-        bool, typer.Option("--snapshots", help="A broker that writes snapshots: faster, and not safe from a restart.")
+        bool, typer.Option("--snapshots", help="A broker that writes snapshots: faster, and not safe from a kill.")
     ] = False,
 ) -> None:
     """Load a database, a broker and an ingest of its own, in a temporary folder, and check what arrived.
@@ -104,9 +135,8 @@ def load(
     """
     if outage >= seconds or ramp > seconds:
         raise typer.BadParameter("--outage and --ramp must fit into --seconds")
-    if snapshots and (kill_broker or restart_broker):
-        # Mosquitto's snapshot keeps no shared subscription: what comes before ingest subscribes again has no reader.
-        raise typer.BadParameter("a broker with snapshots loses messages when it is restarted: leave --snapshots out")
+    if snapshots and kill_broker:
+        raise typer.BadParameter("a kill takes what came since the last of the --snapshots: use --restart-broker")
     folder = Path(tempfile.mkdtemp(prefix="lifeline-load-"))
     home = Home(folder)
     home.make()
@@ -139,7 +169,8 @@ def _drive(
 ) -> tuple[Found, Work]:
     password = system.home.secret("mqtt/simulator").read_text(encoding="utf-8").strip()
     publisher = Publisher(*system.mqtt, "simulator", password)
-    drive, work, delays = Drive(packets, publisher, profile), Work(), list[float]()
+    drive, work, ages = Drive(packets, publisher, profile), Work(), Ages(system.dsn)
+    interruptions = list[str]()
     drive.start()
     began = time.monotonic()
     with count_of("seconds", round(profile.seconds)) as tick:
@@ -147,18 +178,19 @@ def _drive(
         while drive.is_alive():
             since = time.monotonic() - began
             if coming and since >= coming[0][0]:
-                coming.pop(0)[1](system)
+                interruptions.append(_interrupt(coming.pop(0)[1], system, since))
             ingest.look_after()
             work.look(system, ingest)
-            _sample(system, delays)
+            ages.look(lambda: datetime.now(UTC))
             tick(min(int(since), round(profile.seconds)) - shown)
             shown = min(int(since), round(profile.seconds))
             drive.join(LOOK_S)
             if since > profile.seconds + SETTLE_S:
                 drive.give_up.set()
+    ages.close()
     if drive.failure:
         raise drive.failure
-    found = _settle(system, ingest, packets, drive, delays, work)
+    found = _settle(system, ingest, packets, drive, ages.seconds, interruptions, work)
     work.cpu_s["publisher"] = drive.cpu_s
     return found, work
 
@@ -175,33 +207,32 @@ def faults(profile: Profile, kill_broker: bool, restart_broker: bool, kill_datab
     return found
 
 
-def _kill(service: Broker | Database | None) -> None:
+def _interrupt(fault: Fault, system: System, since: float) -> str:
+    """Do it, and say what was done, when, and for how long the service was away."""
+    began = time.monotonic()
+    done = fault(system)
+    told = f"{done} after {since:.1f} s, back {time.monotonic() - began:.1f} s later"
+    note(told)
+    return told
+
+
+def _kill(service: Broker | Database | None) -> str:
     if service is not None:
-        note(f"killing the {type(service).__name__.lower()} (SIGKILL) and starting it again")
         service.kill()
         service.start()
+    return f"{type(service).__name__.lower()} killed (SIGKILL)"
 
 
-def _restart(service: Broker | Database | None) -> None:
+def _restart(service: Broker | Database | None) -> str:
     if service is not None:
-        note(f"stopping the {type(service).__name__.lower()} in order and starting it again")
         service.stop()
         service.start()
+    return f"{type(service).__name__.lower()} stopped in order"
 
 
-def _sample(system: System, delays: list[float]) -> None:
-    """How old the newest reading of the first device is when it can be asked for: an upper bound of the delay when the
-    device speaks rarely, so only what falls is kept."""
-    try:
-        with connect(system.dsn, application="lifeline load", autocommit=True) as connection:
-            at = loading.newest(connection, device_name(0))
-    except StorageError:
-        return  # it was killed
-    if at is not None:
-        delays.append((datetime.now(UTC) - at).total_seconds())
-
-
-def _settle(system: System, ingest: Child, packets: Packets, drive: Drive, delays: list[float], work: Work) -> Found:
+def _settle(
+    system: System, ingest: Child, packets: Packets, drive: Drive, delays: list[float], told: list[str], work: Work
+) -> Found:
     """Wait until everything has arrived, or nothing more does."""
     sent, deadline = packets.messages * packets.channels, time.monotonic() + SETTLE_S
     while True:
@@ -216,17 +247,22 @@ def _settle(system: System, ingest: Child, packets: Packets, drive: Drive, delay
         except StorageError as error:
             if time.monotonic() > deadline:
                 raise ServiceError("the database did not come back") from error
-        time.sleep(LOOK_S)
+        time.sleep(ASK_S)
     settled = time.monotonic() - drive.began
-    return Found(packets.messages, sent, count, packets.thousandths, total, books, drive.offered_s, settled, delays)
+    return Found(
+        packets.messages, sent, count, packets.thousandths, total, books, drive.offered_s, settled, delays, told
+    )
 
 
 def _show(found: Found, work: Work, packets: Packets) -> None:
     rows = table("measure", "value")
-    rate = found.readings / max(found.settled_s, 1e-9)
+    rate, offered = found.readings / max(found.settled_s, 1e-9), found.messages / max(found.offered_s, 1e-9)
     rows.add_row("sensors", f"{packets.devices * packets.channels:,} on {packets.devices:,} devices")
     rows.add_row("sent", f"{found.readings:,} readings in {found.messages:,} messages of {packets.size} bytes")
-    rows.add_row("offered for", f"{found.offered_s:.1f} s; all in the database after {found.settled_s:.1f} s")
+    rows.add_row("offered for", f"{found.offered_s:.1f} s, {offered:,.0f} messages/s, to the broker")
+    for told in found.interruptions:
+        rows.add_row("interrupted", told)
+    rows.add_row("all in the database", f"after {found.settled_s:.1f} s")
     rows.add_row("rate", f"{rate:,.0f} readings/s, {rate / packets.channels:,.0f} messages/s, to the database")
     if found.delays_s:
         ages = sorted(found.delays_s)

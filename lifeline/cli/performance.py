@@ -24,7 +24,7 @@ def show(
     now = datetime.now(UTC)
     with find(home).connection() as connection:
         found = performance(connection, Period(now - timedelta(days=days), now, network), operators)
-    columns = table("measure", "is", "at most")
+    columns = table("measure", "is (! beyond)", "at most")
     for name, is_, most in _measures(found):
         columns.add_row(name, is_, most)
     out.print(columns)
@@ -33,27 +33,29 @@ def show(
 
 
 def _measures(found: Performance) -> list[tuple[str, str, str]]:
+    """Name, value and the most that is acceptable of each measure; what is beyond that is marked."""
     total = sum(found.levels.values())
-    shares = [
-        (f"{level.slug} share", f"{count / total if total else 0:.1%}", _target(f"{level.slug}_share", "{:.0%}"))
-        for level, count in found.levels.items()
-    ]
     return [
         ("annunciations", f"{found.annunciations}", ""),
-        ("an hour and operator", f"{found.per_hour_per_operator:.2f}", _target("per_hour_per_operator", "{:g}")),
-        ("in the worst hour", f"{found.most_per_hour_per_operator:.1f}", _target("most_per_hour_per_operator", "{:g}")),
+        _measure("an hour and operator", found.per_hour_per_operator, "{:.2f}", "per_hour_per_operator", "{:g}"),
+        _measure("in the worst hour", found.most_per_hour_per_operator, "{:.1f}", "most_per_hour_per_operator", "{:g}"),
         ("floods", f"{len(found.floods)}", ""),
-        ("time in flood", f"{found.flood_share_of_time:.2%}", _target("flood_share_of_time", "{:.0%}")),
-        ("chattering", f"{len(found.chattering)}", _target("chattering", "{:g}")),
-        ("fleeting", f"{found.fleeting}", _target("fleeting", "{:g}")),
-        ("stale a day", f"{found.stale_per_day:.1f}", _target("stale_per_day", "{:g}")),
-        ("share of the worst ten", f"{found.top_share:.0%}", _target("top_ten_share", "{:.0%}")),
-        *shares,
+        _measure("time in flood", found.flood_share_of_time, "{:.2%}", "flood_share_of_time", "{:.0%}"),
+        _measure("chattering", len(found.chattering), "{}", "chattering", "{:g}"),
+        _measure("fleeting", found.fleeting, "{}", "fleeting", "{:g}"),
+        _measure("stale a day", found.stale_per_day, "{:.1f}", "stale_per_day", "{:g}"),
+        _measure("share of the worst ten", found.top_share, "{:.0%}", "top_ten_share", "{:.0%}"),
+        *(
+            _measure(f"{level.slug} share", count / total if total else 0.0, "{:.1%}", f"{level.slug}_share", "{:.0%}")
+            for level, count in found.levels.items()
+        ),
     ]
 
 
-def _target(name: str, form: str) -> str:
-    return form.format(TARGETS[name]) if name in TARGETS else ""
+def _measure(name: str, value: float, form: str, target: str, target_form: str) -> tuple[str, str, str]:
+    most = TARGETS.get(target)
+    beyond = most is not None and value > most
+    return name, form.format(value) + (" !" if beyond else ""), "" if most is None else target_form.format(most)
 
 
 def _show_sources(found: Performance) -> None:

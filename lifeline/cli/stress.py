@@ -13,6 +13,7 @@ from lifeline.cli.criticality import ClusterOption
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 from lifeline.planning.hydraulics import read_model
+from lifeline.planning.service import FOLLOWED_H
 from lifeline.planning.stress import Parameters, run_test
 from lifeline.storage.stress import kept_tests
 
@@ -23,11 +24,15 @@ ModelOption = Annotated[
     typer.Option(help="Model of the network, EPANET or (drainage) SWMM; default the one that was imported, if any."),
 ]
 CrewsOption = Annotated[int, typer.Option(min=1, help="Repair crews.")]
+HoursOption = Annotated[int, typer.Option(min=12, max=720, help="Hours after the shock that are followed at most.")]
 
 FIGURES = (
     ("rain_mm", "rain 降雨", "{:.0f} mm"),
     ("share_served", "still served 保供比例", "{:.1%}"),
     ("share_served_bad", "one run in twenty is worse than 不利情形", "{:.1%}"),
+    ("lasts_hours", "until the first goes short 储备可维持", "{:.1f} h"),
+    ("share_worst", "served at the worst 最低保供比例", "{:.1%}"),
+    ("share_worst_bad", "the same, one run in twenty is worse 不利情形", "{:.1%}"),
     ("customers_without", "customers without 停供用户", "{:,.0f}"),
     ("broken", "pipes broken 破损管段", "{:.1f}"),
     ("leaking", "pipes leaking 渗漏管段", "{:.1f}"),
@@ -36,35 +41,46 @@ FIGURES = (
     ("ponding_hours", "hours of ponding, all places 积水时长", "{:.1f} h"),
     ("ponding_hours_intact", "the same with all pumps 泵站正常时", "{:.1f} h"),
     ("longest_ponding_hours", "longest ponding 最长积水", "{:.1f} h"),
-    ("resilience", "mean share until mended 韧性指数", "{:.1%}"),
+    ("ponding_left", "still under water at the end 期末仍积水点", "{:.0f}"),
+    ("resilience", "mean share until all is as before 韧性指数", "{:.1%}"),
     ("recovery_hours_90", "until 90 % is served 恢复九成", "{:.1f} h"),
-    ("recovery_hours", "until all is mended 全部恢复", "{:.1f} h"),
+    ("mended_hours", "until the last repair 抢修完成", "{:.1f} h"),
+    ("recovery_hours", "until all is as before: served, tanks full, dry 全部恢复", "{:.1f} h"),
 )
 
 
 @app.command(epilog="Example: `lifeline stress storm --years 50`")
 def storm(
     years: Annotated[float, typer.Option(min=1.01, help="Return period of the storm.")] = 20,
+    hours: HoursOption = FOLLOWED_H,
     graph: GraphOption = False,
     model: ModelOption = None,
     home: HomeOption = None,
 ) -> None:
     """A design storm on the drains: where water stands and for how long."""
-    _run(Parameters(kind="storm", network="drainage", years=years, graph=graph), home, model)
+    _run(Parameters(kind="storm", network="drainage", years=years, hours=hours, graph=graph), home, model)
 
 
-@app.command(epilog="Example: `lifeline stress loss W-U-1 --network water --crews 3`")
+@app.command(
+    epilog="Examples: `lifeline stress loss W-U-1 --repair-hours 72`, `lifeline stress loss G-R-0 --network gas`"
+)
 def loss(
     asset: Annotated[str, typer.Argument(help="The pump station, tank, regulator or pipe, by its id.")],
     network: Annotated[str, typer.Option(help="Its network.")] = "water",
     crews: CrewsOption = 5,
     years: Annotated[float, typer.Option(min=1.01, help="Storm that falls while pumps of drainage are out.")] = 20,
+    repair_hours: Annotated[
+        float | None, typer.Option(min=0.1, max=8760, help="Hours until it is back; default by its kind and size.")
+    ] = None,
+    hours: HoursOption = FOLLOWED_H,
     graph: GraphOption = False,
     model: ModelOption = None,
     home: HomeOption = None,
 ) -> None:
     """The loss of one asset: who is without, and for how long; of pumps of drainage: where water stands then."""
-    _run(Parameters(kind="loss", network=network, asset=asset, years=years, crews=crews, graph=graph), home, model)
+    asked = Parameters(kind="loss", network=network, asset=asset, years=years, crews=crews, graph=graph, hours=hours,
+                       repair_hours=repair_hours)  # fmt: skip
+    _run(asked, home, model)
 
 
 @app.command(epilog="Example: `lifeline stress earthquake --pgv 40 --runs 500`")
@@ -74,6 +90,7 @@ def earthquake(
     runs: Annotated[int, typer.Option(min=1, max=20_000, help="Monte Carlo runs.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same answer.")] = 1,
     crews: CrewsOption = 5,
+    hours: HoursOption = FOLLOWED_H,
     graph: GraphOption = False,
     model: ModelOption = None,
     cluster: ClusterOption = None,
@@ -81,7 +98,8 @@ def earthquake(
     home: HomeOption = None,
 ) -> None:
     """Random breaks of pipes by material: what is still served, how fast it comes back, the weakest links."""
-    asked = Parameters(kind="earthquake", network=network, pgv_cm_s=pgv, runs=runs, seed=seed, crews=crews, graph=graph)
+    asked = Parameters(kind="earthquake", network=network, pgv_cm_s=pgv, runs=runs, seed=seed, crews=crews, graph=graph,
+                       hours=hours)  # fmt: skip
     _run(asked, home, model, cluster, workers)
 
 
@@ -117,7 +135,7 @@ def _run(
 def _show(number: int, result: JsonObject) -> None:
     say(f"stress test {number}, by {'the model' if result['method'] == 'hydraulic' else 'the graph'}")
     for key, label, form in FIGURES:
-        if key in result:
+        if result.get(key) is not None:
             say(f"  {label}: {form.format(result[key])}")
     if not result["weakest"]:
         return

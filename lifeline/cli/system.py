@@ -22,6 +22,8 @@ from lifeline.storage.roles import ROLES, dsn_as, place_of
 
 READY_S = 60.0
 LOOK_S = 0.25
+DEMO_CLEAR_S = 60
+"""The demo's events last minutes: with the rules' own delays, made for hours, nobody would see one recover."""
 
 
 class System:
@@ -45,6 +47,7 @@ class System:
         self.chores: list[Callable[[], None]] = []
         """What else is looked after between two looks at the children; must be quick."""
         self._status = {f"{PREFIX}MESSAGE_STATUS": "Test"} if own_services else {}
+        self._pace = {f"{PREFIX}ALERTS_CLEAR_S": str(DEMO_CLEAR_S)} if own_services else {}
 
     def start_services(self) -> None:
         """Database and broker, where none is configured: installed ones, else unpacked on the first start."""
@@ -76,7 +79,9 @@ class System:
         host = self.settings.api_host
         self.url = f"http://{reachable(host)}:{port}/"
         self.start_ingest()
-        self.start("alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status)
+        self.start(
+            "alerts", self._metrics("alerts") | self._connection("alerts") | self._links() | self._status | self._pace
+        )
         api = {f"{PREFIX}API_PORT": str(port)} | self._connection("api") | self._links() | self._status
         self.start("api", api)
         self.start("planning", self._metrics("planning") | self._connection("planning"), module="lifeline.planning")
@@ -172,7 +177,9 @@ class System:
                 f"{PREFIX}MQTT_USERNAME": "ingest",
                 f"{PREFIX}MQTT_PASSWORD_FILE": str(self.home.secret("mqtt/ingest")),
             }
-            return place | user
+            # A snapshot forgets shared subscriptions: after a restart readings would go to nobody until ingest is back.
+            alone = {f"{PREFIX}INGEST_SHARED": "false"} if self.broker.durability == "snapshot" else {}
+            return place | user | alone
         names = ("MQTT_USERNAME", "MQTT_PASSWORD", "MQTT_PASSWORD_FILE")
         return place | {PREFIX + name: os.environ[PREFIX + name] for name in names if PREFIX + name in os.environ}
 

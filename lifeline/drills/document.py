@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from lifeline import __version__
-from lifeline.drills.words import HAPPENINGS, NETWORKS, STEPS, VERDICTS
+from lifeline.drills.words import EVENTS, HAPPENINGS, LEVELS, NETWORKS, STEPS, VERDICTS
 from lifeline.errors import ConfigurationError
 from lifeline.model import JsonObject
 
@@ -49,7 +49,9 @@ def _content(report: JsonObject, title: str, zone: tzinfo, width: float) -> Iter
     yield _line("演练 EXERCISE", 11, bold=True, colour=_RED)
     yield _line(f"演练总结 After-action report: {title}", 16, bold=True, after=4)
     yield _line(
-        f"{_when(report['began_at'], zone, '%Y-%m-%d %H:%M:%S')} – {_when(report['ended_at'], zone)}", 9, after=8
+        f"{_when(report['began_at'], zone, '%Y-%m-%d %H:%M:%S')} – {_when(report['ended_at'], zone, '%H:%M:%S %Z')}",
+        9,
+        after=8,
     )
     yield _line(_summary(report["figures"]), 9.5, after=6)
     yield _line("改进建议 What to change", 12, bold=True, before=6)
@@ -127,16 +129,16 @@ def _event_row(event: JsonObject, zone: tzinfo) -> tuple[Any, ...]:
     said = [f"{zh} {'✓' if right else '✗'}" for right, zh in answers if right is not None]
     delay = "漏报 missed" if event["missed"] else "–" if event["delay_s"] is None else _seconds(event["delay_s"])
     return (
-        event["kind"], NETWORKS.get(event["network"], event["network"]), event["asset"] or "",
-        _when(event["visible_from"], zone), delay, event["level"] or "–", " ".join(said),
+        _kind(event), NETWORKS.get(event["network"], event["network"]), event["asset"] or "",
+        _when(event["visible_from"], zone), delay, _level(event["level"]), " ".join(said),
     )  # fmt: skip
 
 
 def _clock_row(clock: JsonObject) -> tuple[Any, ...]:
     way = f"{_step(clock['from'])} → {'…' if clock['to'] is None else _step(clock['to'])}"
     return (
-        f"{clock['place']} {(clock['title'] or {}).get('zh', '')}".strip(), clock["level"], way, clock["team"] or "–",
-        _seconds(clock["took_s"]), _seconds(clock["due_s"]), _verdict(clock["verdict"]),
+        f"{clock['place']} {(clock['title'] or {}).get('zh', '')}".strip(), _level(clock["level"]), way,
+        clock["team"] or "–", _seconds(clock["took_s"]), _seconds(clock["due_s"]), _verdict(clock["verdict"]),
     )  # fmt: skip
 
 
@@ -154,10 +156,18 @@ def _task_rows(team: JsonObject) -> Iterator[tuple[Any, ...]]:
 
 def _happening(each: JsonObject, zone: tzinfo) -> tuple[Any, ...]:
     zh, en = HAPPENINGS.get(each["what"]) or STEPS.get(each["what"], (each["what"], each["what"]))
-    title = (each.get("title") or {}).get("zh", each.get("kind", ""))
+    title = _kind(each) if "kind" in each else (each.get("title") or {}).get("zh", "")
     who = " · ".join(filter(None, (each.get("actor", ""), each.get("team", ""))))
     where = each.get("place", "") or (f"#{each['alert']}" if "alert" in each else "")
     return (_when(each["at"], zone), f"{zh} {en} {title}".strip(), where, who)
+
+
+def _kind(event: JsonObject) -> str:
+    return " ".join(EVENTS.get(event["kind"], (event["kind"],)))
+
+
+def _level(level: str | None) -> str:
+    return "–" if level is None else " ".join(LEVELS[level])
 
 
 def _step(step: str) -> str:
@@ -222,12 +232,14 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], shares: Sequence[
 
 
 def _foot(canvas: Any, page: Any, text: str) -> None:
-    from lifeline.planning.lettering import CHINESE, LATIN
+    from lifeline.planning.lettering import LATIN
 
     canvas.saveState()
-    canvas.setFont(CHINESE, 7)
-    canvas.setFillGray(0.45)
-    canvas.drawString(_MARGIN, 24, text)
+    width, _ = canvas._pagesize
+    line = _line(text, 7, colour=_GREY)
+    line.wrapOn(canvas, width - 4 * _MARGIN, 12)
+    line.drawOn(canvas, _MARGIN, 22)
     canvas.setFont(LATIN, 7)
-    canvas.drawRightString(canvas._pagesize[0] - _MARGIN, 24, str(page.page))
+    canvas.setFillGray(0.45)
+    canvas.drawRightString(width - _MARGIN, 24, str(page.page))
     canvas.restoreState()

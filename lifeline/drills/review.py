@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lifeline.drills.plan import Plan, Task, Team
-from lifeline.drills.words import told
+from lifeline.drills.words import title_of, told
 from lifeline.model import JsonObject, Level
 from lifeline.response import NEXT, Deadlines, Step
 from lifeline.scoring import Outcome, Score
@@ -130,6 +130,7 @@ def _event(outcome: Outcome) -> JsonObject:
     return {
         "id": event.id,
         "kind": event.kind,
+        "title": title_of(event.kind),
         "network": event.network,
         "asset": event.asset,
         "from": _iso_of(event.begin),
@@ -238,7 +239,10 @@ def _timeline(material: Material) -> Iterator[JsonObject]:
     """The truth beside the alerts beside what people did. ``what``: began, visible, ended, alert, or a step."""
     for outcome in material.score.outcomes:
         event = outcome.event
-        about = {"kind": event.kind, "network": event.network, "place": event.asset or event.sensor or ""}
+        about = {
+            "kind": event.kind, "title": title_of(event.kind), "network": event.network,
+            "place": event.asset or event.sensor or "",
+        }  # fmt: skip
         yield {"at": _iso_of(event.begin), "what": "began", **about}
         if event.visible is not None:
             yield {"at": _iso_of(event.visible), "what": "visible", **about}

@@ -26,6 +26,34 @@ HAPPENINGS = {
     "acknowledged": ("已签收", "acknowledged"),
 }
 NETWORKS = {"gas": "燃气", "water": "供水", "drainage": "排水"}
+LEVELS = {"red": ("红色", "red"), "orange": ("橙色", "orange"), "yellow": ("黄色", "yellow"), "blue": ("蓝色", "blue")}
+EVENTS = {
+    "gas_leak": ("燃气泄漏", "gas leak"),
+    "third_party_damage": ("第三方破坏", "third-party damage"),
+    "regulator_drowned": ("调压站被淹", "drowned regulator"),
+    "biogas": ("沼气", "biogas"),
+    "burst": ("爆管", "burst"),
+    "leak": ("供水漏损", "water leak"),
+    "valve_closed": ("阀门误关", "closed valve"),
+    "contamination": ("水质污染", "contamination"),
+    "blockage": ("管道堵塞", "blockage"),
+    "inflow": ("外水进入", "inflow"),
+    "gully_clogged": ("雨水口堵塞", "clogged gully"),
+    "storm": ("暴雨", "storm"),
+    "pump_failure": ("水泵故障", "pump failure"),
+    "power_cut": ("停电", "power cut"),
+    "gateway_dead": ("网关离线", "dead gateway"),
+    "silence": ("设备失联", "silent device"),
+    "clock_skew": ("时钟偏差", "wrong clock"),
+    "garbage": ("乱码", "garbled device"),
+    "flatline": ("传感器卡值", "stuck sensor"),
+    "noise": ("传感器噪声", "noisy sensor"),
+    "drift": ("传感器漂移", "drifting sensor"),
+    "jumps": ("传感器跳变", "jumping sensor"),
+    "offset": ("数据偏移篡改", "shifted readings"),
+    "replay": ("数据重放篡改", "replayed readings"),
+}
+"""Kinds of event; a scenario's own kind that is not here goes by its name."""
 
 FINDINGS = {
     "event_missed": (
@@ -58,8 +86,8 @@ FINDINGS = {
         "Nobody answered: {place} ({level}), {seconds:.0f} s against {due:.0f} s. Look at roster and endpoints.",
     ),
     "step_late": (
-        "“{step_zh}”之后超时:{place}({level}){team},{seconds:.0f} 秒,时限 {due:.0f} 秒。",
-        "Too long after “{step_en}”: {place} ({level}) {team}, {seconds:.0f} s against {due:.0f} s.",
+        "“{step}”之后超时:{place}({level}){team},{seconds:.0f} 秒,时限 {due:.0f} 秒。",
+        "Too long after “{step}”: {place} ({level}) {team}, {seconds:.0f} s against {due:.0f} s.",
     ),
     "task_late": ("任务超时:{team}:{what}。", "Task late: {team}: {what}."),
     "task_missed": (
@@ -77,9 +105,21 @@ FINDINGS = {
 }
 
 
+def title_of(kind: str) -> dict[str, str]:
+    """What a kind of event is called."""
+    zh, en = EVENTS.get(kind, (kind, kind))
+    return {"zh": zh, "en": en}
+
+
 def told(finding: JsonObject) -> tuple[str, str]:
     """A finding in Chinese and English."""
-    zh, en = STEPS.get(str(finding.get("what")), ("", ""))
-    values = {"place": "", "team": "", "level": "", "step_zh": zh, "step_en": en, **finding}
-    chinese, english = FINDINGS[str(finding["kind"])]
-    return chinese.format(**values), english.format(**values)
+    return _in(0, finding), _in(1, finding)
+
+
+def _in(language: int, finding: JsonObject) -> str:
+    """A finding in Chinese (0) or English (1); ``what`` may be a step, a kind of event, or words of the city's own."""
+    what, level = str(finding.get("what")), str(finding.get("level", ""))
+    values = {"place": "", "team": "", **finding, "step": STEPS.get(what, ("", ""))[language]}
+    values["what"] = EVENTS.get(what, (what, what))[language]
+    values["level"] = LEVELS.get(level, ("", ""))[language]
+    return FINDINGS[str(finding["kind"])][language].format(**values)

@@ -5,20 +5,19 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Literal, Self
+from typing import Literal
 
 from lifeline.embedded import processes
 from lifeline.embedded.acl import acl as default_acl
 from lifeline.embedded.packages import Progress
 from lifeline.embedded.passwords import password_file
-from lifeline.embedded.programs import mosquitto_programs
-from lifeline.errors import ServiceError
+from lifeline.embedded.programs import MosquittoPrograms, mosquitto_programs
+from lifeline.embedded.service import Service
 
 Durability = Literal["message", "turn", "snapshot"]
 
 
-class Broker:
+class Broker(Service):
     """A private Mosquitto on a port of the loopback interface, with passwords and an ACL.
 
     Everything is kept below ``home/broker``. ``users`` maps names to passwords; ``acl`` is the text of the ACL
@@ -26,10 +25,12 @@ class Broker:
     at once. ``max_queued`` bounds what is kept for a consumer that is away: the length of an outage that is survived.
     ``durable`` stores every message before it is acknowledged, at some 10,000 messages a second on two cores; without
     it they are ten times as many, and a kill of the broker loses what came since the last snapshot
-    (docs/decisions/0002-broker-durability.md). Raises ServiceError when it cannot be unpacked or started.
+    (docs/decisions/0002-broker-durability.md).
     """
 
-    host = "127.0.0.1"
+    name = "Mosquitto"
+    stop_signal = signal.SIGTERM
+    patience_s = 60
 
     def __init__(
         self,
@@ -42,83 +43,43 @@ class Broker:
         durable: bool = True,
         progress: Progress | None = None,
     ) -> None:
-        self.folder = home.resolve() / "broker"
-        self.data = self.folder / "data"
-        self.log = self.folder / "mosquitto.log"
+        super().__init__(home.resolve() / "broker", "mosquitto.log", progress)
         self.durable = durable
-        self.port = 0
         self._users = dict(users)
         self._acl = default_acl() if acl is None else acl
         self._max_inflight = max_inflight
         self._max_queued = max_queued
-        self._progress = progress
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owned: IO[str] | None = None
-
-    @property
-    def pid(self) -> int:
-        """Process id of the broker."""
-        if self._process is None:
-            raise ServiceError("The broker is not running")
-        return self._process.pid
+        self._programs: MosquittoPrograms | None = None
 
     @property
     def durability(self) -> Durability:
-        """When a message is safe from a kill of the broker, once it has started.
+        """When a message is safe from a kill of the broker; before it has started, what is asked of it.
 
         ``message``: before it is acknowledged. ``turn``: when the main loop turns, just after; only where
         ``durable`` is asked for and Mosquitto's plug-in is another than this version knows. ``snapshot``: at
         the next periodic snapshot.
         """
-        if not self.durable or self._programs.persist_plugin is None:
+        programs = self._programs
+        if not self.durable or (programs is not None and programs.persist_plugin is None):
             return "snapshot"
-        return "message" if self._programs.committing_plugin is not None else "turn"
+        return "turn" if programs is not None and programs.committing_plugin is None else "message"
 
-    def start(self) -> None:
-        """Starts it and returns when it takes connections."""
-        if self._process is not None and self._process.poll() is None:
-            return
+    def _unpack(self) -> None:
         self._programs = mosquitto_programs(self._progress)
-        self._account = processes.account_for(self.folder)
-        processes.make_folder(self.folder, self._account)
-        processes.make_folder(self.data, self._account)
-        if self._owned is None:
-            self._owned = processes.own(self.folder)
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
 
-    def _start(self) -> None:
-        processes.kill_all(self.data)  # left-overs of a crash; a living owner was excluded above
-        self.port = processes.keep_port(self.folder / "port", self._account)
+    def _launch(self) -> subprocess.Popen[bytes]:
+        programs = self._programs or mosquitto_programs(self._progress)
+        processes.make_folder(self.data, self._account)
         self._write_access()
         configuration = self.folder / "mosquitto.conf"
         processes.write_private(configuration, self.configuration(), self._account)
-        self._process = processes.start(
-            [self._programs.mosquitto, "-c", configuration],
+        return processes.start(
+            [programs.mosquitto, "-c", configuration],
             folder=self.data,
             account=self._account,
             log=self.log,
             when_owner_dies=signal.SIGTERM,
         )
-        processes.wait_until(self._is_ready, self._process, self.log, what="Mosquitto")
-
-    def stop(self) -> None:
-        """Stops it in an orderly way; sessions and queued messages are kept."""
-        if self._process is not None:
-            processes.stop(self._process, signal.SIGTERM, self.data, seconds=30)
-            self._process = None
-        if self._owned is not None:
-            self._owned.close()
-            self._owned = None
-
-    def kill(self) -> None:
-        """SIGKILL, as a power cut would; ``start`` recovers."""
-        processes.kill_all(self.data)
-        if self._process is not None:
-            self._process.wait()
 
     def reload(self, users: Mapping[str, str] | None = None, acl: str | None = None) -> None:
         """Takes other users or another ACL into force without a restart. What it cannot take changes nothing."""
@@ -135,11 +96,11 @@ class Broker:
 
     def configuration(self) -> str:
         """Text of mosquitto.conf."""
-        durability = self.durability
-        if durability == "snapshot":
+        programs = self._programs
+        if programs is None or self.durability == "snapshot":
             persistence = _SNAPSHOT.format(data=self.data)
         else:
-            plugin = self._programs.committing_plugin or self._programs.persist_plugin
+            plugin = programs.committing_plugin or programs.persist_plugin
             persistence = _SQLITE.format(data=self.data, plugin=plugin)
         return persistence + _CONFIGURATION.format(
             folder=self.folder, port=self.port, max_inflight=self._max_inflight, max_queued=self._max_queued
@@ -153,15 +114,6 @@ class Broker:
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex((self.host, self.port)) == 0
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 _CONFIGURATION = """\

@@ -6,19 +6,18 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
 
 from lifeline.embedded import processes
 from lifeline.embedded.packages import Progress
 from lifeline.embedded.programs import postgres_programs
+from lifeline.embedded.service import Service
 from lifeline.errors import ServiceError
 
 NAME = "lifeline"
 """Name of the database and of its owner."""
 
 
-class Database:
+class Database(Service):
     """A private PostgreSQL 17 with TimescaleDB on a port of the loopback interface.
 
     Everything is kept below ``home/database``: the data, the port, and the password, which is needed to connect even
@@ -28,15 +27,13 @@ class Database:
     ``fsync=False`` is for tests alone: a crash of the machine then loses the data, a crash of the database does not.
     """
 
+    name = "PostgreSQL"
+    stop_signal = signal.SIGINT
+    patience_s = 120
+
     def __init__(self, home: Path, *, fsync: bool = True, progress: Progress | None = None) -> None:
-        self.folder = home.resolve() / "database"
-        self.data = self.folder / "data"
-        self.log = self.folder / "postgresql.log"
+        super().__init__(home.resolve() / "database", "postgresql.log", progress)
         self._fsync = fsync
-        self._progress = progress
-        self._process: subprocess.Popen[bytes] | None = None
-        self._owned: IO[str] | None = None
-        self.port = 0
         self.password = ""
 
     @property
@@ -44,59 +41,22 @@ class Database:
         """Address for psycopg, with the password in it."""
         return f"postgresql://{NAME}:{self.password}@127.0.0.1:{self.port}/{NAME}"
 
-    @property
-    def pid(self) -> int:
-        """Process id of the postmaster."""
-        if self._process is None:
-            raise ServiceError("The database is not running")
-        return self._process.pid
-
-    def start(self) -> None:
-        """Starts it, creating it on the first use, and returns when it takes connections."""
-        if self._process is not None and self._process.poll() is None:
-            return
+    def _unpack(self) -> None:
         self._programs = postgres_programs(self._progress).bin
-        self._account = processes.account_for(self.folder)
-        processes.make_folder(self.folder, self._account)
-        if self._owned is None:
-            self._owned = processes.own(self.folder)
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
 
-    def _start(self) -> None:
-        processes.kill_all(self.data)  # left-overs of a crash; a living owner was excluded above
+    def _launch(self) -> subprocess.Popen[bytes]:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        self.port = processes.keep_port(self.folder / "port", self._account)
         self.password = self._keep_password()
         if not self.data.exists():
             self._create()
         processes.write_private(self.folder / "lifeline.conf", self.configuration(), self._account)
-        self._process = processes.start(
+        return processes.start(
             [self._programs / "postgres", "-D", self.data],
             folder=self.data,
             account=self._account,
             log=self.log,
             when_owner_dies=signal.SIGQUIT,  # all its processes at once; what was committed is in the log
         )
-        processes.wait_until(self._is_ready, self._process, self.log, what="PostgreSQL", seconds=120)
-
-    def stop(self) -> None:
-        """Stops it in an orderly way; open transactions are rolled back."""
-        if self._process is not None:
-            processes.stop(self._process, signal.SIGINT, self.data, seconds=30)
-            self._process = None
-        if self._owned is not None:
-            self._owned.close()
-            self._owned = None
-
-    def kill(self) -> None:
-        """SIGKILL to every process of the database, as a power cut would; ``start`` recovers."""
-        processes.kill_all(self.data)
-        if self._process is not None:
-            self._process.wait()
 
     def configuration(self) -> str:
         """The settings that differ from PostgreSQL's own defaults."""
@@ -154,15 +114,6 @@ class Database:
         )
         if process.wait() != 0:
             raise ServiceError(f"{program} failed (status {process.returncode}):\n{processes.tail(self.log)}")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def _shared_buffers_mb() -> int:

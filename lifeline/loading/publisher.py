@@ -93,18 +93,20 @@ class Publisher:
 
     def _connect(self) -> bool:
         """Connect and send again what was not acknowledged. Raises ServiceError when the broker refuses the user."""
-        try:
-            stream = socket.create_connection(self._address, timeout=PATIENCE_S)
-            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream.settimeout(10.0)
-            stream.sendall(self._hello())
-            answer = stream.recv(4)
-        except OSError:
-            return False
-        if answer[:1] != b"\x20":
-            return False
-        if answer[3] != 0:
-            raise ServiceError(f"the broker refuses {self._user!r}: code {answer[3]}")
+        with contextlib.ExitStack() as unless_admitted:
+            try:
+                stream = unless_admitted.enter_context(socket.create_connection(self._address, timeout=PATIENCE_S))
+                stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                stream.settimeout(10.0)
+                stream.sendall(self._hello())
+                answer = stream.recv(4)
+            except OSError:
+                return False
+            if answer[:1] != b"\x20":
+                return False
+            if answer[3] != 0:
+                raise ServiceError(f"the broker refuses {self._user!r}: code {answer[3]}")
+            unless_admitted.pop_all()
         stream.setblocking(False)
         self._stream = stream
         self.connections += 1

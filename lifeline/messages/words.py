@@ -86,6 +86,10 @@ def measured(data: Mapping[str, Any], language: Language) -> str:
     if value is None:
         return ""
     text = f"{'实测' if language == 'zh' else 'Measured'} {value:g} {unit}" if _number(value) else ""
+    peak = evidence.get("peak")
+    if text and _number(peak) and peak != value:  # a swinging value may be within the limit at this very moment
+        furthest = ("最低", "lowest") if evidence.get("condition") == "below" else ("最高", "highest")
+        text += f"{',' + furthest[0] if language == 'zh' else ', ' + furthest[1]} {peak:g} {unit}"
     limit = evidence.get("limit", evidence.get("expected"))
     if text and _number(limit):
         text += f"{',限值/预期' if language == 'zh' else ', limit or expected'} {limit:g} {unit}"

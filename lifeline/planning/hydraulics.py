@@ -24,8 +24,11 @@ US_UNITS = ("CFS", "GPM", "MGD", "IMGD", "AFD")
 REQUIRED_M, REQUIRED_PSI = 20.0, 28.0
 """Pressure at which the whole demand is delivered, where the model does not say (default); none at 0."""
 # Codes of EPANET 2.2's library.
-_DEMAND, _EMITTER, _PRESSURE, _DIAMETER, _INITIAL_STATUS, _EMITTER_EXPONENT = 9, 3, 11, 0, 4, 3
-_CHECK_VALVE, _JUNCTION, _NODES, _LINKS = 0, 0, 0, 2
+_DEMAND, _EMITTER, _PRESSURE, _DIAMETER, _EMITTER_EXPONENT = 9, 3, 11, 0, 3
+_INITIAL_STATUS, _INITIAL_SETTING, _STATUS, _SETTING = 4, 5, 11, 12
+_CHECK_VALVE, _PIPE, _JUNCTION, _NODES, _LINKS = 0, 1, 0, 0, 2
+_NO_SETTING = -1e6
+"""EPANET says -1e10, in whatever units, of a valve that is fully open or closed instead of set."""
 _DURATION, _HYDRAULIC_STEP = 0, 1
 _FIRST_ERROR = 100
 _FRESH = 10  # flows begin anew, so that a run does not depend on the one before it
@@ -138,7 +141,8 @@ class Epanet:
             before: list[tuple[int, int, float]] = []
             emitters: list[tuple[int, float]] = []
             try:
-                before.extend(self._close(name) for name in dict.fromkeys(closed))
+                for name in dict.fromkeys(closed):
+                    before += self._close(name)
                 emitters.extend(self._leak(*each) for each in (leaks or {}).items())
                 return self._run(leaks or {})
             finally:
@@ -147,23 +151,44 @@ class Epanet:
                 for node, value in emitters:
                     self._set("setnodevalue", node, _EMITTER, value)
 
-    def _close(self, name: str) -> tuple[int, int, float]:
+    def _close(self, name: str) -> list[tuple[int, int, float]]:
+        """Close a link from the beginning on; the values to set so that it is as before (link, code, value)."""
         link = self._link_at.get(name)
         if link is None:
             raise HydraulicError(f"the model has no link {name!r}")
-        # A check valve has no status of its own: a bore of next to nothing closes it.
-        check = self._integer("getlinktype", link) == _CHECK_VALVE
-        code = _DIAMETER if check else _INITIAL_STATUS
-        value = self._number("getlinkvalue", link, code)
-        self._set("setlinkvalue", link, code, value * 1e-3 if check else 0.0)
-        return link, code, value
+        kind = self._integer("getlinktype", link)
+        if kind == _CHECK_VALVE:  # has no status of its own: a bore of next to nothing closes it
+            before = [(link, _DIAMETER, self._number("getlinkvalue", link, _DIAMETER))]
+        else:
+            before = [(link, _INITIAL_STATUS, self._number("getlinkvalue", link, _INITIAL_STATUS))]
+            setting = self._number("getlinkvalue", link, _INITIAL_SETTING) if kind > _PIPE else _NO_SETTING
+            if setting > _NO_SETTING:  # a status takes the speed of a pump and the setting of a valve with it
+                before.append((link, _INITIAL_SETTING, setting))
+        self._keep_closed(before, initially=True)
+        return before
+
+    def _keep_closed(self, before: list[tuple[int, int, float]], *, initially: bool = False) -> None:
+        """Close a link now or, from the beginning on, ``initially``; ``before`` is what _close gave."""
+        link, code, value = before[0]
+        if code == _DIAMETER:
+            self._set("setlinkvalue", link, code, value * 1e-3)
+        else:
+            self._set("setlinkvalue", link, _INITIAL_STATUS if initially else _STATUS, 0.0)
+
+    def _reopen(self, before: list[tuple[int, int, float]]) -> None:
+        """Give a link back what _close took, in the middle of a simulation."""
+        for link, code, value in before:
+            self._set(
+                "setlinkvalue", link, {_INITIAL_STATUS: _STATUS, _INITIAL_SETTING: _SETTING}.get(code, code), value
+            )
 
     def _leak(self, name: str, coefficient: float) -> tuple[int, float]:
         node = self._node_at.get(name)
         if node is None:
             raise HydraulicError(f"the model has no node {name!r}")
         value = self._number("getnodevalue", node, _EMITTER)
-        self._set("setnodevalue", node, _EMITTER, value + coefficient)
+        # what rounding leaves of leaks that are taken away again may be below zero, which EPANET refuses
+        self._set("setnodevalue", node, _EMITTER, max(value + coefficient, 0.0))
         return node, value
 
     def orifice(self, area_m2: float) -> float:

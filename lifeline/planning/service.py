@@ -1,17 +1,64 @@
-"""Who is served while parts of a network are out: by the graph, or pressure-driven in EPANET. Goes to workers."""
+"""Who is served while parts of a network are out, and until they are mended: by the graph, or pressure-driven in
+EPANET. Goes to workers."""
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from lifeline.errors import ConfigurationError
+from lifeline.planning import outage
+from lifeline.planning.course import Course
 from lifeline.planning.hydraulics import Epanet, Model, opened
 from lifeline.risk.assets import Bools, Floats, Ints
 from lifeline.risk.reach import Topology
 
 NONE: Ints = np.empty(0, np.int_)
+LOOKS = 12
+"""Moments of a recovery at which a service without storage is computed: more would cost time and say no more."""
+FOLLOWED_H = 168
+"""Hours after a shock that are followed at most (default)."""
+
+
+class Service(Protocol):
+    """Who is served of a network of n assets while some are out."""
+
+    loses_water: ClassVar[bool]
+    """Whether leaks take anything from anybody."""
+
+    def unserved(self, out: Ints) -> Floats:
+        """Share of its own service that each asset (n,) is without."""
+
+    def share(self, out: Ints, leaking: Ints = NONE) -> float:
+        """Share of what is delivered with nothing out that is still delivered while assets are out and others leak."""
+
+    def course(self, out: Ints, leaking: Ints, done: Floats) -> Course:
+        """Service until all is mended: ``done`` (o + l,) says when each of ``out``, then of ``leaking`` is."""
+
+
+def steady_course(service: Service, out: Ints, leaking: Ints, done: Floats) -> Course:
+    """The course of a service that stores nothing: each state of repair has one share."""
+    order = np.concatenate([out, leaking])
+    looks = _looks(0, len(out))
+    if service.loses_water:
+        looks += _looks(len(out), len(order))
+    times, shares = [0.0], [service.share(out, leaking)]
+    for count in looks:
+        when = float(done[:count].max())
+        share = service.share(order[count : len(out)], order[max(count, len(out)) :])
+        if when == times[-1]:
+            shares[-1] = share
+        else:
+            times.append(when)
+            shares.append(share)
+    return Course(np.array(times), np.array(shares), float(done.max()))
+
+
+def _looks(begin: int, end: int) -> list[int]:
+    """How many are mended at the moments that are looked at, between two counts."""
+    points = np.linspace(begin, end, min(LOOKS, end - begin) + 1)
+    return [int(each) for each in np.unique(points.round())[1:]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -19,7 +66,6 @@ class GraphService:
     """A network of n assets as a graph; ``weight`` (n,) is what each delivers."""
 
     loses_water: ClassVar[bool] = False
-    """Whether leaks take anything from anybody."""
     graph: Topology
     weight: Floats
 
@@ -31,6 +77,10 @@ class GraphService:
         """Share of what is delivered with nothing out that is still delivered; leaks count for nothing here."""
         before = float(self.weight[self._reached(NONE)].sum())
         return float(self.weight[self._reached(out)].sum()) / before if before > 0 else 1.0
+
+    def course(self, out: Ints, leaking: Ints, done: Floats) -> Course:
+        """Service as repairs are done."""
+        return steady_course(self, out, leaking, done)
 
     def _reached(self, out: Ints) -> Bools:
         try:
@@ -63,6 +113,7 @@ class EpanetService:
     closes: tuple[tuple[str, ...], ...]
     node: tuple[str | None, ...]
     leaks: tuple[tuple[tuple[str, float], ...], ...]
+    hours: int = FOLLOWED_H
 
     def unserved(self, out: Ints) -> Floats:
         """Share of its demand that each asset (n,) is without."""
@@ -75,6 +126,20 @@ class EpanetService:
         """Share of the demand that is still delivered while assets are closed and others leak."""
         intact = _intact(self.model)
         return float(self._delivered(out, leaking).sum() / max(float(intact.sum()), 1e-12))
+
+    def course(self, out: Ints, leaking: Ints, done: Floats) -> Course:
+        """Hour by hour until all is mended and tanks are as full as usual, ``hours`` at most."""
+        model = self.model._replace(hours=self.hours)
+        until = [done[: len(out)].tolist(), done[len(out) :].tolist()]
+        closed: dict[str, float] = {}
+        for at, when in zip(out.tolist(), until[0], strict=True):
+            closed |= {name: max(when, closed.get(name, 0.0)) for name in self.closes[at]}
+        holes = [
+            outage.Leak(node, coefficient, when)
+            for at, when in zip(leaking.tolist(), until[1], strict=True)
+            for node, coefficient in self.leaks[at]
+        ]
+        return outage.course(opened(model), _usual(model), closed, holes)
 
     def _delivered(self, out: Ints, leaking: Ints = NONE) -> Floats:
         closed = [name for at in out.tolist() for name in self.closes[at]]
@@ -89,10 +154,14 @@ def _intact(model: Model) -> Floats:
     return opened(model).delivered()
 
 
-Service = GraphService | EpanetService
+@lru_cache(maxsize=2)
+def _usual(model: Model) -> outage.Usual:
+    return outage.usual(opened(model))
 
 
-def epanet_service(model: Model, elements: Any, leak_m2: Floats | None = None) -> EpanetService:
+def epanet_service(
+    model: Model, elements: Any, leak_m2: Floats | None = None, hours: int = FOLLOWED_H
+) -> EpanetService:
     """Assets of an inventory in a model: a link closes itself, a node the links that end at it.
 
     ``leak_m2`` (n,) is the area of one leak in each; half of it is put at each end of a pipe, all at one end where the
@@ -120,7 +189,7 @@ def epanet_service(model: Model, elements: Any, leak_m2: Floats | None = None) -
         leaks.append(_emitters(engine, [end for end in ends if end in junctions], float(holes[at])))
     if not any(closes):
         raise ConfigurationError(f"no asset is a link of {model.name}: import the model first")
-    return EpanetService(model, tuple(closes), tuple(node), tuple(leaks))
+    return EpanetService(model, tuple(closes), tuple(node), tuple(leaks), hours)
 
 
 def _emitters(engine: Epanet, ends: list[str], area_m2: float) -> tuple[tuple[str, float], ...]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lifeline.errors import ConfigurationError
 from lifeline.planning import Progress
@@ -81,7 +82,8 @@ def solve(
     relaxed = _relax(question)
     start = max(start, _rounded(question, relaxed), key=lambda choice: choice.gain)
     payable = question.cost - shared(question) <= question.budgets.sum() * (1 + 1e-9)
-    open_ = (relaxed.bound - relaxed.reduced >= start.gain) & (question.gain > 0) & payable[:, None]
+    worth = (question.gain > 0) | _opens_the_way(question)[:, None]
+    open_ = (relaxed.bound - relaxed.reduced >= start.gain) & worth & payable[:, None]
     bound, best = max(relaxed.bound, start.gain), start
     if open_.any() and start.gain < bound * (1 - effort.gap):
         tell(0.3, f"choosing among {int(open_.any(axis=1).sum())} works")
@@ -93,6 +95,17 @@ def solve(
     best = topped if topped.gain > best.gain else best
     detail = {"works": len(question.cost), "open": int(open_.any(axis=1).sum()), "relaxed": relaxed.bound}
     return replace(best, bound=max(bound, best.gain), seconds=time.monotonic() - began, detail=detail)
+
+
+def _opens_the_way(question: Question) -> NDArray[np.bool_]:
+    """Which works (w,) must be done before one that gains: worth their cost even where they gain nothing themselves."""
+    gains = question.gain.max(axis=1, initial=0.0) > 0
+    opens = np.zeros(len(question.cost), dtype=np.bool_)
+    found = -1
+    while found != (found := int(opens.sum())):
+        for first, then in question.before:
+            opens[first] |= gains[then] or opens[then]
+    return opens
 
 
 def _silent(share: float, message: str) -> None:

@@ -1,28 +1,34 @@
-"""A design storm of a return period, and what it does to drains: in SWMM where a model is there, else by reckoning."""
+"""A design storm of a return period, what it does to drains by reckoning, and the pumps of a SWMM model.
 
-import tempfile
+What it does in a SWMM model: lifeline.planning.flood.
+"""
+
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lifeline.errors import ConfigurationError, LifelineError
+from lifeline.errors import ConfigurationError
 from lifeline.risk.assets import Floats, Ints
 
 STEP_MIN = 5.0
 DEAD_CURVE = "LIFELINE_NO_FLOW"
-AFTER_H = 6.0
-"""Hours after the rain that are computed."""
+MOST_H = 168.0
+"""Hours from the beginning of the rain that are computed, if it is not dry before (default)."""
 
 
 class Ponding(NamedTuple):
-    """Of each node or asset: hours under water and cubic metres that came out."""
+    """Of each node or asset: hours under water and cubic metres that came out.
+
+    ``dry_after``: hours from the beginning of the rain until the last water is gone, or the end of what was computed;
+    ``left``: places where it stands still then.
+    """
 
     names: list[str]
     hours: Floats
     cubic_metres: Floats
+    dry_after: float
+    left: int
 
 
 def hyetograph(years: float, table: Mapping[str, Any]) -> Floats:
@@ -46,8 +52,9 @@ def hyetograph(years: float, table: Mapping[str, Any]) -> Floats:
 
 
 def by_reckoning(
-    names: list[str], tail: Ints, head: Ints, area_ha: Floats, capacity_m3s: Floats, rain_mm_h: Floats, runoff: float
-) -> Ponding:
+    names: list[str], tail: Ints, head: Ints, area_ha: Floats, capacity_m3s: Floats, rain_mm_h: Floats, runoff: float,
+    most_hours: float = MOST_H,
+) -> Ponding:  # fmt: skip
     """Ponding at each asset without a model: rational inflow, handed down the drains, what does not fit stands.
 
     ``tail`` and ``head`` lead downhill; ``capacity_m3s`` (n,) is what an asset passes (inf: all). No travel time, no
@@ -59,9 +66,11 @@ def by_reckoning(
     for a, b in zip(tail.tolist(), head.tolist(), strict=True):
         below[a].append(b)
     stored, hours, came_out = np.zeros(n), np.zeros(n), np.zeros(n)
-    seconds = STEP_MIN * 60.0
-    rain = np.concatenate([rain_mm_h, np.zeros(int(AFTER_H * 60 / STEP_MIN))])
-    for intensity in rain.tolist():
+    seconds, dry_after = STEP_MIN * 60.0, 0.0
+    for step in range(max(int(most_hours * 60 / STEP_MIN), len(rain_mm_h))):
+        if step >= len(rain_mm_h) and not (stored > 1e-6).any():
+            break  # without travel time nothing comes once nothing stands
+        intensity = float(rain_mm_h[step]) if step < len(rain_mm_h) else 0.0
         inflow = area_ha * 10_000.0 * runoff * intensity / 1000.0 / 3600.0
         for at in order:
             want = inflow[at] + stored[at] / seconds
@@ -71,32 +80,16 @@ def by_reckoning(
             stored[at] = left
             for lower in below[at]:
                 inflow[lower] += passed / len(below[at])
-        hours += (stored > 1e-6) * STEP_MIN / 60.0
-    return Ponding(names, hours, came_out)
+        wet = stored > 1e-6
+        hours += wet * STEP_MIN / 60.0
+        dry_after = (step + 1) * STEP_MIN / 60.0 if wet.any() else dry_after
+    return Ponding(names, hours, came_out, dry_after, int((stored > 1e-6).sum()))
 
 
 def capacity(diameter_mm: Floats, slope: Floats, roughness: float) -> Floats:
     """What a full circular pipe passes, m3/s: Manning, Q = A R^(2/3) S^(1/2) / n with R = d / 4."""
     d = diameter_mm / 1000.0
     return np.asarray(np.pi * d**2 / 4 * (d / 4) ** (2 / 3) * np.sqrt(slope) / roughness, dtype=np.float64)
-
-
-def in_swmm(text: str, rain_mm_h: Floats) -> Ponding:
-    """Ponding at each node of a SWMM model under that rain. Raises LifelineError where SWMM refuses the model."""
-    try:
-        from pyswmm import Nodes, RainGages, Simulation
-    except ImportError as error:
-        raise ConfigurationError("SWMM needs the extra: pip install 'lifeline[planning]'") from error
-    with tempfile.TemporaryDirectory(prefix="lifeline-swmm-") as folder:
-        path = Path(folder, "model.inp")
-        path.write_text(text, encoding="utf-8")
-        try:
-            with Simulation(str(path)) as simulation:
-                return _simulated(simulation, list(Nodes(simulation)), list(RainGages(simulation)), rain_mm_h)
-        except LifelineError:
-            raise
-        except Exception as error:  # pyswmm raises plain exceptions of its own
-            raise LifelineError(f"SWMM refuses the model: {error}") from error
 
 
 def pumps_of(text: str, element: str) -> set[str]:
@@ -132,27 +125,6 @@ def _sections(text: str, wanted: str) -> Iterator[tuple[int, str]]:
             section = bare.strip("[]").upper()
         elif bare and section.startswith(wanted[:4]):  # SWMM itself knows a section by its first four letters
             yield at, bare
-
-
-def _simulated(simulation: Any, nodes: list[Any], gages: list[Any], rain_mm_h: Floats) -> Ponding:
-    us = str(simulation.system_units) == "US"
-    cubic = _CUBIC_METRES[str(simulation.flow_units)]
-    names, began = [str(node.nodeid) for node in nodes], simulation.start_time
-    simulation.end_time = began + timedelta(minutes=len(rain_mm_h) * STEP_MIN, hours=AFTER_H)
-    simulation.step_advance(int(STEP_MIN * 60))
-    hours, volume = np.zeros(len(nodes)), np.zeros(len(nodes))
-    for _ in simulation:
-        at = int((simulation.current_time - began).total_seconds() / 60.0 / STEP_MIN)
-        rain = float(rain_mm_h[at]) if at < len(rain_mm_h) else 0.0
-        for gage in gages:
-            gage.total_precip = rain / 25.4 if us else rain
-        flooding = np.array([node.flooding for node in nodes]) * cubic
-        hours += (flooding > 1e-6) * STEP_MIN / 60.0
-        volume += flooding * STEP_MIN * 60.0
-    return Ponding(names, hours, volume)
-
-
-_CUBIC_METRES = {"CFS": 0.0283168, "GPM": 6.30902e-5, "MGD": 0.0438126, "CMS": 1.0, "LPS": 1e-3, "MLD": 0.0115741}
 
 
 def _downhill(n: int, tail: Ints, head: Ints) -> list[int]:

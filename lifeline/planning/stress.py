@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field
 
 from lifeline.errors import ConfigurationError, NotFoundError
 from lifeline.model import JsonObject
-from lifeline.planning import Progress, storm
+from lifeline.planning import Progress, flood, storm
 from lifeline.planning.criticality import model_of
+from lifeline.planning.gasflow import GasService, gas_model
 from lifeline.planning.hydraulics import Model
 from lifeline.planning.pool import map_over
 from lifeline.planning.recovery import Recovery, recover, repair_hours
-from lifeline.planning.service import EpanetService, GraphService, Service, epanet_service
+from lifeline.planning.service import FOLLOWED_H, GraphService, Service, epanet_service
 from lifeline.risk.assets import Floats, Ints
 from lifeline.risk.deterioration import shipped_deterioration
 from lifeline.settings import load_settings
@@ -31,7 +32,8 @@ INCHES_PER_CM = 1 / 2.54
 ALA_SLOPE = 0.00187 * 1000 / 304.8
 """Repairs per km for each in/s of peak ground velocity and K1 = 1: 0.00187 per 1000 ft (ALA 2001)."""
 LISTED = 20
-DRAINAGE = "drainage"
+NOTHING: Ints = np.empty(0, np.int_)
+DRAINAGE, GAS = "drainage", "gas"
 
 
 class Parameters(BaseModel):
@@ -50,6 +52,10 @@ class Parameters(BaseModel):
     runs: int = Field(200, ge=1, le=20_000, description="Monte Carlo runs of an earthquake.")
     seed: int = Field(1, ge=0, description="The same seed gives the same answer, on any number of workers.")
     crews: int = Field(5, ge=1, le=1000, description="Repair crews.")
+    repair_hours: float | None = Field(
+        None, gt=0, le=8760, description="Of a loss: hours until the asset is back; default by its kind and size."
+    )
+    hours: int = Field(FOLLOWED_H, ge=12, le=720, description="Hours after the shock that are followed at most.")
     graph: bool = Field(False, description="Use no model, even where one was imported.")
 
 
@@ -94,30 +100,57 @@ def tables() -> Mapping[str, Any]:
 
 
 def city_of(
-    connection: Connection, network: str, now: datetime, *, graph: bool, given: tuple[str, str] | None = None
-) -> City:
-    """By the model ``given`` (name, text), else the one that was imported. NotFoundError for a network of nothing."""
+    connection: Connection, network: str, now: datetime, *, graph: bool, given: tuple[str, str] | None = None,
+    hours: int = FOLLOWED_H,
+) -> City:  # fmt: skip
+    """By the model ``given`` (name, text), else the one that was imported; gas by what its assets say of themselves.
+
+    Raises NotFoundError for a network of nothing.
+    """
     found, elements = standing.columns(connection, now, [network]), standing.elements(connection, network)
     if not len(found.asset_id):
         raise NotFoundError(f"there is no asset of network {network!r}")
-    kinds = [str(kind) for kind in found.inventory.kind]
-    weight, _ = standing.service_weights(found)
-    model = None
-    if not graph and network != DRAINAGE:
+    service: Service | None = None
+    if not graph and network == GAS and not given:
+        service = _gas_service(connection, found)
+    elif not graph and network != DRAINAGE:
         model = Model(*given, 0) if given else model_of(connection, network, 0)
-    service: Service = GraphService(standing.graph_of(network, found), weight)
-    if model is not None:
-        bore_mm = np.nan_to_num(found.inventory.diameter_mm, nan=0.0)
-        hole = np.pi * bore_mm / 1000 * float(tables()["earthquake"]["leak_gap_mm"]) / 1000
-        service = epanet_service(model, elements, hole)
+        service = None if model is None else epanet_service(model, elements, _holes(found), hours)
+    if service is None:
+        weight, _ = standing.service_weights(found)
+        service = GraphService(standing.graph_of(network, found), weight)
+    kinds = [str(kind) for kind in found.inventory.kind]
     rank = standing.graph_criticality(network, found).loss
     return City(found, elements, service, rank, repair_hours(kinds, found.inventory.diameter_mm, tables()["repair"]))
 
 
-def loss(city: City, asset: str | None, crews: int) -> JsonObject:
+def _holes(found: Columns) -> Floats:
+    """Area (n,) in square metres of one leak in each asset."""
+    bore_mm = np.nan_to_num(found.inventory.diameter_mm, nan=0.0)
+    return np.asarray(np.pi * bore_mm / 1000 * float(tables()["earthquake"]["leak_gap_mm"]) / 1000)
+
+
+def _gas_service(connection: Connection, found: Columns) -> GasService | None:
+    """By pressure where every supply says its own and every pipe its diameter, else None."""
+    graph = standing.graph_of(GAS, found)
+    ends = standing.ends_of(found)
+    bore = found.inventory.diameter_mm.copy()
+    fittings = np.array([str(kind) != "pipe" for kind in found.inventory.kind])
+    bore[fittings & np.isnan(bore)] = np.nanmax(bore, initial=1.0)  # what stands in a pipe is as wide as the widest
+    supply_bar, peak_m3h = standing.gas_figures(connection, found.asset_id)
+    weight = _customers_of(found)
+    model = gas_model(
+        graph.sources, supply_bar, peak_m3h, weight, ends, found.inventory.length_m, bore, tables()["gas"]
+    )
+    return None if model is None else GasService(model)
+
+
+def loss(city: City, asset: str | None, crews: int, repair_hours: float | None = None) -> JsonObject:
     """What the loss of one asset does. Raises NotFoundError."""
-    out = np.array([_place(city, asset)])
-    found = recover(city.service, out, np.empty(0, np.int_), city.hours, city.rank, crews)
+    at = _place(city, asset)
+    out, hours = np.array([at]), city.hours.copy()
+    hours[at] = repair_hours or hours[at]
+    found = recover(city.service, out, NOTHING, hours, city.rank, crews)
     unserved = city.service.unserved(out)
     return {
         **_figures([found]),
@@ -143,7 +176,7 @@ def earthquake(city: City, asked: Parameters, *, cluster: str | None = None, wor
     runs = map_over(shaking, seeds, cluster=cluster, workers=workers, progress=progress, what="shaking")
     blame = np.zeros(len(rate))
     for result, out, leaking in runs:
-        _blame(blame, out, 1.0 - result.share - result.leaked, city.rank[out] + 1e-9)
+        _blame(blame, out, 1.0 - result.worst - result.leaked, city.rank[out] + 1e-9)
         _blame(blame, leaking, result.leaked, np.nan_to_num(city.found.inventory.diameter_mm[leaking], nan=0.0) + 1e-9)
     return {
         **_figures([result for result, _, _ in runs]),
@@ -154,32 +187,40 @@ def earthquake(city: City, asked: Parameters, *, cluster: str | None = None, wor
     }
 
 
-def storm_on(city: City, years: float, formula: Mapping[str, Any], text: str | None) -> JsonObject:
+def storm_on(city: City, asked: Parameters, formula: Mapping[str, Any], text: str | None,
+             progress: Progress | None = None) -> JsonObject:  # fmt: skip
     """Ponding under a storm of a return period: in a SWMM model (its ``text``), else by the rational method."""
-    rain = storm.hyetograph(years, formula)
-    found = storm.in_swmm(text, rain) if text is not None else _reckoned(city, rain)
+    rain = storm.hyetograph(asked.years, formula)
+    if text is None:
+        found = _reckoned(city, rain, asked.hours)
+    else:
+        found = flood.in_swmm(text, rain, most_hours=asked.hours, progress=progress)
     hours, volume = _at_assets(found, city.elements.external_id if text is None else city.elements.element)
     return {
         **_rain(rain),
         **_ponding(city, found, hours),
-        "recovery_hours": float(found.hours.max(initial=0.0)),
+        "recovery_hours": found.dry_after,
         "weakest": _listed(city, volume, "ponding_m3", hours),
     }
 
 
-def pumping_lost(city: City, asked: Parameters, text: str) -> JsonObject:
+def pumping_lost(city: City, asked: Parameters, text: str, progress: Progress | None = None) -> JsonObject:
     """A pump, or all pumps that a chamber holds, out while a storm falls: ponding, and how much of it is due to that.
 
-    Raises NotFoundError, and ConfigurationError where the SWMM model ``text`` has no such pump.
+    They are back after the hours of repair, and all is followed until it is dry. Raises NotFoundError, and
+    ConfigurationError where the SWMM model ``text`` has no such pump.
     """
     at = _place(city, asked.asset)
     pumps = storm.pumps_of(text, city.elements.element[at])
-    rain = storm.hyetograph(asked.years, tables()["storm"])
-    intact, lost = storm.in_swmm(text, rain), storm.in_swmm(storm.without_pumps(text, pumps), rain)
+    rain, repair = storm.hyetograph(asked.years, tables()["storm"]), asked.repair_hours or float(city.hours[at])
+    intact = flood.in_swmm(text, rain, most_hours=asked.hours)
+    lost = flood.in_swmm(
+        storm.without_pumps(text, pumps), rain, mended=flood.Mended(text, repair), most_hours=asked.hours,
+        progress=progress,
+    )  # fmt: skip
     names = city.elements.element
     (hours, volume), (usual_hours, usual) = _at_assets(lost, names), _at_assets(intact, names)
     wet = hours > usual_hours
-    longest = float(lost.hours.max(initial=0.0))
     return {
         **_rain(rain),
         **_ponding(city, lost, hours),
@@ -188,7 +229,8 @@ def pumping_lost(city: City, asked: Parameters, text: str) -> JsonObject:
         "pumps": sorted(pumps),
         "customers_without": round(float(_customers(city)[wet].sum())),
         "critical_without": int((city.elements.critical & wet).sum()),
-        "recovery_hours": max(float(city.hours[at]), longest),
+        "mended_hours": repair,
+        "recovery_hours": max(repair, lost.dry_after),
         "weakest": _listed(city, np.maximum(volume - usual, 0.0), "ponding_m3_more", hours),
     }
 
@@ -201,20 +243,23 @@ def run_test(connection: Connection, asked: Parameters, now: datetime, requested
     ``given``: name and text of a model to use instead of the one that was imported (SWMM for drainage, else EPANET).
     """
     network = DRAINAGE if asked.kind == "storm" else asked.network
-    city = city_of(connection, network, now, graph=asked.graph, given=given)
+    if given and network == GAS:
+        raise ConfigurationError(f"{given[0]} has no part in this: gas is computed from what its assets say")
+    city = city_of(connection, network, now, graph=asked.graph, given=given, hours=asked.hours)
     drains = None
     if network == DRAINAGE and not asked.graph:
         drains = given or standing.model(connection, network, "swmm")
     pumps = asked.kind == "loss" and drains is not None and storm.pumps_of(drains[1], _element(city, asked.asset))
-    hydraulic = isinstance(city.service, EpanetService) or bool(pumps) or (asked.kind == "storm" and drains is not None)
+    by_graph = isinstance(city.service, GraphService)
+    hydraulic = not by_graph or bool(pumps) or (asked.kind == "storm" and drains is not None)
     if given and not hydraulic:
         raise ConfigurationError(f"{given[0]} has no part in this: a SWMM model serves storms and the loss of pumps")
     if asked.kind == "storm":
-        result = storm_on(city, asked.years, tables()["storm"], drains[1] if drains else None)
+        result = storm_on(city, asked, tables()["storm"], drains[1] if drains else None, progress)
     elif pumps and drains:
-        result = pumping_lost(city, asked, drains[1])
+        result = pumping_lost(city, asked, drains[1], progress)
     elif asked.kind == "loss":
-        result = loss(city, asked.asset, asked.crews)
+        result = loss(city, asked.asset, asked.crews, asked.repair_hours)
     else:
         result = earthquake(city, asked, cluster=cluster, workers=workers, progress=progress)
     method = "hydraulic" if hydraulic else "graph"
@@ -270,10 +315,11 @@ def _ponding(city: City, found: storm.Ponding, hours: Floats) -> JsonObject:
         "ponding_hours": float(found.hours.sum()),
         "longest_ponding_hours": float(found.hours.max(initial=0.0)),
         "ponding_m3": float(found.cubic_metres.sum()),
+        "ponding_left": found.left,
     }
 
 
-def _reckoned(city: City, rain: Floats) -> storm.Ponding:
+def _reckoned(city: City, rain: Floats, most_hours: float) -> storm.Ponding:
     table, found = tables()["drain"], city.found
     pipes = np.array([kind == "pipe" for kind in found.inventory.kind])
     slope = np.where(np.isnan(found.slope), float(table["slope"]), found.slope)
@@ -284,7 +330,7 @@ def _reckoned(city: City, rain: Floats) -> storm.Ponding:
     graph = standing.graph_of(DRAINAGE, found)
     return storm.by_reckoning(
         city.elements.external_id, graph.head, graph.tail, area, np.where(pipes, passes, np.inf), rain,
-        float(table["runoff"]),
+        float(table["runoff"]), most_hours,
     )  # fmt: skip
 
 
@@ -296,13 +342,20 @@ def _blame(blame: Floats, assets: Ints, lost: float, worth: Floats) -> None:
 
 def _figures(results: list[Recovery]) -> JsonObject:
     """Means over runs, and the bad case: one run in twenty is worse."""
-    share, resilience, nearly, hours, _ = (np.array(column) for column in zip(*results, strict=True))
+    share, worst, resilience, nearly, hours, mended, lasts, _ = (
+        np.array(column) for column in zip(*results, strict=True)
+    )
+    short = np.isfinite(lasts)
     return {
         "runs": len(results),
         "share_served": float(share.mean()),
         "share_served_bad": float(np.quantile(share, 0.05)),
+        "share_worst": float(worst.mean()),
+        "share_worst_bad": float(np.quantile(worst, 0.05)),
+        "lasts_hours": float(lasts[short].mean()) if short.any() else None,
         "resilience": float(resilience.mean()),
         "recovery_hours_90": float(nearly.mean()),
+        "mended_hours": float(mended.mean()),
         "recovery_hours": float(hours.mean()),
     }
 
@@ -318,5 +371,9 @@ def _listed(city: City, worth: Floats, what: str, hours: Floats | None = None) -
 
 
 def _customers(city: City) -> Floats:
-    weight, counted = standing.service_weights(city.found)
+    return _customers_of(city.found)
+
+
+def _customers_of(found: Columns) -> Floats:
+    weight, counted = standing.service_weights(found)
     return weight if counted else np.zeros(len(weight))

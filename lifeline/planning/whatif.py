@@ -1,6 +1,6 @@
 """What if: close, renew or add pipes, and see the risk change. Pure: the city before, the changes, the city after."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,11 +30,13 @@ def what_if(
     costs: Costs,
     year: int,
     classes: Deterioration | None = None,
+    served: Mapping[str, int] | None = None,
 ) -> JsonObject:
     """Figures before and after, by network too, each pipe that changes with its score, and what is cut off.
 
-    ``known`` is the pipes' standing risk. Raises NotFoundError for a name that is no pipe's, ConflictError for a new
-    pipe whose name is taken or one that is both closed and renewed.
+    ``known`` is the pipes' standing risk; ``served`` the customers at each joint, where joints hold them. Raises
+    NotFoundError for a name that is no pipe's, ConflictError for a new pipe whose name is taken or one that is both
+    closed and renewed.
     """
     _check(pipes, changes)
     before = segments_of(pipes, year, known, classes)
@@ -47,7 +49,7 @@ def what_if(
             name: {"before": _figures(before, costs, name), "after": _figures(after, costs, name)} for name in networks
         },
         "changed": _changed(before, after, changes),
-        "cut_off": _cut_off(before, after, frozenset(changes.close)),
+        "cut_off": _cut_off(before, after, frozenset(changes.close), served or {}),
     }
 
 
@@ -114,15 +116,13 @@ def _changed(before: Segments, after: Segments, changes: Changes) -> list[JsonOb
     ]
 
 
-def _cut_off(before: Segments, after: Segments, closed: frozenset[str]) -> JsonObject:
+def _cut_off(before: Segments, after: Segments, closed: frozenset[str], served: Mapping[str, int]) -> JsonObject:
     """Pipes that hung on what is closed: no longer joined to the longest part of what they were joined to.
 
     By the graph alone: it knows nothing of pressure. Where a network has several sources, each part may have one.
     """
     whole = _parts(before)
     touched = {whole[pipe] for pipe, name in enumerate(before.external_id) if name in closed}
-    if not touched:
-        return {"pipes": [], "length_m": 0.0}
     whole_of = dict(zip(before.external_id, whole, strict=True))
     length: dict[tuple[int, int], float] = {}
     part_of: dict[int, tuple[int, int]] = {}
@@ -139,7 +139,33 @@ def _cut_off(before: Segments, after: Segments, closed: frozenset[str]) -> JsonO
     return {
         "pipes": sorted(after.external_id[pipe] for pipe in lost),
         "length_m": float(after.length_m[lost].sum()),
+        "customers": _customers(before, after, closed, set(lost), served),
     }
+
+
+def _customers(
+    before: Segments, after: Segments, closed: frozenset[str], lost: set[int], served: Mapping[str, int]
+) -> int:
+    """Customers without service: at joints that no pipe in service leads to any more, as ``risk.reach`` counts them.
+
+    Customers of a network whose joints hold none are those of its pipes that are closed or cut off.
+    """
+    of_joints = {
+        network
+        for network, *ends in zip(before.network, before.start, before.end, strict=True)
+        if any(served.get(end) for end in ends)
+    }
+    stays = set(range(len(after.external_id))) - lost
+    reached = {end for pipe in stays for end in (after.start[pipe], after.end[pipe])}
+    joints = {*before.start, *before.end} - reached
+    gone = closed | {after.external_id[pipe] for pipe in lost}
+    held = np.nan_to_num(before.inventory.customers)
+    on_pipes = sum(
+        held[pipe]
+        for pipe, name in enumerate(before.external_id)
+        if name in gone and before.network[pipe] not in of_joints
+    )
+    return sum(served.get(joint, 0) for joint in joints) + int(on_pipes)
 
 
 def _parts(segments: Segments) -> list[int]:

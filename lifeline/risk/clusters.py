@@ -8,8 +8,10 @@ Resilience-protection zones hold a facility and the pipes on its shortest way fr
 import heapq
 import json
 import math
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import h3
@@ -25,23 +27,27 @@ LEAST_LENGTH_M = 300.0
 MARGIN_M = 30.0
 SOURCES = frozenset({"tank", "regulator", "outfall"})
 """Where a network's service comes from, or in drainage goes to; a pump counts where there is none of these."""
+_CHINESE, _LATIN = re.compile("[\u3400-\u9fff]"), re.compile("[A-Za-z]")
 CONTROL, RESILIENCE = "suggested:risk_control", "suggested:resilience"
 
 
 class HotCell(NamedTuple):
-    """A hexagon with its highest score, its mean by length, and the metres of pipe in it."""
+    """A hexagon with its highest score, its mean by length, the metres of pipe in it, and the street there or ""."""
 
     cell: str
     score: float
     mean: float
     length_m: float
+    street: str = ""
 
 
 class Node(NamedTuple):
-    """An asset as ways go through it. ``ends``: the assets that it joins; ``geometry``: GeoJSON text."""
+    """An asset as ways go through it. ``ends``: the assets that it joins; ``geometry``: GeoJSON text; ``name`` may be
+    empty."""
 
     asset_id: int
     external_id: str
+    name: str
     network: str
     kind: str
     critical: bool
@@ -56,7 +62,7 @@ def risk_control(cells: Sequence[HotCell], least: float, least_length_m: float =
     found = [[hot[cell] for cell in group] for group in groups(hot)]
     kept = [group for group in found if sum(each.length_m for each in group) >= least_length_m]
     kept.sort(key=lambda group: (-sum(each.mean * each.length_m for each in group), min(each.cell for each in group)))
-    return [_control_zone(group) for group in kept]
+    return _told_apart([_control_zone(group) for group in kept])
 
 
 def groups(cells: Iterable[str]) -> list[list[str]]:
@@ -83,15 +89,15 @@ def _control_zone(group: Sequence[HotCell]) -> Zone:
     bridges = {cell for cell in around - inside if len(set(h3.grid_disk(cell, 1)) & inside) >= 2}
     shape = shapely.union_all([shapely.geometry.shape(geo.boundary(cell)) for cell in sorted(inside | bridges)])
     length = sum(each.length_m for each in group)
-    name = min(group, key=lambda each: (-each.score, each.cell)).cell
+    worst = sorted(group, key=lambda each: (-each.score, each.cell))
     attributes = {
         "cells": len(group),
         "score": round(max(each.score for each in group), 1),
         "mean": round(sum(each.mean * each.length_m for each in group) / max(length, 1e-9), 1),
         "length_m": round(length),
     }
-    title = f"风险管控区 {name[:9]} Risk control"
-    return _zone(f"risk-control-{name}", ZoneKind.RISK_CONTROL, None, title, shape, attributes, CONTROL)
+    title = named(next((each.street for each in worst if each.street), ""), "风险管控区", "risk control zone")
+    return _zone(f"risk-control-{worst[0].cell}", ZoneKind.RISK_CONTROL, None, title, shape, attributes, CONTROL)
 
 
 def resilience(nodes: Sequence[Node]) -> list[Zone]:
@@ -113,7 +119,7 @@ def resilience(nodes: Sequence[Node]) -> list[Zone]:
                 break
         else:
             merged.append(({facility}, own))
-    return [_resilience_zone(sorted(facilities), sorted(held), at) for facilities, held in merged]
+    return _told_apart([_resilience_zone(sorted(facilities), sorted(held), at) for facilities, held in merged])
 
 
 def neighbours(nodes: Sequence[Node]) -> dict[int, set[int]]:
@@ -172,11 +178,35 @@ def _resilience_zone(facilities: Sequence[int], held: Sequence[int], nodes: Mapp
         "sources": sorted(nodes[each].external_id for each in held if nodes[each].kind in SOURCES | {"pump"}),
         "length_m": round(sum(nodes[each].length_m for each in held)),
     }
-    title = f"韧性保护区 {first.external_id} Resilience protection"
+    zh, en = "韧性保护区", "resilience protection zone"
+    title = named(first.name, zh, en) if first.name else f"{zh} {first.external_id} {en}"
     shape = shapely.transform(wide, lambda plane: plane / scale)
     return _zone(
         f"resilience-{first.external_id}", ZoneKind.RESILIENCE, first.network, title, shape, attributes, RESILIENCE
     )
+
+
+def named(place: str, zh: str, en: str) -> str:
+    """A zone's name by a place in it, in the languages in which that has a name: "中山路 Zhongshan Rd" gives
+    "中山路风险管控区 Zhongshan Rd risk control zone"."""
+    halves: dict[bool, list[str]] = {True: [], False: []}
+    chinese = bool(_CHINESE.search(place))
+    for word in place.split():
+        if chinese or _CHINESE.search(word):  # a number goes with what stands before it
+            chinese = bool(_CHINESE.search(word)) or not _LATIN.search(word)
+        halves[chinese].append(word)
+    told = ((" ".join(halves[True]), zh, ""), (" ".join(halves[False]), en, " "))
+    return " ".join(f"{half}{gap}{what}" for half, what, gap in told if half) or f"{zh} {en}"
+
+
+def _told_apart(zones: Sequence[Zone]) -> list[Zone]:
+    """The second zone of one name is number 2, and so on."""
+    met: Counter[str] = Counter()
+    found = []
+    for each in zones:
+        met[each.name] += 1
+        found.append(replace(each, name=f"{each.name} {met[each.name]}") if met[each.name] > 1 else each)
+    return found
 
 
 def _zone(

@@ -59,6 +59,16 @@ def sign(connection: Connection, actor: Actor) -> None:
         connection.execute(_SQL["act"], {"actor": orjson.dumps(said).decode()})
 
 
+@contextmanager
+def beyond(connection: Connection) -> Iterator[None]:
+    """Past the policies of a connection that is held to a scope, within one transaction; whoever uses it checks what
+    came of it under them (lifeline/storage/part.py). Where the block raises, the roll-back takes it off."""
+    with storage_errors():
+        connection.execute(_SQL["own_role"])
+        yield
+        connection.execute(_SQL["scoped_role"])
+
+
 def _begin(connection: Connection, actor: Actor | None, scope: Scope) -> None:
     if actor is not None:
         sign(connection, actor)

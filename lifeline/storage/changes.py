@@ -10,7 +10,7 @@ import psycopg
 from lifeline.storage.database import Connection, open_connection
 
 CHANNEL = "lifeline_changed"
-EVERYTHING = frozenset({"alert", "incident", "reading", "inventory", "risk", "job", "report"})
+EVERYTHING = frozenset({"alert", "incident", "reading", "inventory", "risk", "job", "report", "handover"})
 """What may have changed while nobody listened."""
 
 SETTLE_S = 0.005

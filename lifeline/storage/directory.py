@@ -165,9 +165,10 @@ def assets(
     network: str | None = None,
     kind: AssetKind | None = None,
     box: Box | None = None,
+    find: str | None = None,
 ) -> list[AssetLine]:
-    """Assets behind the id ``after``; with ``box`` those whose own box touches it."""
-    values = {"after": after, "limit": limit, "network": network, "kind": kind, **_sides(box)}
+    """Assets behind the id ``after``; ``box``: those whose own box touches it; ``find``: part of id, name or device."""
+    values = {"after": after, "limit": limit, "network": network, "kind": kind, "find": find or None, **_sides(box)}
     with storage_errors():
         return [_asset(row) for row in connection.execute(_SQL["assets"], values)]
 

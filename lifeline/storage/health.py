@@ -1,8 +1,9 @@
 """How the system is: heartbeats, the books of ingest, open alerts, quarantine, disk."""
 
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from psycopg.types.json import Jsonb
 
@@ -12,6 +13,7 @@ from lifeline.storage.migrations import edition as edition  # part of this modul
 from lifeline.storage.queries import load
 
 _SQL = load("health")
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,22 @@ def beat(connection: Connection, process: str, instance: str, now: datetime, det
     connection.execute(_SQL["beat"], {"process": process, "instance": instance, "at": now, "detail": Jsonb(detail)})
 
 
+def leave(connection: Connection, process: str, instance: str, dead_before: datetime) -> None:
+    """Take the process's sign of life away: it has ended and is not dead. Those of its kind that were silent before
+    ``dead_before`` go too: this one had taken their place."""
+    values = {"process": process, "instance": instance, "dead_before": dead_before}
+    connection.execute(_SQL["leave"], values)
+
+
 def heartbeats(connection: Connection) -> list[Heartbeat]:
     """Every process that ever wrote one, by name; the reader judges by ``at`` which are alive."""
     return [Heartbeat(*row) for row in connection.execute(_SQL["heartbeats"])]
+
+
+def evaluated_at(connection: Connection) -> datetime | None:
+    """When detection last looked at the readings; None where none runs or has ever looked."""
+    (found,) = _row(connection, "evaluated_at")
+    return cast("datetime | None", found)
 
 
 def accounts(connection: Connection) -> Accounts:
@@ -124,6 +139,17 @@ def quarantine_by_reason(connection: Connection, since: datetime | None = None) 
     """How many are in quarantine for each reason, received at ``since`` or later (None: all that is kept)."""
     rows = connection.execute(_SQL["quarantine_by_reason"], {"since": since})
     return {Reason(reason): count for reason, count in rows}
+
+
+def room(connection: Connection) -> tuple[int | None, int]:
+    """Bytes free where the database keeps its tables (None: on another machine, or not to be known), and the bytes that
+    its log may take besides."""
+    folder, log = _row(connection, "room")
+    here = connection.info.host.startswith("/") or connection.info.host in LOOPBACK
+    try:
+        return (shutil.disk_usage(folder).free if here and folder else None), int(log)
+    except OSError:  # a container's port on this machine, or a folder that only its owner may enter
+        return None, int(log)
 
 
 def disk_usage(connection: Connection) -> dict[str, int]:

@@ -236,7 +236,7 @@ def gauges(connection: Connection) -> list[tuple[int, float, float]]:
 
 
 def rain(connection: Connection, asked: Sequence[tuple[int, float]], span_s: float) -> dict[tuple[int, float], float]:
-    """Mean intensity (mm/h) in the ``span_s`` before moments (sensor, epoch seconds); none without readings."""
+    """mm that fell in the ``span_s`` before moments (sensor, epoch seconds); none without readings."""
     values = {
         "gauges": [gauge for gauge, _ in asked],
         "until": [until for _, until in asked],
@@ -244,7 +244,7 @@ def rain(connection: Connection, asked: Sequence[tuple[int, float]], span_s: flo
         "implausible": int(Quality.IMPLAUSIBLE),
     }
     with storage_errors():
-        return {(gauge, until): mean for gauge, until, mean in connection.execute(_SQL["rain"], values)}
+        return {(gauge, until): fallen for gauge, until, fallen in connection.execute(_SQL["rain"], values)}
 
 
 def beside(connection: Connection, asked: Sequence[tuple[str, str, str]], resolution: int) -> list[AssetBeside]:

@@ -124,6 +124,13 @@ def copy_readings(connection: Connection, rows: Readings) -> None:
         copy.write(reading_block(rows.sensor_id, rows.ts, rows.value, rows.quality))
 
 
+def whole_days(connection: Connection, sensor_id: int, first: float, last: float, whole: int) -> set[int]:
+    """Days (UTC, since 1970) between two moments (epoch seconds) of which a sensor has ``whole`` readings or more."""
+    wanted = {"sensor": sensor_id, "first": first, "last": last, "whole": whole}
+    with storage_errors():
+        return {int(day) for (day,) in connection.execute(_SQL["days_of"], wanted)}
+
+
 def insert_readings(connection: Connection, rows: Readings) -> int:
     """Stores the rows that are not there yet and says how many those were."""
     with storage_errors():

@@ -1,4 +1,4 @@
-"""Photos that the field sends through a field link: evidence of an alert, kept as they came."""
+"""Photos that the field sends through a field link: evidence of an alert, kept without place and camera."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from datetime import datetime
 
 from lifeline.errors import ConflictError, NotFoundError
 from lifeline.fieldlink import FieldLink
+from lifeline.photo import bare, media_type_of
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.queries import load
 
@@ -14,7 +15,6 @@ LARGEST = 524_288
 MOST_OF_A_LINK = 5
 
 _SQL = load("photos")
-_BEGINNINGS = {b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n\x1a\n": "image/png"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,15 @@ class Photo:
     size: int
 
 
-def media_type_of(content: bytes) -> str | None:
-    """What the first bytes say that it is: JPEG, PNG or WebP; None for anything else, whatever it is called."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for beginning, kind in _BEGINNINGS.items() if content.startswith(beginning)), None)
+def storable(content: bytes) -> dict[str, object]:
+    """A photo as it is kept: ``media_type``, ``content`` without what it tells of its sender, its SHA-256 ``digest``.
+
+    Raises ValueError for bytes that are no photo, are cut off, or are too many.
+    """
+    kept = bare(content)
+    if len(kept) > LARGEST:
+        raise ValueError(f"a photo has {LARGEST} bytes at most")
+    return {"media_type": media_type_of(kept), "content": kept, "digest": hashlib.sha256(kept).digest()}
 
 
 def keep(connection: Connection, link: FieldLink, content: bytes, name: str, address: str, now: datetime) -> int:
@@ -41,12 +45,9 @@ def keep(connection: Connection, link: FieldLink, content: bytes, name: str, add
 
     Raises ValueError for bytes that are no photo or too many; ConflictError where the link has sent its five.
     """
-    media_type = media_type_of(content)
-    if media_type is None or len(content) > LARGEST:
-        raise ValueError(f"a photo is a JPEG, PNG or WebP of {LARGEST} bytes at most")
     values = {
         "alert_id": link.alert_id, "nonce": link.nonce, "now": now, "name": name, "address": address,
-        "media_type": media_type, "content": content, "digest": hashlib.sha256(content).digest(),
+        **storable(content),
     }  # fmt: skip
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["lock"], values)

@@ -54,6 +54,12 @@ def pipes(connection: Connection, network: str | None = None, zone: str | None =
     return Pipes([_asset(row[:20]) for row in rows], *known.T)
 
 
+def served(connection: Connection, network: str | None = None) -> dict[str, int]:
+    """Customers at each joint in service that holds some, by its external id."""
+    with storage_errors():
+        return dict(connection.execute(_SQL["served"], {"network": network}).fetchall())
+
+
 def _asset(row: Sequence[object]) -> Asset:
     asset = Asset(*row)  # type: ignore[arg-type]
     values = {name: getattr(asset, name) for name in Asset.__slots__}

@@ -1,6 +1,5 @@
 """Citizens' reports: evidence beside alerts, never an alert by itself."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 from lifeline.errors import ConflictError, NotFoundError
 from lifeline.geo import Box
 from lifeline.storage.database import Connection, storage_errors
-from lifeline.storage.photos import LARGEST, media_type_of
+from lifeline.storage.photos import storable
 from lifeline.storage.queries import load
 
 _SQL = load("reports")
@@ -152,13 +151,7 @@ def keep_photo(connection: Connection, report_id: int, content: bytes, now: date
 
     Raises ValueError for bytes that are no photo or too many; NotFoundError; ConflictError where it has its five.
     """
-    media_type = media_type_of(content)
-    if media_type is None or len(content) > LARGEST:
-        raise ValueError(f"a photo is a JPEG, PNG or WebP of {LARGEST} bytes at most")
-    values = {
-        "report_id": report_id, "now": now, "media_type": media_type, "content": content,
-        "digest": hashlib.sha256(content).digest(), "most": MOST_PHOTOS,
-    }  # fmt: skip
+    values = {"report_id": report_id, "now": now, "most": MOST_PHOTOS, **storable(content)}
     with storage_errors(), connection.transaction():
         report(connection, report_id, 0.0)
         connection.execute(_SQL["lock"], values)

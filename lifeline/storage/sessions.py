@@ -11,6 +11,7 @@ from lifeline.model import Role
 from lifeline.principal import Kind, Principal, scope_of
 from lifeline.storage import users
 from lifeline.storage.database import Connection, storage_errors
+from lifeline.storage.keys import as_list
 from lifeline.storage.queries import load
 from lifeline.storage.users import User
 
@@ -22,6 +23,22 @@ FREE_BY_ACCOUNT = 5
 FREE_BY_ADDRESS = 50
 """The same of one address, whoever is tried: a whole control room may come from one."""
 LONGEST_WAIT_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session that is open. ``by_service``: of somebody whom the city's own log-in service knows."""
+
+    session_id: int
+    name: str
+    role: Role
+    by_service: bool
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    address: str
+    digest: bytes
+
 
 _SQL = load("users")
 _LONGEST = 128
@@ -48,13 +65,32 @@ def csrf_of(token: str) -> str:
     return hmac.new(token.encode("utf-8", "replace"), b"lifeline csrf", hashlib.sha256).hexdigest()
 
 
-def begin(connection: Connection, user: User, lives: Lives, now: datetime, address: str = "") -> str:
-    """Open a session for a user and give its token."""
+def begin(
+    connection: Connection, user: User, lives: Lives, now: datetime, address: str = "", *, by_link: bool = False
+) -> str:
+    """Open a session for a user and give its token; ``by_link``: he came by a one-time link."""
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     values = {"digest": digest_of(token, TOKEN_PREFIX), "user_id": user.user_id, "now": now, "address": address}
+    values |= {"by_link": by_link}
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["begin_session"], values | {"expires_at": now + lives.whole})
         connection.execute(_SQL["came_in"], {"user_id": user.user_id, "now": now})
+    return token
+
+
+def begin_for(
+    connection: Connection, who: Principal, subject: str, life: timedelta, now: datetime, address: str = ""
+) -> str:
+    """Open a session for somebody whom the city's own log-in service knows as ``subject``, with the name, role and
+    scope that it told, and give its token."""
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    values = {
+        "digest": digest_of(token, TOKEN_PREFIX), "subject": subject, "name": who.name, "role": who.role,
+        "networks": as_list(who.scope.networks), "zones": as_list(who.scope.zones), "now": now,
+        "expires_at": now + life, "address": address,
+    }  # fmt: skip
+    with storage_errors(), connection.transaction():
+        connection.execute(_SQL["begin_session_of"], values)
     return token
 
 
@@ -76,14 +112,55 @@ def find(connection: Connection, digest: bytes, lives: Lives, now: datetime, *, 
             return None
         if used:
             connection.execute(_SQL["seen"], values)
-    name, role, networks, zones, expires_at = row
-    return Principal(name, Role(role), Kind.USER, scope_of(networks, zones), expires_at, digest)
+    by_service, name, role, networks, zones, expires_at = row
+    kind = Kind.SSO if by_service else Kind.USER
+    return Principal(name, Role(role), kind, scope_of(networks, zones), expires_at, digest)
+
+
+def opened(
+    connection: Connection,
+    lives: Lives,
+    now: datetime,
+    *,
+    of: bytes | None = None,
+    after: int | None = None,
+    limit: int = 100,
+) -> list[Session]:
+    """Sessions that are open, the newest first: everybody's, or those of the person whose session has the digest
+    ``of``. ``after`` is the number of the last one of the page before."""
+    values = {"now": now, "idle_since": now - lives.idle, "digest": of, "after": after, "limit": limit}
+    with storage_errors():
+        rows = connection.execute(_SQL["sessions"], values).fetchall()
+    return [Session(number, name, Role(role), *rest) for number, name, role, *rest in rows]
+
+
+def by_link(connection: Connection, digest: bytes, now: datetime) -> bool:
+    """Whether this session was opened by a one-time link, a quarter of an hour ago at most: its user may then give
+    himself a password without the old one, which he may have forgotten."""
+    with storage_errors():
+        row = connection.execute(_SQL["by_link"], {"digest": digest, "since": now - LINK_LIFE}).fetchone()
+    return row is not None
 
 
 def end(connection: Connection, digest: bytes) -> None:
     """End a session; one that is not there has ended."""
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["end_session"], {"digest": digest})
+
+
+def end_by_id(connection: Connection, session_id: int, of: bytes | None = None) -> bytes:
+    """End the session of this number, with ``of`` only one of the same person; its digest. Raises NotFoundError."""
+    with storage_errors(), connection.transaction():
+        row = connection.execute(_SQL["end_session_by_id"], {"session_id": session_id, "digest": of}).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no session {session_id}")
+    return bytes(row[0])
+
+
+def end_others(connection: Connection, digest: bytes) -> list[bytes]:
+    """End every other session of the person whose session this is; their digests."""
+    with storage_errors(), connection.transaction():
+        return [bytes(other) for (other,) in connection.execute(_SQL["end_other_sessions"], {"digest": digest})]
 
 
 def make_link(connection: Connection, name: str, now: datetime, life: timedelta = LINK_LIFE) -> str:

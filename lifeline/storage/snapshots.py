@@ -61,6 +61,15 @@ class Moment(NamedTuple):
     keyframe: datetime
 
 
+class SegmentChange(NamedTuple):
+    """A pipe that said something else from then on."""
+
+    at: datetime
+    asset_id: int
+    level: int
+    score: float
+
+
 class CellChange(NamedTuple):
     """A cell that said something else from then on."""
 
@@ -156,6 +165,19 @@ def cell_changes(
     values = {"since": since, "until": until, "resolution": resolution, "limit": limit}
     with storage_errors():
         return [CellChange(*row) for row in connection.execute(_SQL["cell_changes"], values)]
+
+
+def segment_changes(connection: Connection, since: datetime, until: datetime, limit: int) -> list[SegmentChange]:
+    """What pipes said anew in a period, oldest first, ``limit`` at most."""
+    values = {"since": since, "until": until, "limit": limit}
+    with storage_errors():
+        return [SegmentChange(*row) for row in connection.execute(_SQL["segment_changes"], values)]
+
+
+def segment_names(connection: Connection, assets: Sequence[int]) -> dict[int, str]:
+    """The city's own ids of pipes that were ever drawn."""
+    with storage_errors():
+        return dict(connection.execute(_SQL["segment_names"], {"assets": list(assets)}).fetchall())
 
 
 def frames(connection: Connection, since: datetime, until: datetime) -> list[datetime]:

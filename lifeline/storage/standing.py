@@ -11,6 +11,7 @@ import shapely
 from psycopg.types.json import Jsonb
 
 from lifeline import risk
+from lifeline.errors import NotFoundError
 from lifeline.model import JsonObject
 from lifeline.risk import reach
 from lifeline.risk.assets import Bools, Floats, Ints, Inventory
@@ -177,9 +178,19 @@ def graph_criticality(network: str, found: Columns) -> Lost:
 
 def graph_of(network: str, found: Columns) -> reach.Topology:
     """The graph of a network's assets, by their places in the columns."""
-    kinds = [str(kind) for kind in found.inventory.kind]
-    ends = (_index(found.asset_id, each) for each in (found.from_asset, found.to_asset))
-    return reach.topology(network, kinds, *ends)
+    return reach.topology(network, [str(kind) for kind in found.inventory.kind], *ends_of(found))
+
+
+def ends_of(found: Columns) -> tuple[Ints, Ints]:
+    """Places in the columns (n,) of what each asset comes from and leads to; -1: none."""
+    return _index(found.asset_id, found.from_asset), _index(found.asset_id, found.to_asset)
+
+
+def gas_figures(connection: Connection, asset_id: Ints) -> tuple[Floats, Floats]:
+    """Pressure behind (bar, gauge) and peak demand (normal m3/h) of each asset (n,); NaN where nothing says."""
+    rows = connection.execute(_SQL["gas_figures"], {"assets": asset_id.tolist()}).fetchall()
+    bar, peak = list(zip(*rows, strict=True)) or ((), ())
+    return _floats(bar), _floats(peak)
 
 
 def service_weights(found: Columns) -> tuple[Floats, bool]:
@@ -227,6 +238,22 @@ def model(connection: Connection, network: str, kind: str) -> tuple[str, str] | 
     """Name and text of the network's model (``kind``: epanet or swmm) that was imported last, or None."""
     row = connection.execute(_SQL["model"], {"network": network, "format": kind}).fetchone()
     return None if row is None else (row[0], bytes(row[1]).decode("utf-8", errors="replace"))
+
+
+class ModelFile(NamedTuple):
+    """A hydraulic model as it was imported; ``format`` is epanet or swmm."""
+
+    name: str
+    format: str
+    content: bytes
+
+
+def model_file(connection: Connection, network: str) -> ModelFile:
+    """The network's model that was imported last. Raises NotFoundError."""
+    row = connection.execute(_SQL["model_file"], {"network": network}).fetchone()
+    if row is None:
+        raise NotFoundError(f"no model of network {network!r} was imported")
+    return ModelFile(row[0], row[1], bytes(row[2]))
 
 
 def networks(connection: Connection) -> list[str]:

@@ -40,7 +40,7 @@ def find(connection: Connection, kind: ZoneKind, least: float, network: str | No
             cells = [HotCell(*row) for row in connection.execute(_SQL["hot_cells"], values)]
             return clusters.risk_control(cells, least)
         rows = connection.execute(_SQL["nodes"], {"network": network})
-        return clusters.resilience([Node(*row)._replace(ends=tuple(row[6])) for row in rows])
+        return clusters.resilience([Node(*row)._replace(ends=tuple(row[7])) for row in rows])
 
 
 def suggest(connection: Connection, kind: ZoneKind, least: float, now: datetime) -> Suggested:

@@ -9,7 +9,7 @@ from typing import Any
 from lifeline import password as passwords
 from lifeline.errors import ConflictError, NotFoundError, RejectedDataError
 from lifeline.model import Role
-from lifeline.principal import WHOLE, Scope, scope_of
+from lifeline.principal import WHOLE, Kind, Principal, Scope, scope_of
 from lifeline.storage.database import Connection, storage_errors
 from lifeline.storage.keys import as_list
 from lifeline.storage.queries import load
@@ -32,6 +32,10 @@ class User:
     password_changed_at: datetime | None
     last_login_at: datetime | None
 
+    def principal(self, expires_at: datetime, digest: bytes = b"") -> Principal:
+        """Who comes in with a session of this user."""
+        return Principal(self.name, self.role, Kind.USER, self.scope, expires_at, digest)
+
 
 def name_of(text: str) -> str:
     """A user's name as it is kept. Raises RejectedDataError for one that will not do."""
@@ -44,9 +48,10 @@ def name_of(text: str) -> str:
 def add(
     connection: Connection, name: str, role: Role, now: datetime, password: str | None = None, scope: Scope = WHOLE
 ) -> User:
-    """Make a user. Raises ConflictError where the name is taken, RejectedDataError for a name or password that will
-    not do."""
+    """Make a user. Raises ConflictError where the name is taken, RejectedDataError for a name, role or password that
+    will not do."""
     name = name_of(name)
+    _check_role(role)
     made = None if password is None else _hash(password, name)
     values = {"name": name, "role": role, "hash": made, "now": now}
     try:
@@ -55,6 +60,11 @@ def add(
     except ConflictError:
         raise ConflictError(f"there is a user {name!r} already") from None
     return find(connection, name)
+
+
+def _check_role(role: Role | None) -> None:
+    if role is Role.INTAKE:
+        raise RejectedDataError("intake is a role of keys, which hand citizens' reports in: a person takes another")
 
 
 def every(connection: Connection) -> list[User]:
@@ -99,8 +109,9 @@ def change(
 
     A function makes the new scope of the one that he has: two changes at once then lose neither.
 
-    Raises NotFoundError, and ConflictError where no administrator would be left.
+    Raises NotFoundError, RejectedDataError for a role of keys, and ConflictError where no administrator would be left.
     """
+    _check_role(role)
     with storage_errors(), connection.transaction():
         connection.execute(_SQL["one_at_a_time"])
         before = find(connection, name)

@@ -20,7 +20,7 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, **kept, **settings}
 
 
-def lifeline(*arguments: str | Path, timeout: float = 60, **settings: str) -> subprocess.CompletedProcess[str]:
+def lifeline(*arguments: str | Path, timeout: float = 180, **settings: str) -> subprocess.CompletedProcess[str]:
     """The command, run to its end; a traceback is never a right answer."""
     done = subprocess.run(
         [LIFELINE, *arguments],
@@ -74,7 +74,7 @@ class Started:
         """Every process of the system that is alive: its number and its command line."""
         return {pid: line for pid, line in command_lines().items() if belongs(pid, line, self.home.path)}
 
-    def interrupt(self, how: signal.Signals = signal.SIGINT, seconds: float = 60) -> int:
+    def interrupt(self, how: signal.Signals = signal.SIGINT, seconds: float = 120) -> int:
         """What Ctrl-C does; gives the exit status."""
         os.killpg(self.process.pid, how)
         return self.process.wait(seconds)
@@ -109,23 +109,12 @@ def belongs(pid: int, line: str, home: Path) -> bool:
     return place.startswith(f"{home}/") or f"{home}/" in line or f"--home {home} " in line
 
 
-def gone(started: Started, seconds: float = 15) -> bool:
+def gone(started: Started, seconds: float = 60) -> bool:
     """Whether nothing is left of the system within the time."""
     deadline = time.monotonic() + seconds
     while started.members() and time.monotonic() < deadline:
         time.sleep(0.1)
     return not started.members()
-
-
-def listens(port: int) -> bool:
-    """Whether something on this machine takes connections there, by the kernel's own list."""
-    wanted = f":{port:04X}"
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        for line in Path(table).read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[1].endswith(wanted) and fields[3] == "0A":
-                return True
-    return False
 
 
 def truth(path: Path) -> list[dict[str, object]]:

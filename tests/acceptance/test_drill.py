@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -18,8 +18,10 @@ import pytest
 from lifeline.model import Role
 from lifeline.storage import endpoints, keys
 from lifeline.storage.database import connect
-from tests.acceptance.commands import Started, command_lines, gone, lifeline, listens
+from tests.acceptance.commands import Started, gone, lifeline
 from tests.acceptance.drill_hearing import Hearing
+from tests.api_process import PLAIN, until
+from tests.ports import listeners
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("programs")]
 
@@ -54,22 +56,22 @@ class Client:
         self._headers = {"Authorization": f"Bearer {key}"}
 
     def get(self, path: str) -> Any:
-        found = httpx.get(f"{self.url}/api/v1{path}", headers=self._headers, timeout=20)
+        found = httpx.get(f"{self.url}/api/v1{path}", headers=self._headers, timeout=60, verify=PLAIN)
         assert found.status_code == 200, found.text
         return found.json()
 
     def bytes_of(self, path: str) -> bytes:
-        found = httpx.get(f"{self.url}/api/v1{path}", headers=self._headers, timeout=20)
+        found = httpx.get(f"{self.url}/api/v1{path}", headers=self._headers, timeout=60, verify=PLAIN)
         assert found.status_code == 200, found.text
         return found.content
 
     def post(self, path: str, body: Any = None, status: int = 200) -> Any:
-        done = httpx.post(f"{self.url}/api/v1{path}", headers=self._headers, json=body, timeout=20)
+        done = httpx.post(f"{self.url}/api/v1{path}", headers=self._headers, json=body, timeout=60, verify=PLAIN)
         assert done.status_code == status, done.text
         return done.json()
 
 
-def wait_for(what: str, look: Any, seconds: float) -> Any:
+def wait_for(what: str, look: Any, seconds: float = 180) -> Any:
     """What ``look`` gives as soon as it gives something."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
@@ -117,7 +119,7 @@ def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
 
 def answer(exercise: Client) -> int:
     """What people do: the first alarm is confirmed, gone to, handled and fed back."""
-    alarm = wait_for("an alarm", lambda: exercise.get("/alerts?kind=risk")["items"], 90)[0]
+    alarm = wait_for("an alarm", lambda: exercise.get("/alerts?kind=risk")["items"])[0]
     number = int(alarm["id"])
     for step, team in (("confirmed", DUTY), ("dispatched", CREW), ("on_site", CREW), ("handled", CREW)):
         time.sleep(1.2)  # seconds between steps, as the report shows them
@@ -130,8 +132,8 @@ def test_a_drill_runs_beside_the_living_city_and_leaves_no_trace_in_it(
     city: Started, real: Client, hearing: Hearing, tmp_path: Path
 ) -> None:
     dsn = city.running.database_url
-    wait_for("the scenarios", lambda: SCENARIO in [each["name"] for each in real.get("/drills/scenarios")], 60)
-    wait_for("somebody who runs drills", lambda: real.get("/drills")["supervised"], 30)
+    wait_for("the scenarios", lambda: SCENARIO in [each["name"] for each in real.get("/drills/scenarios")])
+    wait_for("somebody who runs drills", lambda: real.get("/drills")["supervised"])
     asked = real.post("/drills", {"scenario": SCENARIO, "teams": TEAMS, "lasts_s": 900}, 202)
     path = f"/drills/{asked['id']}"
 
@@ -140,17 +142,17 @@ def test_a_drill_runs_beside_the_living_city_and_leaves_no_trace_in_it(
         assert found["state"] in ("planned", "running"), found["message"]
         return str(found["url"])
 
-    exercise = Client(wait_for("the exercise's page", opened, 150), real._headers["Authorization"].split()[1])
+    exercise = Client(wait_for("the exercise's page", opened), real._headers["Authorization"].split()[1])
     catalogue = exercise.get("/catalogue")
     assert catalogue["status"] == "Exercise"
     assert "演练 EXERCISE" in catalogue["title"]
     assert real.get("/catalogue")["status"] != "Exercise"
     number = answer(exercise)
-    drilled = [(alert["rule"], alert["raised_at"]) for alert in exercise.get("/alerts")["items"]]
-    wait_for("a message to the crew", lambda: hearing.exercises("crew"), 30)
-    ports = [int(exercise.url.rpartition(":")[2])]
+    drilled = traces_of(exercise, number)
+    wait_for("a message to the crew", lambda: hearing.exercises("crew"))
+    assert (sockets := listeners(port := int(exercise.url.rpartition(":")[2])))
     real.post(f"{path}/stop")
-    done = wait_for("the report", lambda: (found := real.get(path))["state"] != "running" and found, 60)
+    done = wait_for("the report", lambda: (found := real.get(path))["state"] != "running" and found)
 
     assert (done["state"], done["message"]) == ("done", "stopped by duty")
     check_report(done["report"], number)
@@ -163,7 +165,9 @@ def test_a_drill_runs_beside_the_living_city_and_leaves_no_trace_in_it(
 
     assert hearing.exercises("mayor") == 0
     check_no_trace(dsn, drilled)
-    check_nothing_left(city, ports, asked["id"])
+    check_statistics_know_nothing(dsn, real)
+    check_nothing_left(city, asked["id"])
+    assert not sockets & listeners(port)
 
 
 def check_report(report: dict[str, Any], number: int) -> None:
@@ -191,31 +195,82 @@ def check_report(report: dict[str, Any], number: int) -> None:
     assert sent["delivered"] >= 1
 
 
-def check_no_trace(dsn: str, drilled: list[tuple[str, str]]) -> None:
-    """The real tables, against what the drill wrote in its own."""
-    assert drilled
+class Traces(NamedTuple):
+    """What a drill wrote in its own tables: by what and when alerts were raised, when incidents were opened, and of the
+    sensor of the first alarm what it read above its limit."""
+
+    alerts: set[tuple[str, datetime]]
+    incidents: set[datetime]
+    sensor: int
+    readings: set[tuple[datetime, float]]
+
+
+def traces_of(exercise: Client, number: int) -> Traces:
+    alerts = exercise.get("/alerts")["items"]
+    alarm = next(alert for alert in alerts if int(alert["id"]) == number)
+    read = exercise.get(f"/sensors/{alarm['sensor']}/readings?resolution=raw")
+    least = float(alarm["evidence"]["limit"])
+    return Traces(
+        {(alert["rule"], datetime.fromisoformat(alert["raised_at"])) for alert in alerts},
+        {datetime.fromisoformat(one["opened_at"]) for one in exercise.get("/incidents")["items"]},
+        int(alarm["sensor"]),
+        {
+            (datetime.fromisoformat(ts), value)
+            for ts, value in zip(read["ts"], read["last"], strict=True)
+            if value is not None and value >= least
+        },
+    )
+
+
+def check_no_trace(dsn: str, drilled: Traces) -> None:
+    """The real tables, against what the drill wrote in its own: none of these checks is of nothing."""
+    assert drilled.alerts
+    assert drilled.incidents
+    assert drilled.readings
     assert rows(dsn, "SELECT scenario FROM truth WHERE scenario <> 'demo'") == []
-    assert rows(dsn, "SELECT * FROM feedback") == []
-    assert rows(dsn, "SELECT * FROM response_history WHERE action IN ('step', 'feedback')") == []
     assert rows(dsn, "SELECT * FROM outbox WHERE body::text LIKE '%Exercise%' OR event_type = 'response.changed'") == []
     ours = {(rule, at.astimezone(UTC)) for rule, at in rows(dsn, "SELECT rule, raised_at FROM alert")}
-    assert not ours & {(rule, datetime.fromisoformat(at)) for rule, at in drilled}
+    assert not ours & drilled.alerts
+    assert not {at.astimezone(UTC) for (at,) in rows(dsn, "SELECT opened_at FROM incident")} & drilled.incidents
+    read = rows(dsn, f"SELECT ts, value FROM reading WHERE sensor_id = {drilled.sensor} AND ts > now() - interval '1h'")
+    assert read, "the real sensor speaks all the while"
+    assert not {(at.astimezone(UTC), value) for at, value in read} & drilled.readings
     assert rows(dsn, "SELECT topic FROM quarantine WHERE topic LIKE 'lifeline-exercise%'") == []
     assert rows(dsn, "SELECT * FROM unknown_device") == []
 
 
-def check_nothing_left(city: Started, ports: list[int], drill: int) -> None:
-    """No database, log-in, folder, process or port of the drill."""
+def check_statistics_know_nothing(dsn: str, real: Client) -> None:
+    """People answered the drill's alarm and called it genuine, and nobody a real one: no label, no response, no time of
+    a response in the real statistics; and no roll-up counts a reading that the real tables have not."""
+    for table in ("feedback", "precision_report"):
+        assert rows(dsn, f"SELECT * FROM {table}") == []
+    assert rows(dsn, "SELECT * FROM response_history WHERE action IN ('step', 'feedback')") == []
+    raised = "SELECT count(*) FROM alert"
+    wait_for("an alert of the real city", lambda: rows(dsn, raised)[0][0])
+    before, found, after = rows(dsn, raised)[0][0], real.get("/performance"), rows(dsn, raised)[0][0]
+    (total,) = (clock for clock in found["clocks"] if clock["group"] == "all")
+    assert 0 < before <= total["alerts"] <= after
+    assert (total["acknowledged"], total["on_site"], total["handled"]) == (0, 0, 0)
+    assert found["precision"] == []
+    assert (
+        rows(
+            dsn,
+            """SELECT u.sensor_id, u.bucket FROM reading_15m u WHERE u.n > (
+                SELECT count(*) FROM reading r
+                WHERE r.sensor_id = u.sensor_id AND r.ts >= u.bucket AND r.ts < u.bucket + interval '15 min')""",
+        )
+        == []
+    )
+
+
+def check_nothing_left(city: Started, drill: int) -> None:
+    """No database, log-in, folder or process of the drill."""
     dsn = city.running.database_url
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and (city.home.path / "drills" / str(drill)).exists():
-        time.sleep(0.2)
-    assert not (city.home.path / "drills" / str(drill)).exists()
+    until(lambda: not (city.home.path / "drills" / str(drill)).exists(), "the end of the drill's folder")
     assert rows(dsn, "SELECT datname FROM pg_database WHERE datname LIKE '%exercise%'") == []
     assert rows(dsn, "SELECT rolname FROM pg_roles WHERE rolname LIKE '%exercise%'") == []
-    assert not any(listens(port) for port in ports)
     place = f"{city.home.path}/drills/"
-    deadline = time.monotonic() + 10
-    while left := [line for line in command_lines().values() if place in line or "drill work" in line]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.2)
+    until(
+        lambda: not [line for line in city.members().values() if place in line or "drill work" in line],
+        "the end of every process of the drill",
+    )

@@ -175,7 +175,7 @@ def test_every_acknowledged_reading_survives_fifty_kills_exactly_once(
     finally:
         source.stopping.set()
         load.join()
-    wait_for(lambda: source.note() or len(source.acknowledged) == len(source.sent), "the last PUBACK", 30)
+    wait_for(lambda: source.note() or len(source.acknowledged) == len(source.sent), "the last PUBACK")
     source.client.disconnect()
     source.client.loop_stop()
 
@@ -184,9 +184,9 @@ def test_every_acknowledged_reading_survives_fifty_kills_exactly_once(
         return len(stored) + len(kept) >= len(source.acknowledged)
 
     with suppress(TimeoutError):
-        wait_for(complete, "all acknowledged readings", 30)
+        wait_for(complete, "all acknowledged readings")
     victims.ingest.terminate()
-    assert victims.ingest.wait(30) == 0
+    assert victims.ingest.wait(120) == 0
     stored, kept = holdings(database.dsn)
     good = {reading for reading in source.acknowledged if source.sent[reading]}
     bad = source.acknowledged - good
@@ -230,7 +230,7 @@ def test_a_million_good_readings_with_a_thousand_malformed_messages_among_them(
             payload = ",".join(f'{{"ts":{first + i},"v":{{"methane":0.5}}}}' for i in range(1000))
             client.publish(device, f"[{payload}]", qos=1)
             client.publish(device, f"[{payload}"[: 20 + n], qos=1)
-        wait_for(lambda: books(database.dsn)["received"] >= 1_001_000, "all of them", 90)
+        wait_for(lambda: books(database.dsn)["received"] >= 1_001_000, "all of them", 300)
     assert books(database.dsn) == {
         "received": 1_001_000,
         "stored": 1_000_000,

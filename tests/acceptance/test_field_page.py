@@ -11,18 +11,12 @@ from lifeline.model import Alert, AlertState
 from lifeline.response import Step
 from lifeline.storage import alerts, endpoints, photos, response
 from lifeline.storage.database import connect
-from tests.acceptance.visits import Visit, chromium, visiting
+from tests.acceptance.visits import Visit, visiting
 from tests.api_process import Api, running_api, until
 from tests.integration.test_photos import picture
 from tests.integration.town import build, empty, open_alert
 
 SECRET = "the city's own secret".replace(" ", "-")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +48,16 @@ def opened(visit: Visit, token: str, language: str = "zh") -> None:
 
 def test_a_phone_confirms_goes_on_to_the_site_and_feeds_back(served: Api, alert: Alert, browser: Browser) -> None:
     with visiting(browser, served, width=390, height=844, touch=True) as visit, connect(served.dsn) as connection:
+        connection.execute(
+            """UPDATE alert SET evidence = evidence || '{"unit": "%VOL", "expected": 0.1, "peak": 3.2}'"""
+        )
+        connection.commit()
         opened(visit, link(alert))
         page = visit.page
         assert alerts.get(connection, alert.alert_id).state is AlertState.UNACK, "looking changes nothing"
-        assert page.locator(".where").get_attribute("href", timeout=2000).startswith("geo:31.8")  # type: ignore[union-attr]
+        measured = page.locator(".said").first.inner_text().replace("\u202f", " ")
+        assert measured == "实测 3 %VOL · 峰值 3.2 %VOL · 限值 2.5 %VOL · 正常应为 0.1 %VOL"
+        assert page.locator(".where").get_attribute("href", timeout=60_000).startswith("geo:31.8")  # type: ignore[union-attr]
         assert page.locator(".big button").count() == 3
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         assert visit.faults() == []

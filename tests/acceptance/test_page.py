@@ -21,15 +21,17 @@ from playwright.sync_api import Browser
 from lifeline.catalogue import shipped_catalogue
 from lifeline.embedded import Broker
 from lifeline.inventory import parse_assets, parse_sensors
-from lifeline.model import Level, Role
-from lifeline.storage import inventory, sessions, users
-from lifeline.storage.database import connect
-from tests.acceptance.visits import cells, chromium, visiting
+from lifeline.lifecycle import Event
+from lifeline.model import Alert, Level, Role
+from lifeline.storage import alerts, incidents, inventory, sessions, users
+from lifeline.storage.database import Connection, connect
+from tests.acceptance.visits import cells, visiting, zoomed
 from tests.api_process import ROOT, Api, running_api, until
 from tests.conftest import PASSWORDS
 from tests.ingest_process import environment, ingest_process
 from tests.integration.receiver import SECRET, Receiver
-from tests.integration.town import build, empty, open_alert
+from tests.integration.town import build, empty, open_alert, watched
+from tests.issuer import TestIssuer, page_settings, running_issuer
 
 LEAK = """
 title = "A hole that nobody can miss"
@@ -40,12 +42,6 @@ lasts_s = 600
 hole_mm = 20
 share = 0.5
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        yield found
 
 
 # ------------------------------------------------------------------------------------------------------- whole chain
@@ -124,12 +120,12 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         before = cells(visit, "red")
         page.evaluate("window.notReloaded = true")
         row = page.locator("#entries .row.red", has_text="燃气").first
-        row.wait_for(timeout=120_000)
-        until(lambda: cells(visit, "red") > before, "a red cell", 10)
+        row.wait_for()
+        until(lambda: cells(visit, "red") > before, "a red cell")
         assert "●" in page.title()
-        assert page.locator(".alert-mark.red.new").count() >= 1
+        page.locator(".alert-mark.red.new").first.wait_for()
 
-        until(lambda: any(each["type"].startswith("incident.") for each in city.receiver.accepted), "the webhook", 20)
+        until(lambda: any(each["type"].startswith("incident.") for each in city.receiver.accepted), "the webhook")
 
         row.click()
         panel = page.locator("#panel")
@@ -138,7 +134,7 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         incident = int(panel.locator("section.handle").first.get_attribute("data-incident") or 0)
         panel.locator("textarea").first.fill("抢修队已出发")
         page.locator("#panel [data-act=acknowledge]").click()
-        panel.locator("[data-act=acknowledge]").wait_for(state="detached", timeout=10_000)
+        panel.locator("[data-act=acknowledge]").wait_for(state="detached")
         with psycopg.connect(city.dsn) as connection:
             rows = connection.execute(
                 "SELECT DISTINCT a.acknowledged_by, h.note FROM alert a JOIN alert_history h USING (alert_id)"
@@ -148,10 +144,10 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
         assert rows == [(f"operator-{city.api.port}", "抢修队已出发")]
         for step in ("confirmed", "dispatched", "on_site", "handled"):
             panel.locator(f"[data-act={step}]").click()
-            panel.locator(f"[data-act={step}]").wait_for(state="detached", timeout=15_000)
+            panel.locator(f"[data-act={step}]").wait_for(state="detached")
         panel.locator(".fed_back input").fill("第三方施工")
         panel.locator(".fed_back button", has_text="情况属实").click()
-        panel.locator(".stepper .here", has_text="反馈").wait_for(timeout=15_000)
+        panel.locator(".stepper .here", has_text="反馈").wait_for()
         with page.expect_response("**/risk/frames?*") as frames:
             page.locator("#time button.play").click()
         assert frames.value.status == 200
@@ -168,8 +164,15 @@ def test_a_gas_leak_appears_on_the_page_is_sent_to_the_field_and_is_acknowledged
 
 
 @pytest.fixture(scope="module")
-def served(database_dsn: str) -> Iterator[Api]:
-    with running_api(database_dsn) as api:
+def service() -> Iterator[TestIssuer]:
+    """The city's own log-in service."""
+    with running_issuer("EdDSA", log_in=True) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def served(database_dsn: str, service: TestIssuer) -> Iterator[Api]:
+    with running_api(database_dsn, **page_settings(service)) as api:
         yield api
 
 
@@ -180,6 +183,7 @@ def api(served: Api) -> Api:
     empty(served.dsn)
     with connect(served.dsn) as connection:
         build(connection)
+        watched(connection)
         connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "inventory"}')""")
     until(lambda: '"numberMatched":6' in served.get("/api/v1/risk/segments").text, "the map")
     return served
@@ -191,25 +195,52 @@ def test_an_alert_appears_and_goes_without_reload(api: Api, browser: Browser) ->
         page = visit.page
         assert "没有未关闭的预警" in page.locator("#entries").inner_text()
         alert = open_alert(connection, 1)
-        page.locator(f"#entries .row[data-kind=alert][data-id='{alert.alert_id}']").wait_for(timeout=10_000)
+        page.locator(f"#entries .row[data-kind=alert][data-id='{alert.alert_id}']").wait_for()
         page.locator("#tiles .tile.red.new b", has_text="1").wait_for()
         page.locator(f".alert-mark.red.new[data-id='{alert.alert_id}']").wait_for()
+        until(
+            lambda: page.locator(".alert-mark").evaluate(ON_TOP),
+            "a mark on which no card lies, the whole city in sight",
+        )
         assert page.title().startswith("(1) ● 特别重大")
         page.keyboard.press("j")
         page.keyboard.press("Enter")
         page.locator("#panel section.handle").wait_for()
-        assert f"alert={alert.alert_id}" in page.url
+        assert f"alert={alert.alert_id}" in visit.address
         page.keyboard.press("Escape")
         assert not page.locator("#panel").is_visible()
+        gather(connection, alert, Level.YELLOW)
+        incident = page.locator("#entries .row.yellow[data-kind=incident]")
+        incident.locator(".was.red", has_text="曾达特别重大").wait_for()
+        assert incident.locator(".over").count() == 0
+        with connect(api.dsn, autocommit=True) as detector:
+            alerts.operate(detector, alert.alert_id, Event.RETURN, "detector", datetime.now(UTC))
+        incident.locator(".over", has_text="已恢复正常").wait_for()
         assert visit.complaints == []
+
+
+ON_TOP = """mark => {
+    const { x, y, width, height } = mark.getBoundingClientRect();
+    return mark.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
+
+
+def gather(connection: Connection, alert: Alert, level: Level) -> None:
+    """An incident of one alert that was as bad as the alert, and is milder now."""
+    now, causes = datetime.now(UTC), [{"cause": "unknown", "title": {"en": "Gas", "zh": "燃气"}}]
+    opening = incidents.Opening(alert.level, ("gas",), causes, alert.alert_id, now.timestamp(), [alert.alert_id])
+    incidents.write(connection, [opening], [], now)
+    connection.execute("UPDATE incident SET level = %s", [level])
+    connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "incident"}')""")
+    connection.commit()
 
 
 def test_the_key_leaves_the_address_bar_and_stays_for_the_session(api: Api, browser: Browser) -> None:
     with visiting(browser, api) as visit:
         visit.open()
-        assert "llk_" not in visit.page.url
+        assert "llk_" not in visit.address
         visit.page.reload()
-        visit.page.wait_for_selector("body[data-ready]", timeout=20_000)
+        visit.ready()
         visit.page.locator("#signout").click()
         visit.page.locator("#signin").wait_for()
 
@@ -222,7 +253,7 @@ def test_a_wrong_key_is_told_and_a_right_one_lets_in(api: Api, browser: Browser)
         visit.page.locator(".wrong", has_text="not valid").wait_for()
         visit.page.fill("#key", api.key())
         visit.page.click("#signin [type=submit]")
-        visit.page.wait_for_selector("body[data-ready]", timeout=20_000)
+        visit.ready()
 
 
 def test_a_person_logs_in_acts_by_session_and_logs_out(api: Api, browser: Browser) -> None:
@@ -237,7 +268,7 @@ def test_a_person_logs_in_acts_by_session_and_logs_out(api: Api, browser: Browse
         page.locator(".wrong", has_text="Name or password is wrong").wait_for()
         page.fill("#password", "five Different words")
         page.click("#signin [type=submit]")
-        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        visit.ready()
         assert "lls_" not in page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})")
         page.locator("#signout").click()
         page.locator("#signin").wait_for()
@@ -245,8 +276,37 @@ def test_a_person_logs_in_acts_by_session_and_logs_out(api: Api, browser: Browse
         link = sessions.make_link(connection, "li.wei", datetime.now(UTC))
         connection.commit()
         page.goto(f"{api.url}/?lang=en&x=1#link={link}")
-        page.wait_for_selector("body[data-ready]", timeout=20_000)
-        assert link not in page.url
+        visit.ready()
+        assert link not in visit.address
+
+
+def test_a_person_logs_in_at_the_citys_own_service_comes_back_to_the_same_view_and_leaves_both(
+    api: Api, service: TestIssuer, browser: Browser
+) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn, autocommit=True) as connection:
+        page = visit.page
+        page.goto(f"{api.url}/?lang=en&view=report&find=Chamber+1")
+        assert visit.faults() == []
+        page.locator("#signin-service", has_text="Sign in with City log-in").click()
+        page.locator(".figure", has_text="MTTA").wait_for()
+        assert visit.address.startswith(f"{api.url}/?lang=en&view=report&find=Chamber+1")
+        assert connection.execute("SELECT name, role, subject FROM session").fetchall() == [
+            ("li.wei", "operator", "f3a1")
+        ]
+        assert "lls_" not in page.evaluate("document.cookie + JSON.stringify({...localStorage, ...sessionStorage})")
+        connection.execute("DELETE FROM session")
+        page.locator(".wrong", has_text="Your session has ended").wait_for()
+        service.person = {"roles": ["stranger"]}
+        page.locator("#signin-service").click()
+        page.locator(".wrong", has_text="have no role here").wait_for()
+        assert "#" not in visit.address
+        service.person = {}
+        page.locator("#signin-service").click()
+        visit.ready()
+        with page.expect_request(f"{service.url}/out*") as out:
+            page.locator("#signout").click()
+        assert "post_logout_redirect_uri" in out.value.url
+        assert connection.execute("SELECT count(*) FROM session").fetchone() == (0,)
 
 
 def test_the_language_is_switched_and_remembered(api: Api, browser: Browser) -> None:
@@ -260,7 +320,7 @@ def test_the_language_is_switched_and_remembered(api: Api, browser: Browser) -> 
         assert re.search(r"Extreme\s+\d+", page.locator("#legend").inner_text())
         assert page.evaluate("document.documentElement.lang") == "en"
         page.goto(api.url)
-        page.wait_for_selector("body[data-ready]", timeout=20_000)
+        visit.ready()
         page.locator("#entries", has_text="New").wait_for()
         assert visit.complaints == []
 
@@ -279,25 +339,44 @@ def test_a_pipe_shows_its_risk_by_its_parts_and_a_filter_stays_in_the_address(ap
         panel = visit.page.locator("#panel")
         panel.locator("table tr", has_text="Material").wait_for()
         assert "cast iron" in panel.inner_text()
+        until(lambda: zoomed(visit) >= 15.5, "the map at the pipe")
+        visit.page.click("#language")
+        panel.locator("table tr", has_text="铸铁").wait_for()
+        assert "iron" not in panel.inner_text()
+        assert re.search(r"管龄\s*\d+ 年", panel.inner_text()), "figures have units"
+        assert [each.get_attribute("title") for each in visit.page.locator(".maplibregl-ctrl-group button").all()] == [
+            "放大",
+            "缩小",
+        ]
+        assert visit.page.locator("#freshness small").inner_text() == "UTC+8"
+        visit.page.click("#language")
         visit.page.locator("#networks button", has_text="Gas").click()
-        assert "network=gas" in visit.page.url
+        assert "network=gas" in visit.address
+        visit.page.locator("#layers .unfold").click()
         visit.page.locator("#layers .sensors").first.click()
-        assert "off=sensors" in visit.page.url
+        assert "off=sensors" in visit.address
 
 
-def test_a_lost_connection_is_told_on_the_page(database_dsn: str, browser: Browser) -> None:
+def test_a_lost_connection_is_told_and_an_act_is_not_lost_with_it(database_dsn: str, browser: Browser) -> None:
     empty(database_dsn)
     with connect(database_dsn) as connection:
         build(connection)
+        watched(connection)
+        alert = open_alert(connection, 1).alert_id
     with running_api(database_dsn) as api, visiting(browser, api) as visit:
-        visit.open("lang=en")
-        visit.page.locator("#freshness.live").wait_for(timeout=5000)
+        visit.open(f"lang=en&alert={alert}")
+        visit.page.locator("#freshness.live").wait_for()
+        visit.page.locator("#panel .respond textarea").fill("valve 3 is shut")
         api.end()
-        visit.page.locator("#banner").wait_for(state="visible", timeout=15_000)
+        visit.page.locator("#panel [data-act=acknowledge]").click()
+        visit.page.locator("#panel .wrong", has_text="Not done").wait_for()
+        visit.page.locator("#banner").wait_for(state="visible")
         assert re.search("connection is lost|cannot be reached", visit.page.locator("#banner").inner_text())
         api.start()
-        visit.page.locator("#freshness.live").wait_for(timeout=30_000)
-        visit.page.locator("#banner").wait_for(state="hidden", timeout=5000)
+        visit.page.locator("#freshness.live").wait_for()
+        visit.page.locator("#banner").wait_for(state="hidden")
+        visit.page.locator("#panel [data-act=acknowledge]").click()
+        visit.page.locator("#panel .timeline q", has_text="valve 3 is shut").wait_for()
 
 
 def test_the_page_is_usable_on_a_phone(api: Api, browser: Browser) -> None:
@@ -306,6 +385,13 @@ def test_the_page_is_usable_on_a_phone(api: Api, browser: Browser) -> None:
         visit.open()
         page = visit.page
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert not page.locator("#layers .layer").first.is_visible(), "the map is small: its switches are folded"
+        page.locator("#layers .unfold").click()
+        assert visit.faults() == []
+        page.locator("#layers .layer.gas").click()
+        assert "off=gas" in visit.address
+        page.locator("#layers .unfold").click()
+        assert not page.locator("#layers .layer").first.is_visible()
         page.locator("#entries .row").click()
         page.locator("#panel .primary").wait_for()
         box = page.locator("#panel").bounding_box()
@@ -313,4 +399,17 @@ def test_the_page_is_usable_on_a_phone(api: Api, browser: Browser) -> None:
         assert box["width"] == 390
         page.locator("#panel .primary").scroll_into_view_if_needed()
         assert page.locator("#panel .primary").is_visible()
+        for width, height in ((360, 640), (720, 430)):  # a small phone; a screen of 1440 x 860 at 200 %
+            page.keyboard.press("Escape")
+            page.set_viewport_size({"width": width, "height": height})
+            page.locator("#entries .row").click()
+            page.locator("#panel .primary").wait_for()
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+        near = page.locator(".alert-mark").bounding_box()
+        page.set_viewport_size({"width": 2560, "height": 700})  # a wall is read from across the room
+        assert near is not None
+        width = near["width"]
+        wider = "([mark], least) => mark.getBoundingClientRect().width > least"
+        until(lambda: page.locator(".alert-mark").evaluate_all(wider, 1.2 * width), "a mark that is larger")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 2560
         assert visit.complaints == []

@@ -15,7 +15,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.acceptance.commands import Started, gone, lifeline, listens
+from tests.acceptance.commands import Started, gone, lifeline
+from tests.ports import listeners
 
 pytestmark = pytest.mark.usefixtures("programs")
 
@@ -45,10 +46,10 @@ def test_up_runs_the_system_and_control_c_leaves_nothing(up: Started, folder: Pa
     assert running.url in text
     key = re.search(r"key +(llk_\S+)", text)
     assert key is not None
-    with urllib.request.urlopen(f"{running.url}health", timeout=5) as answer:
+    with urllib.request.urlopen(f"{running.url}health", timeout=60) as answer:
         assert answer.status == 200
     request = urllib.request.Request(f"{running.url}api/v1/system", headers={"Authorization": f"Bearer {key[1]}"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 200
     status = lifeline("status", "--home", folder)
     assert status.returncode == 0, status.stdout
@@ -58,24 +59,26 @@ def test_up_runs_the_system_and_control_c_leaves_nothing(up: Started, folder: Pa
     assert second.returncode == 1
     assert "runs on" in second.stderr
     assert len(up.members()) > 6
+    ports = (port_of(running.url), running.mqtt_port)
+    assert len(sockets := listeners(*ports)) >= 2
     assert up.interrupt() == 0
     assert gone(up)
-    assert not any(listens(port) for port in (port_of(running.url), running.mqtt_port))
+    assert not sockets & listeners(*ports)
     assert up.text.endswith("stopping\nstopped\n")
 
 
 def test_a_process_that_is_killed_comes_back_and_down_stops_the_system(up: Started, folder: Path) -> None:
     up.wait_for("Ctrl-C stops everything")
-    [victim] = [pid for pid, line in process_lines(up, "ingest")]
+    [victim] = [pid for pid, _ in process_lines(up, "ingest")]
     os.kill(victim, signal.SIGKILL)
     up.wait_for("ingest ended (status -9); again in 1 s")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not (found := [pid for pid, _ in process_lines(up, "ingest") if pid != victim]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert len(found) == 1
     assert f"stopped the Lifeline on {folder}" in lifeline("down", "--home", folder).stdout
-    assert up.process.wait(5) == 0
+    assert up.process.wait(60) == 0
     assert gone(up)
     assert "nothing runs" in lifeline("down", "--home", folder).stdout
 
@@ -88,15 +91,16 @@ def process_lines(up: Started, module: str) -> list[tuple[int, str]]:
 
 def test_a_lifeline_that_is_killed_takes_everything_with_it_and_starts_again(up: Started, folder: Path) -> None:
     up.wait_for("Ctrl-C stops everything")
-    url = up.running.url
+    port = port_of(up.running.url)
+    assert (sockets := listeners(port))
     up.process.kill()
     up.process.wait()
     assert gone(up)
-    assert not listens(port_of(url))
+    assert not sockets & listeners(port)
     again = Started(folder)
     began = time.monotonic()
     try:
-        again.wait_for("Ctrl-C stops everything", 60)
+        again.wait_for("Ctrl-C stops everything")
         assert time.monotonic() - began < 20
         assert "(role admin" not in again.text  # the first start's key still holds
         assert again.interrupt(signal.SIGTERM) == 0
@@ -115,7 +119,7 @@ def test_a_device_gets_a_password_that_the_running_broker_takes_at_once(up: Star
     assert publish(
         running.mqtt_port, "rtu-17", password[1], topic, b'{"ts": %d, "v": {"pressure": 30}}' % (time.time() * 1000)
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while "rtu-17" not in (text := lifeline("sensors", "list", "--home", folder).stdout):
         assert time.monotonic() < deadline, text
     assert lifeline("sensors", "adopt", "rtu-17", "--home", folder).stdout == "adopted rtu-17: pressure\n"
@@ -130,11 +134,11 @@ def publish(port: int, user: str, password: str, topic: str, payload: bytes) -> 
     client.connect_async("127.0.0.1", port)
     client.loop_start()
     try:
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 60
         while not client.is_connected() and time.monotonic() < deadline:
             time.sleep(0.05)
         sent = client.publish(topic, payload, qos=1)
-        sent.wait_for_publish(15)
+        sent.wait_for_publish(60)
         return sent.is_published()
     finally:
         client.disconnect()

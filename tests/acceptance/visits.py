@@ -1,5 +1,6 @@
 """A real browser that visits the page: what went wrong in it, what it asked of others, and what axe finds."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from tests.api_process import Api
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--no-sandbox", "--disable-background-networking"]
 GRAVE = {"serious", "critical"}
+PATIENCE_MS = 120_000
+"""How long anything is waited for that comes by itself, as ``until`` does: browsers are slow beside others."""
 
 
 @contextmanager
@@ -43,7 +46,12 @@ class Visit:
         self.ready()
 
     def ready(self) -> None:
-        self.page.wait_for_selector("body[data-ready]", timeout=30_000)
+        self.page.wait_for_selector("body[data-ready]")
+
+    @property
+    def address(self) -> str:
+        """Where the page is. Asked of the page: what Playwright itself knows is as old as the browser's last notice."""
+        return str(self.page.evaluate("location.href"))
 
     def heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -76,6 +84,7 @@ def visiting(
         has_touch=touch,
         is_mobile=touch,
     )
+    context.set_default_timeout(PATIENCE_MS)
     visit = Visit(context.new_page(), api)
     visit.page.on("console", visit.heard)
     visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
@@ -89,3 +98,21 @@ def visiting(
 def cells(visit: Visit, level: str) -> int:
     """How many cells of this level the page says that it shows."""
     return int(visit.page.locator(f"#legend tr:has(.badge.{level}) td").first.inner_text())
+
+
+def zoomed(visit: Visit) -> float:
+    """How near the map is, as the address says once it has come to rest; 0 before."""
+    found = re.search(r"[?&]at=[^&]*,([\d.]+)(?:&|$)", visit.address)
+    return float(found[1]) if found else 0.0
+
+
+def press(visit: Visit, *keys: str) -> None:
+    for key in keys:
+        visit.page.keyboard.press(key)
+
+
+def kept_file(visit: Visit, control: str) -> str:
+    """What the browser keeps when a file is asked for."""
+    with visit.page.expect_download() as kept:
+        visit.page.locator(control).click()
+    return Path(kept.value.path()).read_text(encoding="utf-8")

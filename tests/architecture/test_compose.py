@@ -26,8 +26,8 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 OURS = {name for name, service in SERVICES.items() if service["image"].startswith("lifeline")}
 
 
-def test_the_compose_file_is_under_140_lines() -> None:
-    assert len(TEXT.splitlines()) < 140
+def test_the_compose_file_is_under_120_lines() -> None:
+    assert len(TEXT.splitlines()) < 120
 
 
 def test_every_part_of_the_system_is_there() -> None:
@@ -203,7 +203,7 @@ def test_each_address_carries_its_own_log_in(tmp_path: Path) -> None:
     assert made["mqtt_users"] == f"ingest:{made['mqtt_ingest']}\n"
 
 
-@pytest.mark.parametrize("name", ["deploy/secrets", "deploy/broker", "scripts/setup", "scripts/chromium", ".ci/run"])
+@pytest.mark.parametrize("name", ["deploy/secrets", "deploy/broker", "scripts/setup", "scripts/clients", ".ci/run"])
 def test_scripts_can_be_run(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)
     shell = (ROOT / name).read_text(encoding="utf-8").splitlines()[0].removeprefix("#!")

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,16 @@ def sources(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).glob("**/*.py"))]
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A file's tree; several tests look at each."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def functions(paths: list[Path]) -> Iterator[tuple[int, str]]:
     """(lines, name) of every function, decorators left out."""
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 yield (node.end_lineno or node.lineno) - node.lineno + 1, f"{path.relative_to(ROOT)}:{node.name}"
 
@@ -51,7 +58,7 @@ def line_count(paths: list[Path]) -> int:
 
 def statements(path: Path) -> Iterator[tuple[int, str]]:
     """Text constants that look like SQL; docstrings are not looked at."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     documentation = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -76,6 +83,28 @@ def test_sql_files_stand_in_storage_alone() -> None:
     allowed = {"lifeline/storage", "lifeline/embedded/bootstrap.sql"}
     found = {str(path.relative_to(ROOT)) for path in tracked() if path.suffix == ".sql"}
     assert {name for name in found if not any(name.startswith(place) for place in allowed)} == set()
+
+
+def words_of(path: Path) -> set[str]:
+    """Text constants of a module; of a text with gaps the pieces between them."""
+    tree = parsed(path)
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def test_every_statement_is_run_by_a_module_that_loads_its_file() -> None:
+    users: dict[str, set[str]] = {}
+    for path in sources("lifeline/storage"):
+        for noun in re.findall(r'load(?:_statements)?\("(\w+)"\)', path.read_text(encoding="utf-8")):
+            users.setdefault(noun, set()).update(words_of(path))
+    composed = re.compile(r"known_(asset|zone)s|(asset|sensor|zone)_exists|sensors")  # named by what they are about
+    unused = [
+        f"{path.stem}: {name}"
+        for path in sorted((ROOT / "lifeline" / "storage" / "sql").glob("*.sql"))
+        for name in re.findall(r"^-- name: (\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if name not in users.get(path.stem, set()) and not composed.fullmatch(name)
+    ]
+    assert len(users) > 40
+    assert unused == []
 
 
 def test_the_search_for_sql_finds_some(tmp_path: Path) -> None:
@@ -113,17 +142,17 @@ def test_every_module_says_what_it_is_for() -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path in sources(*PACKAGES)
-        if path.read_text(encoding="utf-8").strip()
-        and ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) is None
+        if path.read_text(encoding="utf-8").strip() and ast.get_docstring(parsed(path)) is None
     ]
     assert silent == []
 
 
 def test_test_names_are_sentences() -> None:
     short = [
-        name
-        for _, name in functions(sources("tests"))
-        if (short := name.rpartition(":")[2]).startswith("test_") and short.count("_") < 3
+        f"{path.name}:{name}"
+        for path in sources("tests")
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if name.count("_") < 3
     ]
     assert short == []
 

@@ -11,7 +11,7 @@ from alerts.causes import Member, load_causes
 from alerts.incidents import Plan, plan
 from alerts.pipework import Pipework
 from alerts.replay import Episode, Replay
-from lifeline.model import AlertKind, SubjectKind
+from lifeline.model import AlertKind, JsonObject, SubjectKind
 from lifeline.storage.baselines import RAIN
 from lifeline.storage.incidents import OpenIncident
 from tests.benchmarks.plays import Past
@@ -19,10 +19,12 @@ from tests.benchmarks.plays import Past
 
 @dataclass(slots=True)
 class Cases:
-    """The incident of each risk alert, by alert id; and how many messages were told of each incident."""
+    """The incident of each risk alert, by alert id; how many messages were told of each incident, and its causes."""
 
     incident: dict[int, int] = field(default_factory=dict)
     messages: Counter[int] = field(default_factory=Counter)
+    taken_for: dict[int, set[str]] = field(default_factory=dict)
+    """By incident, what it was ever taken for first of all."""
 
     def among(self, episodes: Sequence[Episode]) -> set[int]:
         """The incidents that some alerts are in."""
@@ -73,6 +75,7 @@ def _carry_out(made: Plan, cases: Cases, standing: dict[int, OpenIncident], merg
         new = max(cases.messages, default=0) + 1
         cases.incident |= dict.fromkeys(opening.alerts, new)
         cases.messages[new] = 1
+        cases.taken_for[new] = _first(opening.causes)
         standing[new] = OpenIncident(
             new, 1, opening.level, opening.networks, opening.causes, opening.lead, now, opening.phase
         )
@@ -81,6 +84,7 @@ def _carry_out(made: Plan, cases: Cases, standing: dict[int, OpenIncident], merg
         cases.incident |= dict.fromkeys(change.new, kept)
         merged |= dict.fromkeys(change.merged, kept)
         cases.messages[_last(kept, merged)] += change.message is not None
+        cases.taken_for[kept] |= _first(change.causes)
         if change.closed:
             standing.pop(kept, None)
         else:
@@ -88,6 +92,10 @@ def _carry_out(made: Plan, cases: Cases, standing: dict[int, OpenIncident], merg
                 standing[kept], level=change.level, networks=change.networks, causes=change.causes, lead=change.lead,
                 phase=change.phase,
             )  # fmt: skip
+
+
+def _first(causes: Sequence[JsonObject]) -> set[str]:
+    return {str(one["cause"]) for one in causes[:1]}
 
 
 def wet_of(past: Past) -> Callable[[float], bool]:

@@ -1,6 +1,6 @@
 """Ingest against the limits of its surroundings, measured in the same run: the broker's, and binary COPY's.
 
-``python -m tests.benchmarks ingest`` (about two minutes; ``--long`` adds ten minutes with the database away for one).
+``python -m tests.benchmarks ingest`` (about four minutes; ``--long`` adds ten minutes with the database away for one).
 """
 
 import json
@@ -27,7 +27,7 @@ from lifeline.storage.columns import reading_block
 from lifeline.storage.ingest import Readings
 from lifeline.storage.migrations import migrate
 from tests.benchmarks.report import Row, print_rows
-from tests.benchmarks.wire import Load, connect
+from tests.benchmarks.wire import BARE_READER, Load, connect
 from tests.ingest_process import ROOT, books, environment, ingest_process, wait_for
 
 PASSWORDS = {"ingest": "ingest-password", "simulator": "simulator-password"}
@@ -43,9 +43,9 @@ class Bench:
         self.log = home / "ingest.log"
 
     def clear(self) -> None:
-        """No reading, no account, and no session of ingest's for which the broker would keep messages."""
-        session = session_name("lifeline-ingest", PASSWORDS["ingest"])
-        connect(self.broker.port, "ingest", PASSWORDS["ingest"], session, version=4, clean=True).close()
+        """No reading, no account, and no session for which the broker would keep messages and write snapshots."""
+        for session in (session_name("lifeline-ingest", PASSWORDS["ingest"]), BARE_READER):
+            connect(self.broker.port, "ingest", PASSWORDS["ingest"], session, version=4, clean=True).close()
         with psycopg.connect(self.database.dsn) as connection:
             connection.execute("TRUNCATE reading, sensor_state, quarantine, ingest_account, rollup_note, device_state")
         self.settle()
@@ -309,6 +309,28 @@ def one_reading(found: Bench, messages: int, prefix: str, limit: float | None) -
     ]
 
 
+def twenty_readings(found: Bench) -> Row:
+    """The median of three pairs again: raw COPY, and messages of twenty readings each."""
+    pairs = []
+    for _ in range(3):
+        copied = raw_copy(found, 2_000_000, DEVICES * 21)
+        pairs.append((copied, throughput(found, 100_000, {}, channels=list(TWENTY))["rate"] * 20))
+    copied, rate = sorted(pairs, key=lambda pair: pair[1] / pair[0])[1]
+    ratio = rate / copied
+    return Row("20 readings a message", rate, "readings/s", f"raw COPY {copied:,.0f}/s", ratio, ">= 0.7", ratio >= 0.7)
+
+
+def publish_to_queryable(found: Bench, rate: float) -> list[Row]:
+    """Three runs of eight seconds each: the limit is held against the worst."""
+    runs = sorted((latency(found, rate, 8) for _ in range(3)), key=lambda run: run[1])
+    (p50, p99), (_, worst) = runs[1], runs[2]
+    return [
+        Row("publish to queryable at half the rate, p50", p50 * 1000, "ms"),
+        Row("publish to queryable at half the rate, median p99 of three runs", p99 * 1000, "ms"),
+        Row("publish to queryable at half the rate, worst p99", worst * 1000, "ms", "", None, "< 50", worst < 0.05),
+    ]
+
+
 def measure(found: Bench) -> list[Row]:
     rows = one_reading(found, 400_000, "", 0.8)
     top = rows[0].measured
@@ -317,16 +339,8 @@ def measure(found: Bench) -> list[Row]:
     stock = throughput(found, 60_000, {"ingest_fast_reader": "false"})
     rows.append(Row("the same with stock paho", stock["rate"], "messages/s"))
     rows.append(Row("stock paho, consumer CPU", stock["cpu_us"], "us/message"))
-    copied = raw_copy(found, 2_000_000, DEVICES * 21)
-    twenty = throughput(found, 100_000, {}, channels=list(TWENTY))
-    rate = twenty["rate"] * 20
-    ratio = rate / copied
-    rows.append(
-        Row("20 readings a message", rate, "readings/s", f"raw COPY {copied:,.0f}/s", ratio, ">= 0.7", ratio >= 0.7)
-    )
-    p50, p99 = latency(found, top / 2, 8)
-    rows.append(Row("publish to queryable at half the rate, p50", p50 * 1000, "ms"))
-    rows.append(Row("publish to queryable at half the rate, p99", p99 * 1000, "ms", "", None, "< 50", p99 < 0.05))
+    rows.append(twenty_readings(found))
+    rows.extend(publish_to_queryable(found, top / 2))
     drained = drain(found, 1_000_000)
     rows.append(
         Row(

@@ -205,9 +205,10 @@ def _run(api: Api, pipes: int) -> list[Row]:
     headers = {"Authorization": f"Bearer {api.key(Role.VIEWER)}", "Accept-Encoding": "zstd"}
     with httpx.Client(base_url=api.url, headers=headers, timeout=60) as client:
         until(lambda: _metric(client, 'map_frames_total{kind="keyframe"}') > 0, "the first keyframe", 180)
+        then = {"at": datetime.now(UTC).isoformat()}
         cold = _screens(client, boxes(pipes, SCREENS))
         seen = _after_alerts(api, client)
-        past_s, _ = timed(lambda: client.get("/api/v1/risk/cells", params={"at": _before(2)}).raise_for_status())
+        past_s, _ = timed(lambda: client.get("/api/v1/risk/cells", params=then).raise_for_status())
         drawn, whole = (_mean(client, f'map_build_seconds_%s{{ground="{ground}"}}') for ground in ("kept", "new"))
         memory = _metric(client, "process_resident_memory_bytes") / 2**20
     name, largest = f"{pipes:,} pipes, served", pipes == SIZES[-1]
@@ -226,10 +227,6 @@ def _run(api: Api, pipes: int) -> list[Row]:
 
 def _mean(client: httpx.Client, name: str) -> float:
     return _metric(client, name % "sum") / max(_metric(client, name % "count"), 1)
-
-
-def _before(seconds: float) -> str:
-    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
 
 
 def _screens(client: httpx.Client, wanted: list[geo.Box]) -> tuple[float, float]:

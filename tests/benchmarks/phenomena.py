@@ -82,8 +82,6 @@ class Trial:
 
 HOUR_S = 3600.0
 SERIOUS = ("red", "orange", "yellow")
-STAYS_LOW = (*SERIOUS, "blue")
-"""A sewer that passes what comes, far below its covers, is a matter for the next working day."""
 GAS = ("methane.level", "methane.rise", "methane.neighbours")
 FULL = ("level.high", "sewer.overflow", "ponding_depth.level", "ponding_depth.rise")
 TRIALS = tuple(
@@ -96,14 +94,14 @@ TRIALS = tuple(
         Trial("gas leak into a chamber, growing over 20 min", "gas_leak", 4 * HOUR_S, 1800, GAS, SERIOUS,
               parameters={"hole_mm": 5.0, "share": 0.025, "grow_s": 1200.0}),
         Trial("dead gateway", "gateway_dead", 6 * HOUR_S, 900, ("silence.gateway",), ("orange",), sudden=True),
-        Trial("illegal inflow, 600 m3/h", "inflow", 8 * HOUR_S, 1800, ("sewer.response", *FULL), STAYS_LOW,
+        Trial("illegal inflow, 600 m3/h", "inflow", 8 * HOUR_S, 1800, ("sewer.response", *FULL), SERIOUS,
               sudden=True, parameters={"inflow_m3h": 600.0}),
         Trial("burst growing to 40 mm in 30 min", "burst", 11 * HOUR_S, HOUR_S, ("pressure.burst",), SERIOUS,
               parameters={"hole_mm": 40.0, "grow_s": 1800.0}),
         Trial("blocked sewer", "blockage", 14 * HOUR_S, 3 * HOUR_S, ("sewer.blockage", "sewer.response", *FULL),
               SERIOUS),
         Trial("half-blocked sewer (0.95 of its section)", "blockage", 22 * HOUR_S, 12 * HOUR_S,
-              ("sewer.blockage", "sewer.response", *FULL), STAYS_LOW, parameters={"closed": 0.95}),
+              ("sewer.blockage", "sewer.response", *FULL), SERIOUS, parameters={"closed": 0.95}),
         Trial("pump of an underpass stands still", "pump_failure", 36 * HOUR_S, 2700, ("pump.failure",), ("orange",),
               place="D-U-1"),
         Trial("pump of an underpass runs and moves nothing", "pump_failure", 39 * HOUR_S, 2700, ("pump.failure",),
@@ -111,10 +109,11 @@ TRIALS = tuple(
         Trial("pump of the waterworks stands still", "pump_failure", 41.5 * HOUR_S, 1800,
               ("pump.failure",), ("orange",), sudden=True, place="W-U-1"),
         Trial("storm within capacity, 8 mm in an hour", "storm", 44 * HOUR_S, HOUR_S,
-              never=("sewer.overflow", "sewer.blockage", "sewer.response", "level.high", "ponding_depth.level"),
+              never=("rain.heavy", "sewer.overflow", "sewer.blockage", "sewer.response", "level.high",
+                     "ponding_depth.level"),
               parameters={"depth_mm": 8.0}),
-        Trial("storm beyond capacity, 24 mm in 12 min", "storm", 52 * HOUR_S, 720, FULL, ("red", "orange"),
-              parameters={"depth_mm": 24.0}),
+        Trial("storm beyond capacity, 24 mm in 12 min", "storm", 52 * HOUR_S, 720, ("rain.heavy", *FULL),
+              ("red", "orange"), sudden=True, parameters={"depth_mm": 24.0}),
         Trial("biogas in hot weather", "biogas", 62 * HOUR_S, 14 * HOUR_S,
               never=("leak", "methane.rise", "methane.neighbours")),
     )

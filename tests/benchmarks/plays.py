@@ -71,7 +71,7 @@ def play(
             return Past(town, archive["times"], archive["values"], start + days * DAY_S, truth)
     parsed = parse_scenario(scenario, "events", "events")
     now = moments(parsed, live_s, calm) if fine else np.arange(0.0, live_s, HISTORY_STEP_S)
-    past = _played(town, parsed, start, days, now, twin=fine)
+    past = lived(town, parsed, start, days, now, twin=fine)
     kept.parent.mkdir(parents=True, exist_ok=True)
     truth = np.frombuffer(json.dumps(past.truth).encode(), np.uint8)
     part = kept.with_suffix(f".{os.getpid()}.npz")
@@ -118,7 +118,9 @@ def moments(scenario: Scenario, live_s: float, calm: tuple[float, float]) -> Flo
     return np.unique(np.concatenate(fine))
 
 
-def _played(town: Town, scenario: Scenario, start: float, days: float, moments: Floats, *, twin: bool) -> Past:
+def lived(town: Town, scenario: Scenario, start: float, days: float, moments: Floats, *, twin: bool) -> Past:
+    """A town through ``days`` of history from ``start``, then through the ``moments`` (seconds) of a scenario; with a
+    ``twin`` the truth says from when its sensors differ from those of a town to which nothing happens."""
     live = start + days * DAY_S
     world, meters = World(town, start), Meters(town.instruments, shipped_catalogue(), town.seed)
     times = list(np.arange(start, live, HISTORY_STEP_S))

@@ -16,6 +16,8 @@ import numpy as np
 
 WINDOW = 10_000
 """Unacknowledged messages of a publisher at most."""
+BARE_READER = "bare-reader"
+"""The session of the bare reader, which the broker keeps after it has gone: to be ended before the next part."""
 
 
 def text(value: str) -> bytes:
@@ -166,7 +168,7 @@ def _at_a_rate(load: Load, stream: socket.socket) -> dict[str, Any]:
 
 def run_reader(port: int, password: str, messages: int) -> dict[str, Any]:
     """Reads and acknowledges, nothing else: what the broker can give."""
-    stream = connect(port, "ingest", password, "bare-reader", version=5, clean=True)
+    stream = connect(port, "ingest", password, BARE_READER, version=5, clean=True)
     body = b"\x00\x01\x00" + text("lifeline/v1/+/+/readings") + b"\x01"
     stream.sendall(packet(0x82, body))
     stream.recv(100)

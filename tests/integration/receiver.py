@@ -1,7 +1,6 @@
 """A webhook receiver that verifies with the library of Standard Webhooks, and can misbehave."""
 
 import threading
-import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -13,10 +12,12 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Receiver:
-    """Answers with ``status`` and ``headers`` after ``delay_s``; keeps what it took, verified, by webhook-id."""
+    """Answers with ``status`` and ``headers`` after ``delay_s``, or once ``released``; keeps what it took, verified, by
+    webhook-id."""
 
     def __init__(self, port: int = 0) -> None:
         self.status, self.headers, self.delay_s = 204, dict[str, str](), 0.0
+        self.released = threading.Event()
         self.accepted: list[dict[str, Any]] = []
         self.ids: Counter[str] = Counter()
         self.attempts: list[str] = []
@@ -26,7 +27,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver._take(dict(self.headers), body)
-                time.sleep(receiver.delay_s)
+                receiver.released.wait(receiver.delay_s)
                 self.send_response(receiver.status)
                 for name, value in receiver.headers.items():
                     self.send_header(name, value)

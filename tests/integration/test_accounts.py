@@ -14,8 +14,8 @@ from lifeline.principal import Kind, Scope
 from lifeline.storage import audit, keys, users
 from lifeline.storage.behalf import Actor, PoolOnBehalf, sign
 from lifeline.storage.database import Connection, borrow, connect, open_pool
-from tests.api_process import Api, running_api, until
-from tests.integration.test_api import assert_problem
+from tests.api_process import PLAIN, Api, running_api, until
+from tests.integration.asking import assert_problem
 from tests.integration.town import build, empty, open_alert
 
 NOW = datetime.now(UTC)
@@ -28,12 +28,6 @@ def api(database_dsn: str) -> Iterator[Api]:
         open_alert(connection, build(connection)["gas"])
     with running_api(database_dsn) as process:
         yield process
-
-
-@pytest.fixture
-def db(api: Api) -> Iterator[Connection]:
-    with connect(api.dsn, autocommit=True) as connection:
-        yield connection
 
 
 def admin(api: Api, method: str, path: str, body: Any = None) -> httpx.Response:
@@ -55,7 +49,7 @@ def test_a_key_is_told_once_and_works_until_it_is_revoked(api: Api) -> None:
     assert made.status_code == 201
     text = made.json()["key"]
     header = {"Authorization": f"Bearer {text}"}
-    assert httpx.get(f"{api.url}/api/v1/me", headers=header).json()["name"] == "scada"
+    assert httpx.get(f"{api.url}/api/v1/me", headers=header, verify=PLAIN).json()["name"] == "scada"
     listed = admin(api, "GET", "keys")
     (line,) = [each for each in listed.json()["items"] if each["name"] == "scada"]
     assert text not in listed.text
@@ -63,7 +57,9 @@ def test_a_key_is_told_once_and_works_until_it_is_revoked(api: Api) -> None:
     assert datetime.fromisoformat(line["expires_at"]) - datetime.fromisoformat(line["created_at"]) == timedelta(days=30)
     assert_problem(admin(api, "POST", "keys", {"name": "scada"}), 409)
     assert admin(api, "DELETE", "keys/scada").status_code == 204
-    assert httpx.get(f"{api.url}/api/v1/me", headers=header).status_code == 401, "at once, not after some seconds"
+    assert httpx.get(f"{api.url}/api/v1/me", headers=header, verify=PLAIN).status_code == 401, (
+        "at once, not after some seconds"
+    )
     assert_problem(admin(api, "DELETE", "keys/none"), 404)
 
 

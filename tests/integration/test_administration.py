@@ -9,9 +9,9 @@ import pytest
 from lifeline.model import Role
 from lifeline.storage import silence, usual
 from lifeline.storage.database import Connection, connect
-from tests.api_process import Api, running_api
+from tests.api_process import READERS, Api, running_api
+from tests.integration.asking import assert_problem
 from tests.integration.city import add_device, add_reading, add_sensor
-from tests.integration.test_api import assert_problem
 from tests.integration.town import build, empty
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -24,12 +24,6 @@ def api(database_dsn: str) -> Iterator[Api]:
         build(connection)
     with running_api(database_dsn) as process:
         yield process
-
-
-@pytest.fixture
-def db(api: Api) -> Iterator[Connection]:
-    with connect(api.dsn, autocommit=True) as connection:
-        yield connection
 
 
 @pytest.fixture
@@ -111,7 +105,7 @@ def test_keys_are_listed_to_an_administrator_and_to_nobody_else(api: Api) -> Non
     assert "digest" not in told.text
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", READERS)
 def test_a_key_learns_whose_it_is_and_what_it_may(role: Role, api: Api) -> None:
     assert api.get("/api/v1/me", role).json() == {
         "name": f"{role}-{api.port}", "role": role, "expires_at": None, "kind": "key", "csrf": None,

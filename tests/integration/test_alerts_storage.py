@@ -98,7 +98,7 @@ def test_listeners_hear_of_a_change_when_it_is_committed(connection: Connection,
     with psycopg.connect(database_dsn, autocommit=True) as listener:
         listener.execute("LISTEN lifeline_changed")
         one_alert(connection)
-        heard = list(listener.notifies(timeout=2, stop_after=1))
+        heard = list(listener.notifies(timeout=30, stop_after=1))
     assert '"what": "alert"' in heard[0].payload
 
 

@@ -13,8 +13,10 @@ import pytest
 from lifeline.model import Role
 from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api
+from tests.integration.test_criticality import BRANCH
 from tests.integration.town import SOUTH, WEST, build, empty, open_alert
 
+MODEL = BRANCH.replace("[END]", "[COORDINATES]\nA 0 10\nB 0 20\nC 10 0\nR 10 10\n[END]").encode()
 LINE = {"type": "LineString", "coordinates": [[WEST, SOUTH], [WEST, SOUTH + 0.01]]}
 
 
@@ -191,7 +193,7 @@ def test_map_ingest_and_alerts_are_told_of_an_edit(api: Api) -> None:
             ("PATCH", "devices/rtu-drainage", {"name": "told"}),
         ):
             assert ask(api, method, path, body).json()["action"] == "changed"
-            heard = [json.loads(note.payload)["what"] for note in listener.notifies(timeout=2, stop_after=1)]
+            heard = [json.loads(note.payload)["what"] for note in listener.notifies(timeout=30, stop_after=1)]
             assert heard[0] in ("inventory", "risk"), path
 
 
@@ -206,7 +208,7 @@ def test_only_an_engineer_edits(api: Api) -> None:
 
 def test_what_is_exported_over_http_is_imported_over_http_as_unchanged(api: Api) -> None:
     for what, format_ in (("assets", "geojson"), ("assets", "gpkg"), ("assets", "csv"), ("sensors", "csv")):
-        file = api.get(f"/api/v1/{what}/export?format={format_}&network=water")
+        file = api.get(f"/api/v1/exports/{what}?format={format_}&network=water")
         assert file.status_code == 200, file.text
         assert f"{what}.{format_}" in file.headers["content-disposition"]
         name = f"/api/v1/imports?name={what}.{format_}"
@@ -216,17 +218,36 @@ def test_what_is_exported_over_http_is_imported_over_http_as_unchanged(api: Api)
         assert done.status_code == 200, done.text
         for part in done.json()["parts"]:  # a GeoPackage has a layer of points and one of lines
             assert (part["what"], part["new"], part["changed"]) == (what, 0, 0)
-    assert api.get("/api/v1/zones/export").json()["features"] == []
+    assert api.get("/api/v1/exports/zones").json()["features"] == []
 
 
 def test_a_shapefile_comes_and_goes_as_a_zip(api: Api) -> None:
-    file = api.get("/api/v1/assets/export?format=shp&network=gas")
+    file = api.get("/api/v1/exports/assets?format=shp&network=gas")
     assert file.headers["content-type"] == "application/zip"
     names = zipfile.ZipFile(BytesIO(file.content)).namelist()
     assert {"assets.shp", "assets_points.shp", "assets.dbf", "assets.prj"} <= set(names)
     done = api.call("POST", "/api/v1/imports?name=assets.zip&dry_run=true", Role.ENGINEER, content=file.content)
     assert done.status_code == 200, done.text
     assert sum(part["same"] + part["changed"] for part in done.json()["parts"]) == 5
+
+
+def test_an_asset_may_be_called_export(api: Api) -> None:
+    feature = {"properties": {"network": "gas", "kind": "pipe"}, "geometry": LINE}
+    assert ask(api, "PUT", "assets/export", feature).json()["action"] == "created"
+    assert asset(api, "export")["kind"] == "pipe"
+    assert ask(api, "DELETE", "assets/export").json()["action"] == "removed"
+    refused(ask(api, "GET", "assets/export"), 404, "export")
+
+
+def test_a_model_comes_back_byte_for_byte(api: Api) -> None:
+    refused(ask(api, "GET", "exports/models/water"), 404, "no model of network 'water'")
+    name = "/api/v1/imports?name=%E4%BE%9B%E6%B0%B4%20net.inp&network=water&place=117.2,31.8&prefix=m-"
+    taken = api.call("POST", name, Role.ENGINEER, content=MODEL)
+    assert taken.status_code == 200, taken.text
+    file = api.get("/api/v1/exports/models/water")
+    assert file.content == MODEL
+    assert file.headers["content-disposition"].endswith("''%E4%BE%9B%E6%B0%B4%20net.inp")
+    refused(ask(api, "GET", "exports/models/gas"), 404)
 
 
 def test_a_dry_run_says_what_would_be_and_stores_nothing(api: Api) -> None:
@@ -262,6 +283,6 @@ def test_a_file_whose_name_or_option_is_wrong_is_refused(query: str, word: str, 
 
 @pytest.mark.parametrize("query", ["format=dwg", "crs=EPSG:nine", "bbox=1,2", "format=gpkg&crs=moon"])
 def test_an_export_that_cannot_be_is_refused(query: str, api: Api) -> None:
-    answer = api.get(f"/api/v1/assets/export?{query}")
+    answer = api.get(f"/api/v1/exports/assets?{query}")
     assert answer.status_code == 400
     assert "/tmp" not in answer.text

@@ -67,6 +67,15 @@ def test_a_zone_that_makes_no_sense_is_refused_with_every_reason(api: Api) -> No
     assert api.get("/api/v1/zones/Z9", Role.VIEWER).status_code == 404
 
 
+def test_a_member_that_a_feature_does_not_have_is_refused_by_its_name(api: Api) -> None:
+    """Who writes a field beside the properties would wonder why it is not kept."""
+    drawn = feature("Z7", SOUTH, SOUTH + 0.01)
+    answer = draw(api, drawn | {"name": "beside them"})
+    assert (answer.status_code, "name" in answer.json()["detail"]) == (400, True), answer.text
+    assert draw(api, {**drawn, "geometry": None}).status_code == 400
+    assert api.get("/api/v1/zones/Z7", Role.VIEWER).status_code == 404
+
+
 def test_only_an_engineer_draws(api: Api) -> None:
     assert draw(api, feature("Z8", SOUTH, SOUTH + 0.01), Role.OPERATOR).status_code == 403
 

@@ -11,6 +11,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from ingest.consumer import session_name
 from lifeline.embedded import Broker
+from tests.api_process import until
 from tests.conftest import PASSWORDS
 from tests.integration.test_embedded_broker import READINGS, client, publish
 
@@ -22,17 +23,18 @@ def queue_up(broker: Broker, session: str, n: int) -> None:
         subscribed: queue.Queue[int] = queue.Queue()
         consumer.on_subscribe = lambda *_: subscribed.put(1)
         consumer.subscribe(group, qos=1)
-        subscribed.get(timeout=10)
+        subscribed.get(timeout=60)
     with client(broker, "device-1") as device:
         for number in range(n):
             assert publish(device, READINGS, b"%d" % number) == "Success"
 
 
-def drained(broker: Broker, session: str, seconds: float = 0.5) -> list[bytes]:
-    """What waits in a session of ingest."""
+def drained(broker: Broker, session: str, wanted: int = 0) -> list[bytes]:
+    """What waits in a session of ingest; what is ``wanted`` is waited for, and more than that for half a second."""
     heard: queue.Queue[bytes] = queue.Queue()
     with client(broker, "ingest", session=session, on_message=lambda message: heard.put(message.payload)):
-        time.sleep(seconds)
+        until(lambda: heard.qsize() >= wanted, "what waits in the session")
+        time.sleep(0.5)
     return [heard.get() for _ in range(heard.qsize())]
 
 
@@ -52,7 +54,7 @@ def test_a_device_that_knows_the_setting_finds_no_session_and_empties_none(broke
     for guess in ("lifeline-ingest-takeover", session_name("lifeline-ingest-takeover", PASSWORDS["device-2"])):
         with client(broker, "device-2", session=guess):
             time.sleep(0.1)
-    assert drained(broker, session) == [b"0", b"1", b"2"]
+    assert drained(broker, session, 3) == [b"0", b"1", b"2"]
 
 
 @pytest.mark.parametrize("topic", ["$SYS/#", "#", "$share/lifeline/lifeline/v1/#", "lifeline/v1/+/+/status"])

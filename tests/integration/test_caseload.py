@@ -1,39 +1,16 @@
 """What is on whose desk: step, team and deadline of every open event."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-
-import pytest
 
 from lifeline.lifecycle import Event
 from lifeline.model import AlertKind, Level
 from lifeline.response import Step, load_deadlines
 from lifeline.storage import alerts, caseload, response
-from lifeline.storage.database import Connection, connect
-from tests.api_process import Api, running_api
-from tests.integration.town import build, empty, open_alert
+from lifeline.storage.database import Connection
+from tests.api_process import Api
+from tests.integration.town import open_alert
 
 DEADLINES = load_deadlines()
-
-
-@pytest.fixture(scope="module")
-def api(database_dsn: str) -> Iterator[Api]:
-    with running_api(database_dsn) as process:
-        yield process
-
-
-@pytest.fixture
-def town(api: Api) -> dict[str, int]:
-    api.keys.clear()
-    empty(api.dsn)
-    with connect(api.dsn) as connection:
-        return build(connection)
-
-
-@pytest.fixture
-def db(api: Api) -> Iterator[Connection]:
-    with connect(api.dsn, autocommit=True) as connection:
-        yield connection
 
 
 def test_an_event_that_nobody_has_looked_at_is_received_and_due_by_its_level(

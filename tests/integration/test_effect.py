@@ -176,7 +176,7 @@ def test_the_command_says_it_in_both_languages(db: Connection, database_dsn: str
     program = str(Path(sys.executable).with_name("lifeline"))
     done = subprocess.run(
         [program, "effect", "--zone", "old-town", "--before", BEFORE, "--after", AFTER, "--main-roads"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60,
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "Ponding on main roads for the same rain" in done.stdout

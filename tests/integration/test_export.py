@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from lifeline.catalogue import shipped_catalogue
+from lifeline.cli import app
 from lifeline.errors import ImportRejectedError, NotFoundError
 from lifeline.exchange.coordinates import Placement
 from lifeline.exchange.files import Options, read_file
@@ -219,3 +221,30 @@ def test_an_option_that_is_wrong_is_one_line(arguments: list[str], message: str,
 def test_rows_are_numbered_as_they_come(town: Connection) -> None:
     found: list[Row] = list(export.rows(town, "assets"))
     assert [row.line for row in found] == list(range(1, 16))
+
+
+def test_the_command_gives_a_model_back_and_says_what_it_needs(
+    connection: Connection, database_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    content = "[JUNCTIONS]\n;管网\n".encode()
+    connection.execute(
+        "INSERT INTO network_model (name, network, format, content, imported_at)"
+        " VALUES ('a.inp', 'water', 'epanet', %s, %s)",
+        [content, NOW],
+    )
+    connection.commit()
+    monkeypatch.setenv("LIFELINE_DATABASE_URL", database_dsn)
+    file = tmp_path / "water.inp"
+    told = CliRunner().invoke(app, ["export", "model", "--network", "water", "--out", str(file)])
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert file.read_bytes() == content
+    assert "epanet model a.inp of water" in " ".join(told.output.split())
+    for arguments, why in (
+        (["--network", "gas", "--out", str(tmp_path / "gas.inp")], "no model of network 'gas'"),
+        (["--out", str(file)], "takes --network NAME and --out FILE.inp"),
+        (["--network", "water", "--out", str(tmp_path / "water.csv")], "takes --network NAME and --out FILE.inp"),
+        (["--network", "water", "--out", str(tmp_path / "no" / "water.inp")], "No such file"),
+    ):
+        told = CliRunner().invoke(app, ["export", "model", *arguments])
+        assert told.exit_code != 0
+        assert why in " ".join((told.output + str(told.exception)).split())

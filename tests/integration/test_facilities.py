@@ -198,7 +198,7 @@ def test_the_api_lists_changes_and_explains_them(db: Connection, clean_database:
         change = {"properties": {"name": "新院"}}
         done = api.call("PATCH", "/api/v1/facilities/H-1", Role.ENGINEER, json=change)
         assert (done.status_code, done.json()["what"], done.json()["action"]) == (200, "facility", "changed")
-        exported = api.get("/api/v1/facilities/export").json()
+        exported = api.get("/api/v1/exports/facilities").json()
         assert [each["properties"]["name"] for each in exported["features"]] == ["新院", "小学 School"]
         assert api.call("DELETE", "/api/v1/facilities/S-1", Role.ENGINEER).status_code == 200
         assert [each["id"] for each in api.get("/api/v1/assets/G-P0/facilities").json()["items"]] == ["H-1"]

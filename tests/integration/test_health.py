@@ -43,6 +43,13 @@ def test_a_heartbeat_is_one_row_for_each_process_and_instance_and_the_last_one_c
     ]
 
 
+def test_what_has_ended_takes_its_sign_away_and_those_of_its_kind_that_had_died(connection: Connection) -> None:
+    for process, instance, age in (("drills", "a", 0), ("drills", "b", 10), ("drills", "c", 99), ("api", "a", 99)):
+        health.beat(connection, process, instance, NOW - timedelta(seconds=age), {})
+    health.leave(connection, "drills", "a", NOW - timedelta(seconds=60))
+    assert [(h.process, h.instance) for h in health.heartbeats(connection)] == [("api", "a"), ("drills", "b")]
+
+
 def test_a_clock_that_was_set_back_still_beats(connection: Connection) -> None:
     health.beat(connection, "ingest", "a", NOW + timedelta(days=1), {})
     health.beat(connection, "ingest", "a", NOW, {})

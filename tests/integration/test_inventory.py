@@ -1,6 +1,9 @@
 """Importing into the real database."""
 
+import os
+import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -183,9 +186,16 @@ def test_a_sensor_is_silent_after_its_own_or_its_quantitys_longest_silence(conne
     assert not usual.silent(later, catalogue)
 
 
+def worked_s(process: int) -> float:
+    """Seconds for which a processor has worked for it: the same on a machine that is busy with something else."""
+    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def test_twenty_thousand_assets_are_stored_in_seconds(connection: Connection) -> None:
     grid = [junction(f"J{i}", 117 + i % 320 * 0.001, 31 + i // 320 * 0.001) for i in range(20_000)]
-    began = datetime.now(UTC)
+    server = connection.info.backend_pid
+    began = time.thread_time() + worked_s(server)
     assert inventory.store_assets(connection, at_lines(*grid), NOW).new == 20_000
-    seconds = (datetime.now(UTC) - began).total_seconds()
+    seconds = time.thread_time() + worked_s(server) - began
     assert seconds < 10, f"{seconds:.1f} s"

@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.jobs import JobState
 from lifeline.storage.migrations import migrate
 from lifeline.storage.roles import dsn_as
+from tests.api_process import until
 from tests.integration.job_kinds import COMMAND, KINDS
-from tests.integration.test_alerts_process import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 ROOT = Path(__file__).parents[2]
@@ -142,7 +142,7 @@ def test_every_change_is_announced(clean_database: str, db: Connection) -> None:
         jobs.take(db, ["trial"], "m:1", NOW)
         jobs.tell_progress(db, job, 1, 0.5, "half")
         jobs.finish(db, job, 1, JobState.DONE, NOW)
-        heard = [notice.payload for notice in listener.notifies(timeout=2, stop_after=4)]
+        heard = [notice.payload for notice in listener.notifies(timeout=30, stop_after=4)]
     assert heard == [f'{{"what" : "job", "job" : {job}}}'] * 4
 
 
@@ -169,16 +169,15 @@ class Planning:
             "LIFELINE_PLANNING_METRICS_PORT": str(self.port),
             **more,
         }
-        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
 
     def metrics(self) -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=10) as answer:
             return str(answer.read().decode())
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        self.process.communicate(timeout=20)
-        return self.process.returncode
+        return self.process.wait(timeout=120)
 
 
 @pytest.fixture
@@ -193,13 +192,6 @@ def planning(own_dsn: str) -> Iterator[Planning]:
     yield process
     if process.process.poll() is None:
         process.end(signal.SIGKILL)
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def ended(db: Connection, job: int) -> jobs.Job:
@@ -247,13 +239,13 @@ def test_a_running_job_is_cancelled_and_its_process_is_gone(planning: Planning, 
     jobs.cancel(db, job, "ben", datetime.now(UTC))
     assert ended(db, job).state is JobState.CANCELLED
     [child] = runs(tmp_path)
-    until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child", 5)
+    until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child")
 
 
 def test_sigterm_puts_the_job_back_and_the_next_process_works_it(
     planning: Planning, own_dsn: str, db: Connection, tmp_path: Path
 ) -> None:
-    job = submit(db, seconds=1, marks=str(tmp_path))
+    job = submit(db, seconds=60, marks=str(tmp_path))
     until(lambda: bool(runs(tmp_path)), "the job's begin")
     assert planning.end() == 0
     assert jobs.get(db, job).state is JobState.QUEUED
@@ -267,11 +259,11 @@ def test_sigterm_puts_the_job_back_and_the_next_process_works_it(
 def test_kill_nine_takes_the_child_along_and_the_job_is_begun_again(
     planning: Planning, own_dsn: str, db: Connection, tmp_path: Path
 ) -> None:
-    job = submit(db, seconds=1, marks=str(tmp_path))
+    job = submit(db, seconds=60, marks=str(tmp_path))
     until(lambda: bool(runs(tmp_path)), "the job's begin")
     [child] = runs(tmp_path)
     planning.end(signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child", 5)
+    until(lambda: not Path(f"/proc/{child}").exists(), "the end of the child")
     assert jobs.get(db, job).state is JobState.RUNNING
     # A process of the same name knows that it does not work it; one of another name waits for a minute of silence.
     other = Planning(own_dsn, LIFELINE_PLANNING_METRICS_PORT=str(planning.port))

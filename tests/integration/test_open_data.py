@@ -21,8 +21,8 @@ from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api, until
 from tests.integration.city import add_reading
 from tests.integration.town import assets, build, empty, open_alert, position
+from tests.pictures import SECRETS, phone_photo, picture
 
-JPEG = b"\xff\xd8\xff\xe0" + b"photo"
 START = datetime(2026, 11, 20, tzinfo=UTC)
 SPAN = f"from={START:%Y-%m-%dT%H:%M:%SZ}&to={START + timedelta(hours=6):%Y-%m-%dT%H:%M:%SZ}"
 
@@ -207,7 +207,7 @@ def test_who_breaks_off_gives_his_place_to_the_next(api: Api, town: dict[str, in
             headers={"Authorization": f"Bearer {api.key()}"},
         ) as answer:
             assert answer.status_code in (200, 503)
-    until(lambda: api.get(f"/api/v1/readings?sensor={town['gas']}&{SPAN}").status_code == 200, "a free place", 5)
+    until(lambda: api.get(f"/api/v1/readings?sensor={town['gas']}&{SPAN}").status_code == 200, "a free place")
 
 
 # --------------------------------------------------------------------------------------------------------- reports
@@ -302,15 +302,15 @@ def test_photos_of_a_report_are_kept_as_they_came_and_five_at_most(api: Api, tow
         headers = {"Content-Type": "application/octet-stream"}
         return api.call("POST", path, Role.FIELD, content=content, headers=headers)
 
-    sent = [send(JPEG + bytes([each])) for each in range(5)]
+    sent = [send(picture(each)) for each in range(5)]
     assert [each.status_code for each in sent] == [201] * 5
-    assert send(JPEG + b"\0").json() == sent[0].json(), "the same one again"
-    assert send(JPEG + b"six").status_code == 409
+    assert send(picture(0)).json() == sent[0].json(), "the same one again"
+    assert send(picture(6)).status_code == 409
     assert send(b"<svg onload=alert(1)>").status_code == 415
-    assert send(JPEG + b"x" * 600_000).status_code == 413
+    assert send(picture(padding=600_000)).status_code == 413
     assert api.get(f"/api/v1/reports/{number}").json()["photos"] == [each.json()["photo"] for each in sent]
     shown = api.get(f"{path}/{sent[1].json()['photo']}")
-    assert (shown.content, shown.headers["content-type"]) == (JPEG + b"\1", "image/jpeg")
+    assert (shown.content, shown.headers["content-type"]) == (picture(1), "image/png")
     assert (shown.headers["cache-control"], bool(shown.headers["etag"])) == ("private, no-cache", True)
     with connect(api.dsn) as connection:
         noted = connection.execute(
@@ -320,6 +320,30 @@ def test_photos_of_a_report_are_kept_as_they_came_and_five_at_most(api: Api, tow
     assert [what for what, _ in noted] == ["report"] + ["report_photo"] * 5
     assert not any({"text", "content", "digest"} & after.keys() for _, after in noted), "neither words nor photos"
     assert api.get(f"/api/v1/reports/99999/photos/{sent[1].json()['photo']}").status_code == 404
+
+
+def test_a_key_of_intake_hands_in_and_learns_nothing(api: Api, town: dict[str, int]) -> None:
+    """It may stand on a server that strangers reach: who takes it knows no more of the city than before."""
+    mine = report(api, Role.INTAKE, source="hotline", reference="H-1")
+    assert (mine.status_code, mine.json()["alerts"]) == (201, [])
+    number = mine.json()["id"]
+    assert 1 in api.get(f"/api/v1/reports/{number}").json()["alerts"], "for the others it lies beside the alert"
+    closing = {"outcome": "confirmed", "note": "who was sent there"}
+    assert api.call("POST", f"/api/v1/reports/{number}/close", Role.OPERATOR, json=closing).status_code == 200
+    again = report(api, Role.INTAKE, source="hotline", reference="H-1")
+    assert (again.status_code, again.json()["outcome"]) == (200, "confirmed")
+    assert (again.json()["note"], again.json()["closed_by"]) == ("", None)
+    others = report(api, source="app", reference="H-2", text="a person's own words").json()["id"]
+    guessed = report(api, Role.INTAKE, source="app", reference="H-2")
+    assert (guessed.status_code, "own words" in guessed.text) == (409, False)
+    octets = {"Content-Type": "application/octet-stream"}
+    for report_id, status in ((number, 201), (others, 404)):
+        path = f"/api/v1/reports/{report_id}/photos"
+        taken = api.call("POST", path, Role.INTAKE, content=phone_photo(), headers=octets)
+        assert taken.status_code == status
+        told = api.get(f"{path}/{taken.json()['photo']}").content if status == 201 else taken.content
+        assert not [secret for secret in SECRETS if secret in told], "where a citizen stood is his own affair"
+    assert api.get(f"/api/v1/reports/{number}", Role.INTAKE).status_code == 403
 
 
 @pytest.mark.parametrize(

@@ -155,6 +155,17 @@ def test_the_ten_who_ask_most_are_named_with_their_share(town: Town) -> None:
     assert found.top_share == pytest.approx(75 / 78)
 
 
+def test_what_has_no_name_is_told_by_the_citys_own_id(town: Town) -> None:
+    town.raised(NOON, network="water")
+    town.connection.execute("UPDATE sensor SET name = ''")
+    town.connection.execute("UPDATE device SET name = ''")
+    (source,) = performance.top(town.connection, DAY)
+    assert source.place == "rtu-water", "no asset there: the device"
+    town.connection.execute("UPDATE asset SET name = ''")
+    town.raised(NOON)
+    assert {each.place for each in performance.top(town.connection, DAY)} == {"rtu-water", "K-7"}
+
+
 def test_clocks_run_from_the_raise_by_level_network_and_team(town: Town) -> None:
     gas, water = town.raised(NOON, Level.RED), town.raised(NOON, Level.BLUE, network="water")
     town.raised(NOON, Level.BLUE)

@@ -1,7 +1,5 @@
 """Photos from the field: bounded, bound to a link, kept as evidence, shown to who has a key."""
 
-import struct
-import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -16,22 +14,10 @@ from lifeline.storage.database import Connection
 from tests.api_process import Api, running_api
 from tests.integration.city import count
 from tests.integration.test_alerts_storage import one_alert
+from tests.pictures import SECRETS, phone_photo, picture
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 SECRET = "the city's own secret".replace(" ", "-")
-
-
-def picture(shade: int = 0, padding: int = 0) -> bytes:
-    """A PNG of one grey pixel; ``padding`` bytes more in a chunk that nobody reads."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    return (
-        b"\x89PNG\r\n\x1a\n" + head + chunk(b"tEXt", b"\0" * padding) + chunk(b"IDAT", zlib.compress(bytes([0, shade])))
-        + chunk(b"IEND", b"")
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +56,28 @@ def test_a_photo_goes_from_the_phone_to_the_operations_centre(api: Api, alert: A
     assert shown.headers["cache-control"] == "private, no-cache", "who may no longer see it asks, and is refused"
     same = api.get(f"/api/v1/photos/{kept['id']}", headers={"If-None-Match": shown.headers["etag"]})
     assert (same.status_code, same.content) == (304, b"")
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP"])
+def test_where_and_with_what_a_photo_was_taken_is_kept_nowhere(
+    form: str, api: Api, alert: Alert, connection: Connection
+) -> None:
+    """A crew's home, a citizen's door: phones write it beside the picture, and the city has no need of it."""
+    sent = phone_photo(form)
+    answer = send(api, link(alert), sent)
+    assert answer.status_code == 201, answer.text
+    shown = api.get(f"/api/v1/photos/{answer.json()['id']}").content
+    (kept,) = connection.execute("SELECT string_agg(content, '') FROM field_photo").fetchone() or (b"",)
+    assert shown == kept
+    assert (answer.json()["size"], len(kept)) == (len(kept), min(len(kept), len(sent) - 1))
+    assert any(secret in sent for secret in SECRETS)
+    assert not [secret for secret in SECRETS if secret in kept]
+
+
+def test_a_photo_that_is_cut_off_is_refused(api: Api, alert: Alert, connection: Connection) -> None:
+    answer = send(api, link(alert), phone_photo()[:-20])
+    assert (answer.status_code, "cut off" in answer.json()["detail"]) == (415, True)
+    assert count(connection, "field_photo") == 0
 
 
 def test_the_same_photo_sent_again_is_kept_once(api: Api, alert: Alert, connection: Connection) -> None:

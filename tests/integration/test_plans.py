@@ -14,7 +14,7 @@ import pytest
 
 from lifeline.errors import NotFoundError
 from lifeline.inventory import Entry
-from lifeline.model import Asset, Role, Zone, ZoneKind
+from lifeline.model import Asset, AssetKind, Role, Zone, ZoneKind
 from lifeline.storage import inventory, jobs, plans, zones
 from lifeline.storage.database import Connection, connect, open_connection
 from lifeline.storage.jobs import JobState
@@ -162,6 +162,8 @@ def test_what_if_changes_the_figures_and_not_the_city(api: Api, db: Connection) 
     assert {each["asset"]: each["change"] for each in found["changed"]} == {
         "g-6-5": "closed", "w-0-0": "renewed", "new-1": "added",
     }  # fmt: skip
+    held = dict(db.execute("SELECT external_id, customers FROM asset").fetchall())
+    assert found["cut_off"]["customers"] == sum(held[name] for name in {"g-6-5", *found["cut_off"]["pipes"]}) > 0
     assert db.execute("SELECT count(*), sum(score) FROM asset_risk").fetchone() == before
     for wrong, status in (
         ({"close": ["nobody"]}, 404),
@@ -171,6 +173,17 @@ def test_what_if_changes_the_figures_and_not_the_city(api: Api, db: Connection) 
         ({"renew": ["w-0-0"], "close": ["w-0-0"]}, 409),
     ):
         assert api.call("POST", "/api/v1/risk/what-if", Role.VIEWER, json=wrong).status_code == status, wrong
+
+
+def test_customers_are_asked_of_the_joints_of_the_network(database_dsn: str) -> None:
+    point = {"type": "Point", "coordinates": [0.5, 0.5]}
+    kinds = (AssetKind.JUNCTION, AssetKind.VALVE, AssetKind.TANK)
+    joints = [Asset(kind, "water", kind, point, customers=place + 5) for place, kind in enumerate(kinds)]
+    with connect(database_dsn) as connection:
+        inventory.store_assets(connection, [Entry(1, each) for each in joints], NOW)
+        assert plans.served(connection, "water") == {"junction": 5, "valve": 6}
+        assert plans.served(connection, "gas") == {}
+        connection.rollback()
 
 
 def test_the_pipes_of_a_zone_and_a_network_are_those(api: Api, db: Connection) -> None:

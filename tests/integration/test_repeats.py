@@ -12,8 +12,8 @@ from lifeline.storage import repeats
 from lifeline.storage.database import Connection, connect
 from lifeline.storage.repeats import Asked, Kept
 from tests.api_process import Api, running_api
+from tests.integration.asking import assert_problem
 from tests.integration.city import NOON
-from tests.integration.test_api import assert_problem
 from tests.integration.town import build, empty, open_alert
 
 NOTES = "/api/v1/alerts/1/notes"

@@ -1,7 +1,6 @@
 """The real ``python -m alerts``, with no rights but its own, does what goes by the clock; a phone answers its links."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,7 +10,7 @@ from lifeline.storage import alerts, endpoints, shelving
 from lifeline.storage.database import Connection
 from lifeline.storage.endpoints import Pacing
 from lifeline.storage.roles import dsn_as
-from tests.api_process import running_api
+from tests.api_process import running_api, until
 from tests.integration.city import add_asset, add_device, add_sensor
 from tests.integration.test_alerts_process import Instance, started  # noqa: F401 - a fixture
 from tests.integration.test_notification import Mailbox
@@ -24,13 +23,6 @@ SECRET = "s" * 40
 def mailbox() -> Iterator[Mailbox]:
     with Mailbox() as mailbox:
         yield mailbox
-
-
-def until(condition: Callable[[], bool], what: str, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def logged_in(connection: Connection, dsn: str, role: str) -> str:

@@ -102,10 +102,10 @@ def test_changes_are_heard_gathered_and_everything_comes_first(clean_database: s
     stop = threading.Event()
     heard = changes.listen(clean_database, stop, application="test")
     assert next(heard) == changes.EVERYTHING
-    with connect(clean_database, autocommit=True) as connection:
-        for what in ("alert", "reading", "alert"):
-            connection.execute("SELECT pg_notify('lifeline_changed', %s)", [f'{{"what": "{what}"}}'])
-    assert next(each for each in islice(heard, 3) if each) == {"alert", "reading"}
+    with connect(clean_database) as connection:  # told together when it is committed, however slow the machine
+        for number, what in enumerate(("alert", "reading", "alert")):
+            connection.execute("SELECT pg_notify('lifeline_changed', %s)", [f'{{"what": "{what}", "n": {number}}}'])
+    assert next(each for each in islice(heard, 60) if each) == {"alert", "reading"}
     stop.set()
     assert list(heard) == []
 
@@ -130,12 +130,11 @@ def test_a_burst_of_one_kind_is_two_sets(clean_database: str) -> None:
     stop, pause = threading.Event(), 0.4
     heard = changes.listen(clean_database, stop, application="test", debounce_s=pause)
     next(heard)
-    told: list[float] = []
+    began = time.monotonic()
     with connect(clean_database, autocommit=True) as connection:
         for _ in range(2):
             connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "alert"}')""")
             assert next(each for each in heard if each) == {"alert"}
-            told.append(time.monotonic())
-    assert told[1] - told[0] >= pause * 0.9
+    assert time.monotonic() - began >= pause
     stop.set()
     assert list(heard) == []

@@ -23,8 +23,8 @@ pytestmark = pytest.mark.usefixtures("clean_database")
 
 def with_model(connection: Connection, text: str = BRANCH, network: str = "water", kind: str = "epanet") -> None:
     connection.execute(
-        "INSERT INTO network_model (name, network, format, content, imported_at) VALUES ('m', %s, %s, %s, %s)",
-        [network, kind, text.encode(), NOW],
+        "INSERT INTO network_model (name, network, format, content, imported_at) VALUES (%s, %s, %s, %s, %s)",
+        [f"{network}.inp", network, kind, text.encode(), NOW],
     )
 
 
@@ -205,7 +205,7 @@ def test_leaks_of_an_earthquake_take_water_by_the_model_and_none_by_the_graph(co
     assert by_graph["share_leaked"] == 0
     assert 0 < by_model["share_leaked"] < 1 - by_model["share_served"]
     assert by_model["share_served"] < by_graph["share_served"]
-    assert sum(each["share_lost"] for each in by_model["weakest"]) == pytest.approx(1 - by_model["share_served"])
+    assert sum(each["share_lost"] for each in by_model["weakest"]) == pytest.approx(1 - by_model["share_worst"])
 
 
 def station() -> list[object]:
@@ -270,6 +270,62 @@ def test_a_model_file_is_used_instead_of_what_was_imported(
         assert shown in told.output
 
 
+def gas_town() -> list[object]:
+    """A regulator that feeds three junctions by a ring of four pipes, the first of them the only wide one."""
+    from dataclasses import replace
+
+    nodes = [node("R", "regulator"), node("A", "junction", 100), node("B", "junction", 200, True)]
+    said = ({"pressure_bar": 3.0}, {"peak_demand_m3h": 200.0}, {"peak_demand_m3h": 400.0})
+    made = [
+        entry._replace(item=replace(entry.item, network="gas", attributes=attributes))
+        for entry, attributes in zip(nodes, said, strict=True)
+    ]
+    pipes = [
+        pipe("G1", "R", "A", "gas", diameter_mm=200.0, length_m=2000.0),
+        pipe("G2", "A", "B", "gas", diameter_mm=200.0, length_m=2000.0),
+        pipe("G3", "R", "B", "gas", diameter_mm=40.0, length_m=2000.0),
+    ]
+    return [*made, *pipes]
+
+
+def test_gas_is_lost_by_pressure_where_its_assets_tell_enough_and_by_the_graph_otherwise(
+    connection: Connection,
+) -> None:
+    inventory.store_assets(connection, gas_town(), NOW)
+    asked = {"kind": "loss", "network": "gas", "asset": "G1", "repair_hours": 30.0}
+    found = outcome_of(connection, **asked)
+    assert found["method"] == "hydraulic"
+    assert 0.02 < found["share_served"] < 0.5  # the narrow pipe is left
+    assert found["customers_without"] > 150
+    assert found["mended_hours"] == found["recovery_hours"] == 30.0
+    assert found["weakest"][0]["asset"] in ("W-A", "W-B")
+    by_graph = outcome_of(connection, **asked, graph=True)
+    assert (by_graph["method"], by_graph["share_served"]) == ("graph", 1.0)
+    assert outcome_of(connection, kind="loss", network="gas", asset="W-R")["share_served"] == 0.0
+    shaken = outcome_of(connection, kind="earthquake", network="gas", pgv_cm_s=250, runs=12)
+    assert shaken["method"] == "hydraulic"
+    assert (
+        shaken["share_served"]
+        <= outcome_of(connection, kind="earthquake", network="gas", pgv_cm_s=250, runs=12, graph=True)["share_served"]
+    )
+    connection.execute("UPDATE asset SET attributes = attributes - 'pressure_bar' WHERE network = 'gas'")
+    assert outcome_of(connection, **asked)["method"] == "graph"
+
+
+def test_the_hours_of_repair_that_are_given_count(connection: Connection) -> None:
+    inventory.store_assets(connection, [*town(), *station()], NOW)
+    with_model(connection)
+    with_model(connection, PUMPED, "drainage", "swmm")
+    main = outcome_of(connection, kind="loss", asset="1", repair_hours=17.0)
+    assert main["mended_hours"] == main["recovery_hours"] == 17.0
+    assert main["lasts_hours"] == 0.0
+    asked = {"kind": "loss", "network": "drainage", "asset": "W-J2", "years": 20}
+    quick, slow = (outcome_of(connection, **asked, repair_hours=hours) for hours in (1.0, 10.0))
+    assert quick["ponding_hours"] < slow["ponding_hours"]
+    assert slow["recovery_hours"] >= 10.0
+    assert slow["ponding_left"] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
@@ -277,6 +333,7 @@ def test_a_model_file_is_used_instead_of_what_was_imported(
         (["loss", "1", "--graph", "--model", "none.inp"], "leave out --graph or --model"),
         (["loss", "C1", "--network", "drainage", "--model", "drains.inp"], "serves storms and the loss of pumps"),
         (["storm", "--model", "other.inp"], "import the model first"),
+        (["loss", "G1", "--network", "gas", "--model", "drains.inp"], "gas is computed from what its assets say"),
     ],
 )
 def test_a_model_file_that_cannot_serve_is_told(

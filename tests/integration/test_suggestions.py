@@ -1,5 +1,6 @@
 """Suggested zones: found in the database, decided through the API and on the command line."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +12,7 @@ from lifeline.cli import app
 from lifeline.model import Role
 from lifeline.storage.database import Connection, connect
 from tests.api_process import Api, running_api, until
-from tests.integration.test_api import assert_problem
+from tests.integration.asking import assert_problem
 from tests.integration.town import build, empty
 
 PATH = "/api/v1/zones/suggestions"
@@ -34,12 +35,6 @@ def api(process: Api) -> Api:
     return process
 
 
-@pytest.fixture
-def db(api: Api) -> Iterator[Connection]:
-    with connect(api.dsn, autocommit=True) as connection:
-        yield connection
-
-
 def post(api: Api, path: str = "", role: Role = Role.ENGINEER, **body: Any) -> Any:
     return api.call("POST", PATH + path, role, json=body)
 
@@ -58,6 +53,8 @@ def test_hot_streets_and_the_way_to_a_critical_pipe_are_suggested(api: Api) -> N
     assert resilience["assets"] >= 5
     control = [each for each in found.values() if each["kind"] == "risk_control"]
     assert all(each["attributes"]["score"] >= 50 for each in control)
+    assert all(re.match("(gas|water|drainage) street risk control zone", each["name"]) for each in control), control
+    assert resilience["name"] == "water street resilience protection zone"
     assert {each["status"] for each in found.values()} == {"suggested"}
 
 
@@ -76,7 +73,7 @@ def test_an_accepted_suggestion_is_a_zone_with_its_risk(api: Api) -> None:
     post(api)
     answer = post(api, "/resilience-W-P1/accept", name="Hospital")
     assert (answer.json()["status"], answer.json()["name"]) == ("active", "Hospital")
-    until(lambda: api.get("/api/v1/risk/zones").json()["features"], "the zone on the map", 5)
+    until(lambda: api.get("/api/v1/risk/zones").json()["features"], "the zone on the map")
     (zone,) = api.get("/api/v1/risk/zones?kind=resilience").json()["features"]
     assert zone["properties"]["name"] == "Hospital"
     assert zone["properties"]["assets"] == answer.json()["assets"] > 0

@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from lifeline.cli import app
-from lifeline.model import JsonObject
+from lifeline.model import AlertKind, JsonObject, Level
+from lifeline.scoring import Raised, belongs
 from lifeline.settings import load_settings
 from lifeline.storage import truth
 from lifeline.storage.database import Connection
@@ -48,6 +49,17 @@ def test_an_event_is_kept_once_and_tells_more_of_itself_later(stored: Connection
     truth.write(stored, [record(state="visible", visible_from=seen.isoformat(), visible_at="gas-1/methane")], NOW)
     truth.write(stored, [record(state="ended")], NOW)
     assert events(stored) == [("demo-1-1", seen.timestamp())]
+
+
+def test_a_dead_gateway_is_one_of_the_devices_that_fall_silent_so_that_the_alert_on_it_belongs_to_it(
+    stored: Connection,
+) -> None:
+    dead = {"kind": "gateway_dead", "nature": "device", "gateway": "gw-1"}
+    truth.write(stored, [record(**dead, devices=["rtu-1", "rtu-2"]), record("demo-1-2", devices=["rtu-3"])], NOW)
+    found = truth.between(stored, NOW - timedelta(days=1), NOW + timedelta(days=1))
+    assert [event.devices for event in found] == [("gw-1", "rtu-1", "rtu-2"), ("rtu-3",)]
+    told = Raised(1, "silence.gateway", AlertKind.MAINTENANCE, "gas", NOW.timestamp() + 30, Level.ORANGE, device="gw-1")
+    assert [belongs(event, told) for event in found] == [True, False]
 
 
 def test_records_of_one_event_in_one_write_are_one_row_and_the_last_counts(stored: Connection) -> None:

@@ -180,6 +180,14 @@ def test_zones_that_are_not_there_are_told(connection: Connection) -> None:
     assert users.unknown_zones(connection, ["Z-2", "Z-1", "'; --"]) == ["'; --", "Z-1", "Z-2"]
 
 
+def test_a_zone_is_known_by_its_id_and_not_by_its_name(connection: Connection) -> None:
+    connection.execute(
+        "INSERT INTO zone (external_id, kind, name, geometry, west, south, east, north, updated_at)"
+        " VALUES ('Z-1', 'district', 'Z-2', '{}', 0, 0, 1, 1, now())"
+    )
+    assert users.unknown_zones(connection, ["Z-1", "Z-2"]) == ["Z-2"]
+
+
 def test_without_somebody_who_acts_nothing_is_noted(connection: Connection, li: users.User) -> None:
     users.change(connection, li.name, NOON, role=Role.VIEWER)
     assert audit.changes(connection) == []

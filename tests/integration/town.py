@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime, timedelta
 
-import psycopg
-
 from lifeline.catalogue import shipped_catalogue
 from lifeline.inventory import Entry
 from lifeline.model import Alert, AlertKind, Asset, AssetKind, Finding, Level, Sensor, Subject, SubjectKind
-from lifeline.storage import alerts, inventory
+from lifeline.storage import alerts, health, inventory
 from lifeline.storage.database import Connection
+from tests.emptying import empty as empty  # with the town, for who builds it
 from tests.integration.city import add_reading
 
 WEST, SOUTH, STEP = 117.20, 31.80, 0.01
@@ -58,23 +57,6 @@ def sensors() -> list[Sensor]:
     return [Sensor(f"rtu-{network}", network, CHANNEL[network], f"{network[0].upper()}-C0") for network in NETWORKS]
 
 
-def empty(dsn: str) -> None:
-    """Empty every table while an API reads them: the one whom PostgreSQL picks in a dead-lock tries again."""
-    for _ in range(20):
-        try:
-            with psycopg.connect(dsn, autocommit=True) as connection:
-                names = connection.execute(
-                    "SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables"
-                    " WHERE schemaname = 'public' AND tablename <> 'schema_migration'"
-                ).fetchone()
-                assert names is not None
-                connection.execute(f"TRUNCATE {names[0]} RESTART IDENTITY CASCADE".encode())
-                return
-        except psycopg.errors.DeadlockDetected:
-            continue
-    raise AssertionError("the tables could not be emptied")
-
-
 def build(connection: Connection, now: datetime | None = None) -> dict[str, int]:
     """Store the town with a reading of each sensor at ``now``; sensor ids by network."""
     now = now or datetime.now(UTC)
@@ -87,6 +69,21 @@ def build(connection: Connection, now: datetime | None = None) -> dict[str, int]
     connection.commit()
     assert set(CHANNEL.values()) <= shipped_catalogue().quantities.keys()
     return ids
+
+
+def watched(connection: Connection, at: datetime | None = None) -> None:
+    """Detection has looked at this moment; without one for as long as a test may take."""
+    at = at or datetime.now(UTC) + timedelta(hours=1)
+    health.beat(connection, "alerts", "watch", at, {"leader": True, "ticked_at": at.isoformat()})
+    connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "reading"}')""")
+    connection.commit()
+
+
+def build_alarmed(connection: Connection) -> None:
+    """The town with an open alert of gas (1) and one of water (2)."""
+    ids = build(connection)
+    for network in ("gas", "water"):
+        open_alert(connection, ids[network])
 
 
 def open_alert(

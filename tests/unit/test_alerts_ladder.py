@@ -153,6 +153,20 @@ def test_with_an_on_delay_only_what_lasts_is_a_breach() -> None:
     assert found.first_seen == NOW - timedelta(seconds=190)
 
 
+@pytest.mark.parametrize(("after", "raised"), [([], True), ([0.5], False), ([1.2], True)])
+def test_a_reading_stands_until_the_next_one_and_no_longer(after: list[float], raised: bool) -> None:
+    """A minute of delay and a reading a minute: one alone that is calm again at once has not lasted that minute. Where
+    two sensors are compared and one speaks a second before the hour and the other after it, there is such a one."""
+    lasts = rule("""detector = "threshold"
+quantity = "methane"
+limits = { yellow = 1.0 }
+on_delay_s = 60
+off_delay_s = 900
+""")
+    readings = [(-120.0, 0.5), (-60.0, 1.5), *((0.0, value) for value in after)]
+    assert (judge(lasts, readings) is not None) == raised
+
+
 def test_one_reading_below_the_limit_starts_the_on_delay_anew() -> None:
     assert judge(HELD_FOR, [(-240, 5.0), (-180, 5.0), (-120, 0.9), (-60, 5.0), (0, 5.0)]) is None
 
@@ -213,6 +227,35 @@ def test_a_rise_that_ends_returns_after_the_off_delay() -> None:
     assert returned.level is None
 
 
+def risen_after_a_pause(until: int) -> list[tuple[float, float]]:
+    """Calm every five minutes, then every ten seconds, and from the second minute of that on a fast rise."""
+    rare = [(-200.0 - 300 * n, 0.1) for n in range(8)]
+    often = [(float(at), 0.1 + max(at - 70, 0) * 0.4 / 60) for at in range(0, until + 1, 10)]
+    return [(at - until, value) for at, value in rare + often]
+
+
+def test_a_device_that_speaks_more_often_as_it_rises_does_not_end_what_its_pause_had_raised() -> None:
+    """What is compared over the pause has risen for long; compared over two minutes, for two minutes."""
+    raised = judge(RISE, risen_after_a_pause(110))
+    assert raised is not None
+    for until in range(120, 400, 10):
+        kept = judge(RISE, risen_after_a_pause(until), held=Level.YELLOW)
+        assert kept is not None
+        assert kept.level is Level.YELLOW
+
+
+@pytest.mark.parametrize("at", range(60, 260, 20))
+def test_one_that_has_begun_again_ends_when_it_is_calm_for_the_off_delay_and_not_sooner(at: int) -> None:
+    calm_before, breach = [(-60.0 * n - 900, 0.1) for n in range(10)], [(-60.0 * n - at - 60, 5.0) for n in range(2)]
+    found = judge(HELD_FOR, [*calm_before, *breach, (-at, 0.1)], held=Level.YELLOW)
+    assert found is not None
+    assert found.level is Level.YELLOW
+    long_ago = [(ago - 310, value) for ago, value in [*breach, (-at, 0.1)]]
+    ended = judge(HELD_FOR, [*calm_before, *long_ago], held=Level.YELLOW)
+    assert ended is not None
+    assert ended.level is None
+
+
 def test_a_rise_is_seen_in_rare_readings_too() -> None:
     assert judge(RISE, [(-1800, 0.1), (-900, 0.1), (0, 1.0)]) is not None
     assert judge(RISE, [(-1800, 0.1), (-900, 0.1), (0, 0.5)]) is None
@@ -234,7 +277,9 @@ def test_gaps_nan_one_sample_and_clock_jumps_do_no_harm(
     found = judge(one, readings, held)
     if held is None and found is not None:
         assert found.level is not None
-        assert any(value >= 0.05 for _, value in readings)
+        finite = [value for _, value in readings if np.isfinite(value)]
+        seen = max(finite) - min(finite) if isinstance(one, Rate) else max(finite)  # a rise may start below nothing
+        assert seen >= 0.05
     if found is not None:
         assert found.first_seen <= NOW
 

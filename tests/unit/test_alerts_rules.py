@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from alerts.detection import DETECTORS
-from alerts.rules import Threshold, load_rules, parse_rules
+from alerts.rules import Threshold, clearing_within, load_rules, parse_rules
 from lifeline.catalogue import shipped_catalogue
 from lifeline.errors import CatalogueError
 from lifeline.model import AlertKind
@@ -30,6 +30,17 @@ def test_what_ships_is_sound_and_covers_every_network() -> None:
     assert {rule.detector for rule in rules} == DETECTORS.keys()
     assert {network for rule in rules for network in rule.networks} == {"gas", "water", "drainage"}
     assert len({rule.version for rule in rules}) == len(rules)
+
+
+def test_a_demo_clears_alerts_sooner_and_changes_nothing_else_of_a_rule() -> None:
+    rules = load_rules(CATALOGUE, 3600)
+    quick = clearing_within(rules, 60)
+    assert [rule.off_delay_s for rule in quick] == [min(rule.off_delay_s, 60) for rule in rules]
+    assert max(rule.off_delay_s for rule in rules) > 60
+    for rule, other in zip(rules, quick, strict=True):
+        assert rule.content() | {"off_delay_s": 0} == other.content() | {"off_delay_s": 0}
+        assert (rule.version == other.version) is (rule.off_delay_s <= 60)
+    assert clearing_within(rules, None) == rules
 
 
 def test_the_methane_ladder_is_that_of_the_lower_explosive_limit() -> None:

@@ -110,7 +110,7 @@ def key(role: Role, **moments: datetime) -> ApiKey:
 
 
 def test_each_role_may_what_the_ones_before_it_may_and_nothing_above() -> None:
-    order = [Role.VIEWER, Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN]
+    order = [Role.INTAKE, Role.VIEWER, Role.FIELD, Role.OPERATOR, Role.ENGINEER, Role.ADMIN]
     assert list(Role) == order
     for mine, role in enumerate(order):
         assert [key(role).may(other) for other in order] == [rank <= mine for rank in range(len(order))]

@@ -6,7 +6,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,19 +16,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from lifeline import cli
-from lifeline.catalogue import shipped_catalogue
-from lifeline.cli import checks, console, demo, endpoints, schema, sensors, state
+from lifeline.cli import checks, endpoints, schema
 from lifeline.cli.address import Place, find
 from lifeline.cli.home import Home, Running
-from lifeline.cli.system import System
 from lifeline.cli.up import RELOAD
-from lifeline.embedded import Broker
 from lifeline.embedded.passwords import password_file
 from lifeline.errors import ConfigurationError, LifelineError
-from lifeline.model import AlertKind, Level
 from lifeline.settings import Settings
-from lifeline.storage.health import Accounts, AlertCount, Books, Heartbeat
-from lifeline.storage.inventory import SensorState
 from lifeline.storage.roles import ROLES
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
@@ -84,7 +78,7 @@ def test_a_command_brings_nothing_along_that_it_has_no_use_for() -> None:
         "commands['endpoints']\n"
         "print([name for name in ('numpy', 'shapely', 'paho', 'fastapi') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "[]\n"
 
 
@@ -96,7 +90,7 @@ def test_a_name_that_is_no_command_is_refused_with_the_nearest_one() -> None:
 
 
 def test_the_help_lists_every_command_with_what_it_is_for() -> None:
-    lines = words(run("--help").output)
+    lines = [line.split() for line in run("--help").output.splitlines()]
     for name in cli.MODULES:
         assert any(name in line and len(line) > 4 for line in lines), name
 
@@ -108,10 +102,6 @@ def test_commands_can_be_added_and_taken_away_as_in_any_group() -> None:
     assert (len(commands), commands["more"], "more" in commands) == (count + 1, commands["keys"], True)
     del commands["more"]
     assert (len(commands), commands.get("more")) == (count, None)
-
-
-def words(text: str) -> list[list[str]]:
-    return [line.split() for line in text.splitlines() if line.strip()]
 
 
 # --- refusals
@@ -338,111 +328,6 @@ def test_a_role_password_that_is_missing_is_named(tmp_path: Path) -> None:
         schema._passwords(tmp_path)
 
 
-# --- what is printed
-
-
-def test_what_looks_like_markup_is_printed_as_it_is(capsys: Capture) -> None:
-    console.say("[red]sensor[/red] [/]")
-    console.note("[bold]x")
-    console.fail("no [such] thing")
-    told = capsys.readouterr()
-    assert told.out == "[red]sensor[/red] [/]\n"
-    assert told.err == "[bold]x\nlifeline: no [such] thing\n"
-
-
-def test_in_a_log_each_step_is_one_line(capsys: Capture) -> None:
-    with console.fractions() as show:
-        for what, done in (("fetching", 0.0), ("fetching", 0.5), ("unpacking", 0.0), ("fetching", 1.0)):
-            show(what, done)
-    with console.count_of("assets", 3) as progress:
-        progress(3)
-    assert capsys.readouterr().err == "  fetching\n  unpacking\n"
-
-
-def sensor(
-    channel: str = "methane", age_s: float | None = 5, value: float | None = 1.25, **more: object
-) -> SensorState:
-    ts = None if age_s is None else NOW - timedelta(seconds=age_s)
-    values = {"asset": None, "in_service": True, "max_silence_s": None} | more
-    return SensorState("d1", "gas", channel, name="", gateway=None, ts=ts, value=value, received_at=ts, **values)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("state_", "line"),
-    [
-        (sensor(), ["d1", "methane", "gas", "-", "1.25", "%VOL", "5", "s"]),
-        (sensor(age_s=901), ["d1", "methane", "gas", "-", "1.25", "%VOL", "15", "min", "silent"]),
-        (sensor(age_s=61, max_silence_s=60.0, asset="P-1"),
-         ["d1", "methane", "gas", "P-1", "1.25", "%VOL", "61", "s", "silent"]),
-        (sensor(age_s=None, value=None), ["d1", "methane", "gas", "-", "-", "never", "silent"]),
-        (sensor(age_s=9e5, in_service=False),
-         ["d1", "methane", "gas", "-", "1.25", "%VOL", "10", "d", "out", "of", "service"]),
-        (sensor("no_such_quantity", 9e5), ["d1", "no_such_quantity", "gas", "-", "1.25", "10", "d"]),
-    ],
-)  # fmt: skip
-def test_a_sensor_is_one_line_with_its_unit_its_age_and_what_is_wrong(
-    state_: SensorState, line: list[str], capsys: Capture
-) -> None:
-    sensors._show([state_], NOW, shipped_catalogue())
-    told = words(capsys.readouterr().out)
-    assert told[1:] == [line, ["1", "sensors"]]
-
-
-def test_long_names_are_not_folded_where_there_is_no_terminal(capsys: Capture) -> None:
-    sensors._show([sensor(asset="P" * 64)], NOW, shipped_catalogue())
-    assert "P" * 64 in capsys.readouterr().out
-
-
-@given(st.floats(0, 1e8), st.floats(0, 1e8))
-def test_an_age_never_seems_younger_than_one_that_is_younger_by_the_unit(one: float, other: float) -> None:
-    sizes = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-    told = []
-    for seconds in sorted((one, other)):
-        number, unit = sensors.age(NOW - timedelta(seconds=seconds), NOW).split()
-        assert abs(int(number) * sizes[unit] - seconds) <= sizes[unit] / 2 + 1e-3
-        told.append(int(number) * sizes[unit])
-    assert told[0] <= told[1] + sizes["d"] / 2
-
-
-def beat(process: str, age_s: float, instance: str = "1") -> Heartbeat:
-    return Heartbeat(process, instance, NOW - timedelta(seconds=age_s), {})
-
-
-@pytest.mark.parametrize(
-    ("beats", "well", "shown"),
-    [
-        ([beat("ingest", 1), beat("api", 30)], True, ["ingest", "api"]),
-        ([beat("ingest", 1), beat("api", 31)], False, ["ingest", "api"]),
-        ([beat("ingest", 1, "new"), beat("ingest", 900, "old")], True, ["ingest"]),
-        ([beat("ingest", 900, "old"), beat("ingest", 800, "new")], False, ["ingest", "ingest"]),
-        ([], True, ["no"]),
-    ],
-)
-def test_a_process_is_silent_when_none_of_its_instances_beats(
-    beats: list[Heartbeat], well: bool, shown: list[str], capsys: Capture
-) -> None:
-    assert state._processes(beats, NOW) is well
-    told = capsys.readouterr().out
-    assert [line[0] for line in words(told) if line[0] != "process"] == shown
-    assert ("SILENT" in told) is not well
-
-
-def test_books_that_disagree_are_told_and_are_not_well(capsys: Capture) -> None:
-    right = Books(Accounts(10, 7, 2, 1), 7, 1, 0, 0, native_retention=False)
-    assert state._books(right)
-    assert "received 10 = stored 7 + duplicate 2 + quarantined 1" in capsys.readouterr().out
-    assert not state._books(Books(Accounts(11, 7, 2, 1), 6, 1, 0, 0, native_retention=False))
-    told = capsys.readouterr().out
-    assert told.count("WRONG") == 2
-    assert "they agree" not in told
-
-
-def test_open_alerts_are_counted_by_kind_and_level(capsys: Capture) -> None:
-    state._alerts([])
-    state._alerts([AlertCount(AlertKind.RISK, Level.RED, 3, 2)])
-    assert words(capsys.readouterr().out)[0::2] == [["no", "alert", "is", "open"], ["risk", "red", "3", "2"]]
-
-
 @pytest.mark.parametrize(
     ("host", "private"),
     [("10.0.0.1", True), ("127.0.0.1", True), ("::1", True), ("fd00::1", True), ("169.254.1.1", True),
@@ -451,53 +336,3 @@ def test_open_alerts_are_counted_by_kind_and_level(capsys: Capture) -> None:
 )  # fmt: skip
 def test_an_address_of_ones_own_network_is_known_for_what_it_is(host: str, private: bool) -> None:
     assert endpoints._is_private(host) is private
-
-
-@pytest.mark.parametrize(("days", "phrase"), [(7.0, "write 7 days of history"), (0.2, "go on where they stopped")])
-def test_the_demo_says_where_to_look_and_opens_the_page_only_when_asked(
-    days: float, phrase: str, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr("lifeline.cli.demo.webbrowser.open", opened.append)
-    system = System(home, Settings(), own_services=True)
-    system.url = "http://127.0.0.1:8080/"
-    for browser in (False, True):
-        demo.Demo(system, 1, browser)._tell("the-key", "the-link", days)
-    told = capsys.readouterr()
-    assert told.out.count("page      http://127.0.0.1:8080/#key=the-key\n") == 2
-    assert phrase in told.err
-    assert str(home.path / "truth.jsonl") in told.err
-    assert "once      the-link " in told.out
-    assert opened == ["the-link"]
-
-
-def test_the_demo_uses_no_service_that_is_configured_for_a_real_city(home: Home) -> None:
-    configured = Settings(database_url="postgresql://owner@real/city", mqtt_host="real.example")
-    simulated, real = System(home, configured, own_services=True), System(home, configured)
-    assert (simulated.dsn, simulated.mqtt[0]) == ("", "")
-    assert (real.dsn, real.mqtt[0]) == ("postgresql://owner@real/city", "real.example")
-
-
-def test_simulators_are_given_the_broker_and_their_password_in_a_file(home: Home) -> None:
-    home.make()
-    system = System(home, Settings(), own_services=True)
-    system.mqtt = ("127.0.0.1", 21883)
-    given_ = system.simulator_environment()
-    assert (given_["LIFELINE_MQTT_HOST"], given_["LIFELINE_MQTT_PORT"]) == ("127.0.0.1", "21883")
-    assert Path(given_["LIFELINE_MQTT_PASSWORD_FILE"]).read_text() == home.mqtt_users()["simulator"]
-    assert "LIFELINE_MQTT_PASSWORD" not in given_
-    assert not any("DATABASE" in name for name in given_)
-
-
-@pytest.mark.parametrize(("name", "password"), [("bad:name", "word"), ("empty", "")])
-def test_a_password_file_that_the_broker_cannot_take_is_told_and_does_not_end_a_running_lifeline(
-    name: str, password: str, home: Home, capsys: Capture
-) -> None:
-    home.make()
-    system = System(home, Settings(), own_services=True)
-    system.broker = Broker(home.path, {"rtu-1": "word"})
-    home.secret("mqtt/rtu-1")
-    (home.secrets / "mqtt" / name).write_text(password)
-    system.reload_users()
-    assert "the broker keeps the passwords that it has" in capsys.readouterr().err
-    assert system.broker._users == {"rtu-1": "word"}  # with the others it could not start again either

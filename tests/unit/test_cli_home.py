@@ -18,6 +18,7 @@ from lifeline.errors import ConfigurationError
 from lifeline.settings import Settings
 from lifeline.storage.endpoints import check_url
 from lifeline.storage.roles import dsn_as, place_of
+from tests.ports import free_port
 
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 RUNNING = Running(7, "postgresql://x", "127.0.0.1", 1883, True, True, "http://127.0.0.1:8080/")
@@ -88,9 +89,9 @@ def test_mqtt_users_are_the_files_of_their_folder(home: Home) -> None:
 
 def test_a_port_that_is_taken_gives_the_next_free_one_which_is_kept(home: Home) -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        port = free_port()
+        taken.bind(("127.0.0.1", port))
         taken.listen()
-        port = taken.getsockname()[1]
         found = home.port("api", port, insist=False)
         assert port < found < port + 200
         assert Home(home.path).port("api", port, insist=False) == found
@@ -98,6 +99,23 @@ def test_a_port_that_is_taken_gives_the_next_free_one_which_is_kept(home: Home) 
         with pytest.raises(ConfigurationError, match=f"port {port}"):
             home.port("api", port, insist=True)
     assert Home(home.path).port("api", port, insist=False) == port
+
+
+PROMISE = """import sys; from pathlib import Path; from lifeline.cli.home import Home
+print(Home(Path(sys.argv[1])).port("metrics", int(sys.argv[2]), insist=False), flush=True); sys.stdin.read()"""
+
+
+def test_a_port_that_another_lifeline_has_chosen_and_nobody_has_bound_yet_is_not_chosen_again(tmp_path: Path) -> None:
+    port = free_port()
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    ours.mkdir(), theirs.mkdir()
+    command = [sys.executable, "-c", PROMISE, str(theirs), str(port)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert int(other.stdout.readline()) == port
+        assert Home(ours).port("metrics", port, insist=False) != port
+        other.communicate()
+    assert Home(ours).port("metrics", port, insist=False) == port, "a promise ends with its process"
 
 
 def test_starting_over_removes_everything_but_the_lock(home: Home) -> None:

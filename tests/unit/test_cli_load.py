@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from lifeline.cli import app
-from lifeline.cli.load import Found, Work, _show, cpu_of, faults
+from lifeline.cli.load import Ages, Found, Work, _interrupt, _show, cpu_of, faults
 from lifeline.loading.packets import Packets
 from lifeline.loading.profile import Profile
 from lifeline.storage.loading import Books
@@ -22,6 +23,7 @@ def found(**other: object) -> Found:
     usual: dict[str, object] = {
         "messages": 100, "readings": 500, "stored": 500, "thousandths_sent": 123_456, "thousandths_stored": 123_456,
         "books": Books(510, 500, 10, 0), "offered_s": 5.0, "settled_s": 6.0, "delays_s": [0.1, 0.2, 0.3],
+        "interruptions": ["broker stopped in order after 1.7 s, back 0.4 s later"],
     }  # fmt: skip
     return Found(**(usual | other))  # type: ignore[arg-type]
 
@@ -62,6 +64,8 @@ def test_the_table_says_rates_ages_books_and_who_worked(capsys: pytest.CaptureFi
     text = shown(capsys, found())
     assert "50 on 10 devices" in text
     assert "500 readings in 100 messages" in text
+    assert "5.0 s, 20 messages/s, to the broker" in text
+    assert "broker stopped in order after 1.7 s, back 0.4 s later" in text
     assert "83 readings/s, 17 messages/s" in text
     assert "half under 0.20 s, 99 % under 0.30 s" in text
     assert "500 (+0)" in text
@@ -87,11 +91,10 @@ def test_a_load_that_makes_no_sense_is_refused_before_anything_starts(arguments:
     assert CliRunner().invoke(app, ["load", "--seconds", "30", *arguments]).exit_code == 2
 
 
-@pytest.mark.parametrize("other", ["--kill-broker", "--restart-broker"])
-def test_a_broker_is_not_restarted_where_that_would_lose_readings_by_design(other: str) -> None:
-    done = CliRunner().invoke(app, ["load", "--snapshots", other])
+def test_a_broker_is_not_killed_where_that_would_lose_readings_by_design() -> None:
+    done = CliRunner().invoke(app, ["load", "--snapshots", "--kill-broker"])
     assert done.exit_code == 2
-    assert "a broker with snapshots loses" in done.output
+    assert "use --restart-broker" in " ".join(done.output.replace("│", "").split())
 
 
 class Service:
@@ -130,10 +133,19 @@ def test_faults_come_after_a_third_and_two_thirds_and_end_with_a_start(
     wanted: tuple[bool, bool, bool], times: list[float], broker: list[str], database: list[str]
 ) -> None:
     running, coming = Running(), faults(Profile(100.0, 30.0), *wanted)
-    for _, fault in coming:
-        fault(running)  # type: ignore[arg-type]
+    told = [_interrupt(fault, running, at) for at, fault in coming]  # type: ignore[arg-type]
     assert [at for at, _ in coming] == times
     assert (running.broker.done, running.database.done) == (broker, database)
+    assert [f" after {at:.1f} s, back " in line for at, line in zip(times, told, strict=True)] == [True] * len(times)
+    assert ["killed" in line for line in told] == [done[0] == "kill" for done in (broker, database) if done]
+
+
+def test_a_database_that_is_away_has_no_age_and_ends_no_load() -> None:
+    ages = Ages("postgresql://nobody@127.0.0.1:1/none")
+    for _ in range(2):
+        ages.look(lambda: datetime(2026, 11, 22, tzinfo=UTC))
+    ages.close()
+    assert ages.seconds == []
 
 
 # --------------------------------------------------------------------------------------------------- who worked

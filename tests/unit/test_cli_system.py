@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from lifeline.cli import demo
 from lifeline.cli.children import GRACE_S
 from lifeline.cli.home import Home
 from lifeline.cli.system import System, _answers, reachable
@@ -65,6 +66,16 @@ def test_ingest_logs_in_at_the_own_broker_by_a_file_whatever_is_configured(
     assert given["LIFELINE_MQTT_USERNAME"] == "ingest"
     assert Path(given["LIFELINE_MQTT_PASSWORD_FILE"]).read_text() == home.mqtt_users()["ingest"]
     assert "hush" not in given.values()
+
+
+@pytest.mark.parametrize(("durable", "shared"), [(True, None), (False, "false")])
+def test_ingest_is_alone_on_its_subscription_where_the_own_broker_would_forget_a_shared_one(
+    durable: bool, shared: str | None, home: Home
+) -> None:
+    home.secret("mqtt/ingest")
+    system = System(home, Settings(), own_services=True)
+    system.broker, system.mqtt = Broker(home.path, {}, durable=durable), ("127.0.0.1", 21883)
+    assert system._mqtt().get("LIFELINE_INGEST_SHARED") == shared
 
 
 def test_ingest_logs_in_at_another_broker_as_it_is_configured(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,3 +162,54 @@ def test_a_child_of_the_system_logs_under_its_name_and_ends_with_the_system(home
         system.stop()
     assert not child.alive
     assert time.monotonic() - asked < GRACE_S / 2, "a child that was started a moment ago hears that it is to end"
+
+
+@pytest.mark.parametrize(("days", "phrase"), [(7.0, "write 7 days of history"), (0.2, "go on where they stopped")])
+def test_the_demo_says_where_to_look_and_opens_the_page_only_when_asked(
+    days: float, phrase: str, home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("lifeline.cli.demo.webbrowser.open", opened.append)
+    system = System(home, Settings(), own_services=True)
+    system.url = "http://127.0.0.1:8080/"
+    for browser in (False, True):
+        demo.Demo(system, 1, browser)._tell("the-key", "the-link", days)
+    told = capsys.readouterr()
+    assert told.out.count("page      http://127.0.0.1:8080/#key=the-key\n") == 2
+    assert phrase in told.err
+    assert str(home.path / "truth.jsonl") in told.err
+    assert "once      the-link " in told.out
+    assert opened == ["the-link"]
+
+
+def test_the_demo_uses_no_service_that_is_configured_for_a_real_city(home: Home) -> None:
+    configured = Settings(database_url="postgresql://owner@real/city", mqtt_host="real.example")
+    simulated, real = System(home, configured, own_services=True), System(home, configured)
+    assert (simulated.dsn, simulated.mqtt[0]) == ("", "")
+    assert (simulated._pace, real._pace) == ({"LIFELINE_ALERTS_CLEAR_S": "60"}, {})
+    assert (real.dsn, real.mqtt[0]) == ("postgresql://owner@real/city", "real.example")
+
+
+def test_simulators_are_given_the_broker_and_their_password_in_a_file(home: Home) -> None:
+    home.make()
+    system = System(home, Settings(), own_services=True)
+    system.mqtt = ("127.0.0.1", 21883)
+    given_ = system.simulator_environment()
+    assert (given_["LIFELINE_MQTT_HOST"], given_["LIFELINE_MQTT_PORT"]) == ("127.0.0.1", "21883")
+    assert Path(given_["LIFELINE_MQTT_PASSWORD_FILE"]).read_text() == home.mqtt_users()["simulator"]
+    assert "LIFELINE_MQTT_PASSWORD" not in given_
+    assert not any("DATABASE" in name for name in given_)
+
+
+@pytest.mark.parametrize(("name", "password"), [("bad:name", "word"), ("empty", "")])
+def test_a_password_file_that_the_broker_cannot_take_is_told_and_does_not_end_a_running_lifeline(
+    name: str, password: str, home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home.make()
+    system = System(home, Settings(), own_services=True)
+    system.broker = Broker(home.path, {"rtu-1": "word"})
+    home.secret("mqtt/rtu-1")
+    (home.secrets / "mqtt" / name).write_text(password)
+    system.reload_users()
+    assert "the broker keeps the passwords that it has" in capsys.readouterr().err
+    assert system.broker._users == {"rtu-1": "word"}  # with the others it could not start again either

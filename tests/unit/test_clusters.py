@@ -3,6 +3,7 @@
 import json
 
 import h3
+import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,7 +63,38 @@ def test_a_zone_says_why_and_waits_for_a_person():
     assert zone.attributes == {"cells": 2, "score": 90, "mean": 37.5, "length_m": 400}
     assert (zone.kind, zone.status, zone.source) == (ZoneKind.RISK_CONTROL, ZoneStatus.SUGGESTED, clusters.CONTROL)
     assert zone.external_id == f"risk-control-{CENTRE}"
-    assert "风险管控区" in zone.name
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("桐城路 Tongcheng Rd", "桐城路风险管控区 Tongcheng Rd risk control zone"),
+        ("第八中学 No. 8 Middle School", "第八中学风险管控区 No. 8 Middle School risk control zone"),
+        ("数据中心 Data Centre 阀井 well", "数据中心 阀井风险管控区 Data Centre well risk control zone"),
+        ("3 号路 Street 3", "3 号路风险管控区 Street 3 risk control zone"),
+        ("中山路", "中山路风险管控区"),
+        ("Main Street 5", "Main Street 5 risk control zone"),
+        ("", "风险管控区 risk control zone"),
+    ],
+)
+def test_a_zone_is_named_by_a_place_in_the_languages_in_which_that_has_a_name(place, name):
+    assert clusters.named(place, "风险管控区", "risk control zone") == name
+
+
+def test_a_zone_has_the_name_of_the_worst_street_that_has_one():
+    cells = [hot(CENTRE, 95), hot(at_distance(1), 90)._replace(street="桐城路"), hot(at_distance(2), 70)]
+    (zone,) = risk_control([each._replace(street=each.street or "芜湖路" * (each.score < 80)) for each in cells], 50)
+    assert (zone.name, zone.external_id) == ("桐城路风险管控区", f"risk-control-{CENTRE}")
+
+
+def test_zones_of_one_street_are_told_apart_by_a_number_the_worst_without():
+    apart = [h3.grid_ring(CENTRE, 8)[at] for at in (0, 16, 32)]
+    cells = [
+        hot(cell, score, 400)._replace(street="桐城路 Tongcheng Rd")
+        for cell, score in zip(apart, (55, 95, 75), strict=True)
+    ]
+    title = "桐城路风险管控区 Tongcheng Rd risk control zone"
+    assert [each.name for each in risk_control(cells, 50)] == [title, f"{title} 2", f"{title} 3"]
 
 
 def test_the_worst_zone_comes_first():
@@ -101,13 +133,13 @@ def street(*kinds: str, critical: int, network: str = "water", branch: bool = Tr
     nodes = []
     for n, kind in enumerate(kinds):
         point = json.dumps({"type": "Point", "coordinates": [117.2 + n * 0.001, 31.8]})
-        nodes.append(Node(n + 1, f"N{n}", network, kind, n == critical, 0.0, (), point))
+        nodes.append(Node(n + 1, f"N{n}", "", network, kind, n == critical, 0.0, (), point))
     for n in range(len(kinds) - 1):
         line = {"type": "LineString", "coordinates": [[117.2 + n * 0.001, 31.8], [117.201 + n * 0.001, 31.8]]}
-        nodes.append(Node(100 + n, f"P{n}", network, "pipe", False, 94.6, (n + 1, n + 2), json.dumps(line)))
+        nodes.append(Node(100 + n, f"P{n}", "", network, "pipe", False, 94.6, (n + 1, n + 2), json.dumps(line)))
     if branch:
         line = {"type": "LineString", "coordinates": [[117.2, 31.8], [117.2, 31.81]]}
-        nodes.append(Node(999, "B", network, "pipe", False, 1100.0, (1,), json.dumps(line)))
+        nodes.append(Node(999, "B", "", network, "pipe", False, 1100.0, (1,), json.dumps(line)))
     return nodes
 
 
@@ -144,6 +176,9 @@ def test_a_resilience_zone_holds_the_facility_its_way_and_a_margin():
     assert not shape.contains(shapely.Point(117.201, 31.8004))
     assert not shape.contains(shapely.Point(117.2, 31.806))
     assert (zone.kind, zone.network, zone.status) == (ZoneKind.RESILIENCE, "water", ZoneStatus.SUGGESTED)
+    assert zone.name == "韧性保护区 N0 resilience protection zone", "a facility without a name"
+    hospital = [each._replace(name="医院 Hospital") for each in street("junction", "tank", critical=0)]
+    assert [each.name for each in resilience(hospital)] == ["医院韧性保护区 Hospital resilience protection zone"]
 
 
 def test_facilities_on_one_way_share_a_zone():

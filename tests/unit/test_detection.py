@@ -1,4 +1,4 @@
-"""From scores to findings, and the detectors that need a scene: chambers, mains, drains, health."""
+"""From scores to findings, and the detectors that need a scene: chambers, mains, health."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -7,71 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.detection import DETECTORS, Detection
-from alerts.learning import PART_MOST, _packed, learn_part, parts_of
-from alerts.replay import Replay, long_form
-from alerts.rules import AnyRule, load_rules, parse_rules
-from lifeline.catalogue import shipped_catalogue
+from alerts.detection import DETECTORS
+from alerts.learning import PART_MOST, _packed
+from alerts.rules import parse_rules
+from alerts.scene import one_of
 from lifeline.errors import CatalogueError
 from lifeline.model import Level
-from lifeline.storage.window import AssetRow, DeviceRow, Readings, SensorRow
-
-CATALOGUE = shipped_catalogue()
-RULES = load_rules(CATALOGUE, 3600)
-START = datetime(2026, 6, 1, tzinfo=UTC).timestamp()
-DAY_S = 86_400.0
-QUARTER_S = 900.0
-
-
-def sensor(number: int, quantity: str, network: str, asset: int | None = None, metres: float = 0.0) -> SensorRow:
-    place = 31.86 + metres / 111_195.0
-    return SensorRow(number, 1, quantity, network, True, 3.0, {}, asset, 117.27, place, f"rtu/{quantity}.{number}")
-
-
-def chain(count: int, network: str) -> list[AssetRow]:
-    nodes = [AssetRow(n, f"N-{n}", network, "junction", None, None, None, None, {}) for n in range(1, count + 1)]
-    pipes = [AssetRow(100 + n, f"P-{n}", network, "pipe", n, n + 1, 200.0, 150.0, {}) for n in range(1, count)]
-    return nodes + pipes
-
-
-class City:
-    """A replay of one inventory at a reading a minute; played, it gives (rule, sensor id, worst level)."""
-
-    def __init__(self, sensors: list[SensorRow], assets: list[AssetRow], rules: list[AnyRule] = RULES) -> None:
-        self.detection = Detection(rules, CATALOGUE, 3600)
-        self.detection.set_inventory(sensors, [DeviceRow(1, None, "unknown", None)], assets)
-        self.ids = np.array([row.sensor_id for row in sensors], np.int32)
-        self.replay = Replay(self.detection, lambda _now: [DeviceRow(1, None, "unknown", None)])
-
-    def learn(self, values: np.ndarray, times: np.ndarray) -> None:
-        detection, parts = self.detection, []
-        for columns in parts_of(detection.inventory, detection.topology).values():
-            part = learn_part(
-                detection.inventory, detection.topology, columns, values[:, columns], times, [], times[-1]
-            )
-            parts.append(part)
-        detection.set_knowledge(parts)
-
-    def play(
-        self, values: np.ndarray, times: np.ndarray, first: float, every_s: float = 60.0
-    ) -> list[tuple[str, int, Level]]:
-        readings = long_form(values, times, self.ids)
-        self.replay.start(readings, first)
-        self.replay.run(readings, first, float(times[-1]), every_s)
-        episodes = self.replay.book.episodes.values()
-        return [(rule, one.alert.subject.id, one.worst) for one in episodes for rule in one.rules]
-
-
-def water_week(sensors: int, days: float = 8.0) -> tuple[np.ndarray, np.ndarray]:
-    """Pressures that share a daily cycle, with noise of 5 cm."""
-    times = START + QUARTER_S * np.arange(int(days * 96)) + QUARTER_S
-    rng = np.random.default_rng(1)
-    cycle = 30 + 3 * np.sin(2 * np.pi * times / DAY_S)
-    return cycle[:, None] + np.arange(sensors) + rng.normal(0, 0.05, (len(times), sensors)), times
-
-
-def minutes(begin: float, count: int) -> np.ndarray:
-    return begin + 60.0 * np.arange(1, count + 1)
+from lifeline.storage.window import Readings
+from tests.unit.replayed_city import CATALOGUE, DAY_S, QUARTER_S, RULES, START, City, chain, minutes, sensor, water_week
 
 
 @pytest.fixture
@@ -165,91 +108,6 @@ def test_two_chambers_that_rise_together_are_one_alert_more() -> None:
     assert "methane.neighbours" not in {rule for rule, _, _ in methane(rise)}
 
 
-def sewer(live: np.ndarray, rain: np.ndarray) -> list[tuple[str, int, Level]]:
-    """Two levels on one sewer and a gauge: a week of dry weather with one shower, then ``live`` at a minute each."""
-    rows = [sensor(1, "level", "drainage", 1), sensor(2, "level", "drainage", 3), sensor(3, "rain", "drainage")]
-    city = City(rows, chain(3, "drainage"))
-    times = START + QUARTER_S * np.arange(8 * 96) + QUARTER_S
-    rng = np.random.default_rng(4)
-    shower = np.zeros(len(times))
-    shower[300:304] = 8.0
-    depth = (
-        0.2 + 0.03 * np.sin(2 * np.pi * times / DAY_S) + 0.02 * np.convolve(shower, np.exp(-np.arange(8)))[: len(times)]
-    )
-    levels = depth[:, None] + rng.normal(0, 0.002, (len(times), 2))
-    history = np.column_stack([levels, shower])
-    city.learn(history, times)
-    more = np.column_stack([live, rain])
-    return city.play(np.concatenate([history, more]), np.append(times, minutes(times[-1], len(live))), times[-1])
-
-
-def test_high_above_and_low_below_in_dry_weather_is_a_blockage() -> None:
-    live = np.full((90, 2), 0.2)
-    live[20:, 0] = np.linspace(0.2, 1.0, 70)
-    assert ("sewer.blockage", 1, Level.YELLOW) in sewer(live, np.zeros(90))
-
-
-def test_high_everywhere_in_rain_is_no_blockage_and_a_storm_beyond_what_was_learned_has_no_expectation() -> None:
-    live = np.full((90, 2), 0.2)
-    live[20:] = np.linspace(0.2, 1.2, 70)[:, None]
-    rules = {rule for rule, _, _ in sewer(live, np.where(np.arange(90) > 10, 60.0, 0.0))}
-    assert "sewer.blockage" not in rules
-    assert "sewer.response" not in rules
-
-
-def test_a_manhole_that_fills_up_is_told_before_it_overflows() -> None:
-    city = City([sensor(1, "level", "drainage")], [])
-    values = np.concatenate([np.full(60, 1.0), 1.0 + 0.04 * np.arange(1, 51)])[:, None]
-    times = minutes(START, len(values))
-    city.play(values, times, START)
-    (warned,) = [e for e in city.replay.book.episodes.values() if "sewer.overflow" in e.rules]
-    (full,) = np.flatnonzero(values[:, 0] >= 2.99)[:1]
-    assert warned.raised_at < times[full]
-
-
-def test_the_limit_of_a_score_is_not_told_as_a_limit_of_the_value() -> None:
-    """Minutes to the overflow are no metres: the page would say that 2 m are above the limit of 30 m."""
-    city = City([sensor(1, "level", "drainage")], [], [rule for rule in RULES if rule.id == "sewer.overflow"])
-    values = np.concatenate([np.full(60, 1.0), 1.0 + 0.04 * np.arange(1, 51)])[:, None]
-    city.play(values, minutes(START, len(values)), START)
-    (warned,) = city.replay.book.episodes.values()
-    assert warned.alert.evidence["score_limit"] in (5.0, 15.0, 30.0, 60.0)
-    assert "limit" not in warned.alert.evidence
-
-
-def test_a_rise_within_the_pipe_is_no_forecast_of_an_overflow_and_one_in_the_shaft_is() -> None:
-    """Manholes of 3 m on a sewer of 1.5 m: while its pipe is not nearly full there is room."""
-    pipe = AssetRow(101, "P-1", "drainage", "pipe", 1, 2, 200.0, 1500.0, {})
-    rows = [sensor(n, "level", "drainage", n) for n in (1, 2)]
-    times = minutes(START, 110)
-    for start, told in ((0.6, False), (1.3, True)):
-        city = City(rows, [*chain(2, "drainage")[:2], pipe])
-        rising = np.concatenate(
-            [np.full(60, start), start + np.minimum(0.05 * np.arange(1, 51), 0.55 if not told else 1.2)]
-        )
-        city.play(np.column_stack([rising, np.full(110, 0.2)]), times, START)
-        assert any("sewer.overflow" in one.rules for one in city.replay.book.episodes.values()) is told
-
-
-def test_a_loose_contact_that_is_now_and_then_beyond_a_limit_is_maintenance_and_no_flood() -> None:
-    city = City([sensor(n, "level", "drainage", n) for n in (1, 2)], chain(2, "drainage"))
-    history, times = water_week(2)
-    city.learn(history / 100, times)
-    live = minutes(times[-1], 180)
-    rng = np.random.default_rng(4)
-    values = 0.3 + rng.normal(0, 0.002, (180, 2))
-    loose = rng.random(180) < 0.15
-    values[loose, 0] = 2.99
-    found = city.play(np.concatenate([history / 100, values]), np.concatenate([times, live]), times[-1])
-    assert ("sensor.jumps", 1, Level.BLUE) in found
-    assert "level.high" not in {rule for rule, _, _ in found}
-    flood = City([sensor(n, "level", "drainage", n) for n in (1, 2)], chain(2, "drainage"))
-    flood.learn(history / 100, times)
-    values[90:, 0] = 2.99
-    told = flood.play(np.concatenate([history / 100, values]), np.concatenate([times, live]), times[-1])
-    assert ("level.high", 1, Level.RED) in told
-
-
 def test_a_pressure_that_stands_still_is_sick_within_the_hour_and_no_evidence_of_a_burst(
     mains: tuple[City, np.ndarray, np.ndarray, float],
 ) -> None:
@@ -285,54 +143,6 @@ def test_what_two_sensors_of_a_network_show_is_one_anomaly_and_one_alone_is_none
 def test_while_a_burst_is_open_its_network_is_not_reported_a_second_time() -> None:
     found = anomaly(-np.array([0.1, 0.4, 4.0, 6.0, 2.0, 0.4]))
     assert {rule for rule, _ in found} == {"pressure.burst"}
-
-
-def station(history: np.ndarray, values: np.ndarray, well: bool) -> set[tuple[str, int, Level]]:
-    """A pump's current, and where ``well`` the level of the well that it draws from, which starts it at 1.6 m."""
-    pump = AssetRow(2, "U-1", "drainage", "pump", 1, 3, None, None, {"start_level_m": 1.6} if well else {})
-    nodes = [AssetRow(n, f"N-{n}", "drainage", "chamber", None, None, None, None, {}) for n in (1, 3)]
-    rows = [sensor(1, "pump_current", "drainage", 2), sensor(2, "level", "drainage", 1 if well else 3)]
-    city = City(rows, [nodes[0], pump, nodes[1]])
-    times = START + QUARTER_S * np.arange(1, len(history) + 1)
-    city.learn(history, times)
-    live = minutes(times[-1], len(values))
-    return set(city.play(np.concatenate([history, values]), np.concatenate([times, live]), times[-1]))
-
-
-def cycling(count: int) -> np.ndarray:
-    """A well that is pumped from 1.6 m to 0.6 m twice an hour, at a reading a quarter or a minute."""
-    phase = np.arange(count) % 30 / 30
-    running = phase > 0.7
-    level = np.where(running, 1.6 - (phase - 0.7) / 0.3, 0.6 + phase / 0.7)
-    noise = np.random.default_rng(5).normal(0, 0.02, count)
-    return np.column_stack([np.where(running, 6.8, 0.0) + np.abs(noise), level + noise / 10])
-
-
-def test_a_well_that_is_pumped_up_and_down_is_no_overflow_and_its_sensors_are_not_sick() -> None:
-    assert station(cycling(8 * 96), cycling(240), well=True) == set()
-
-
-def test_a_well_that_rises_a_little_further_until_its_pump_draws_is_no_overflow() -> None:
-    values = cycling(240) * np.array([1.0, 1.08])
-    assert values[:, 1].max() > 1.7, "ten centimetres above the level that starts the pump"
-    assert station(cycling(8 * 96), values, well=True) == set()
-
-
-def test_a_pump_that_stands_still_above_its_start_level_has_failed() -> None:
-    values = cycling(240)
-    values[150:, 0] = 0.0
-    values[150:, 1] = np.minimum(1.2 + 0.02 * np.arange(90), 2.6)
-    found = station(cycling(8 * 96), values, well=True)
-    assert ("pump.failure", 1, Level.ORANGE) in found
-
-
-def test_a_pump_that_always_ran_has_failed_where_it_stands_still_and_one_that_rests_now_and_then_has_not() -> None:
-    always = np.column_stack([6.8 + 0.1 * np.sin(np.arange(8 * 96)), np.full(8 * 96, 0.3)])
-    still = np.column_stack([np.where(np.arange(120) < 60, 6.8, 0.0), np.full(120, 0.3)])
-    assert ("pump.failure", 1, Level.ORANGE) in station(always, still, well=False)
-    resting = always.copy()
-    resting[::5, 0] = 0.0
-    assert "pump.failure" not in {rule for rule, _, _ in station(resting, still, well=False)}
 
 
 @pytest.mark.parametrize(
@@ -379,10 +189,40 @@ def test_parts_hold_whole_networks_and_no_more_sensors_than_they_may(sizes: list
         assert holding == -(-size // PART_MOST) or size > PART_MOST
 
 
-def test_a_silent_gauge_means_that_nothing_is_known_of_dry_weather() -> None:
-    live = np.full((90, 2), 0.2)
-    live[20:, 0] = np.linspace(0.2, 1.0, 70)
-    assert "sewer.blockage" not in {rule for rule, _, _ in sewer(live, np.full(90, np.nan))}
+def test_a_small_leak_that_a_second_sensor_feels_now_and_then_is_one_alert(
+    mains: tuple[City, np.ndarray, np.ndarray, float],
+) -> None:
+    """A fall that only the first sensor keeps up: the second feels it in every third quarter of an hour."""
+    city, values, times, live = mains
+    quarter = ((times - live) // QUARTER_S).astype(int)
+    ((learned,),) = [known.part.mains for known in city.replay.detection.knowledge.parts]
+    values[times > live + 1800, 2] -= 1.3 * learned.sudden[2]
+    values[(times > live + 1800) & (quarter % 3 == 0), 3] -= 0.9 * learned.sudden[3]
+    city.play(values, times, live)
+    told = [one for one in city.replay.book.episodes.values() if "pressure.burst" in one.rules]
+    assert len(told) == 1
+    assert told[0].returned_at is None
+
+
+SCORES = st.lists(
+    st.lists(st.one_of(st.floats(-5, 5), st.just(float("nan"))), min_size=4, max_size=4), min_size=1, max_size=9
+)
+
+
+@given(SCORES, st.integers(-1, 3))
+def test_one_sensor_speaks_for_its_group_and_hides_nothing_while_its_alert_is_open(
+    rows: list[list[float]], held: int
+) -> None:
+    values = np.array(rows)
+    told = one_of(values, np.arange(4) == held)
+    spoke = np.flatnonzero(~np.isnan(told).all(axis=0))
+    assert len(spoke) <= 1
+    if held >= 0:
+        assert set(spoke.tolist()) <= {held}
+        assert np.array_equal(told[:, held], np.fmax.reduce(values, axis=1), equal_nan=True)
+    elif len(spoke):
+        assert np.array_equal(told[:, spoke[0]], values[:, spoke[0]], equal_nan=True)
+        assert np.nanmax(told) == np.nanmax(values)
 
 
 @settings(deadline=None, max_examples=30)
@@ -407,11 +247,20 @@ def test_a_clock_that_runs_backwards_breaks_nothing() -> None:
         (("limits = { orange = 0.2 }", "limits = { orange = -1 }"), "limits of a score are above zero"),
         (("limits = { orange = 0.2 }", "limits = {}"), "limits are missing"),
         (("confirmed_s = 14400", "confirmed_s = 0"), "confirmed_s must lie between"),
+        (("confirmed_s = 600 ", "confirmed_s = -600 "), "sewer.response.*confirmed_s must lie between"),
         (
             ('unless = ["pump.failure", "flow', 'unless = ["pump.falure", "flow'),
             "unless names 'pump.falure', and there is no such rule",
         ),
         (("confirmed_s = 14400", 'confirmed_s = 14400\nunless = ["pump.failure"]'), "blockage takes no unless"),
+        (("c = 0.811", "c = -0.811"), "rain.heavy.*a, c and n of the formula are above zero"),
+        (("c = 0.811", "c = 0"), "a, c and n of the formula are above zero"),
+        (("b = 8, n", "b = -8, n"), "b of the formula is not below zero"),
+        (
+            ("blue = 0.5, yellow = 1, o", "blue = 0.05, yellow = 1, o"),
+            "by the formula nothing falls once in 0.058 years",
+        ),
+        (("b = 8, n = 0.711", "b = 8"), "formula"),
         (('kind = "maintenance"\nfault', 'kind = "risk"\nfault'), "never a risk alert"),
         (('fault = "noise"', 'fault = "noise"\non_delay_s = 60'), "takes no delays"),
         (('quantities = ["pressure"', 'quantities = ["presure"'), "unknown quantity 'presure'"),

@@ -122,3 +122,28 @@ def test_gaps_and_a_constant_anchor_claim_nothing_unknown(rows, missing, sensors
 def test_without_any_fall_every_pipe_is_as_likely_as_the_next():
     distance = np.random.default_rng(1).uniform(0, 1000, (4, 3))
     assert burst.rank_pipes(np.array([-1.0, 0.0, np.nan]), distance).tolist() == [0.25] * 4
+
+
+def test_what_came_within_minutes_is_told_whatever_the_level():
+    """A level that is off by ten metres, as where a tank stands where it never stood, and a fall of two."""
+    times = 1.7e9 + 60.0 * np.arange(60)
+    residual = np.full((60, 2), [10.0, -10.0])
+    residual[50:] -= [2.0, 0.0]
+    change = burst.since(residual, times)
+    assert change[49] == pytest.approx([0, 0])
+    assert change[50:59] == pytest.approx(np.tile([-2.0, 0.0], (9, 1)))
+    assert np.isnan(change[:14]).all(), "with fewer readings before nothing is known"
+
+
+@given(
+    st.lists(st.floats(-5, 5), min_size=30, max_size=61),
+    st.floats(-50, 50),
+    st.lists(st.integers(0, 60), max_size=20),
+)
+def test_a_change_is_the_same_on_every_level_and_gaps_are_no_error(readings, offset, missing):
+    residual, times = np.array(readings)[:, None], 1.7e9 + 60.0 * np.arange(len(readings))
+    residual[[row for row in missing if row < len(readings)]] = np.nan
+    change = burst.since(residual, times)
+    assert burst.since(residual + offset, times) == pytest.approx(change, abs=1e-6, nan_ok=True)
+    assert np.isnan(change[np.isnan(residual)]).all()
+    assert np.nanmax(np.abs(change), initial=0.0) <= 10.0 + 1e-6

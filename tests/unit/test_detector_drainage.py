@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.detectors import blockage, overflow, pump, rain
+from alerts.detectors import blockage, overflow, pump, rain, rolling
 from alerts.detectors.blockage import Cause
 from alerts.detectors.overflow import State
 
@@ -140,6 +140,45 @@ STORMY = sewer(30, seed=11, storms=20)
 LEARNED = rain.learn(*STORMY)
 
 
+LADDER = np.array([[np.nan], [np.nan], [5.0], [2.0]])
+"""Limits of one sensor, red first."""
+
+
+@pytest.mark.parametrize(
+    ("minutes_above", "gap_at", "worth"), [(9, None, 2.4), (11, None, 5.0), (30, None, 5.0), (15, 12, 2.4)]
+)
+def test_an_excess_that_stays_is_worth_a_level_more_and_one_that_passes_is_not(minutes_above, gap_at, worth):
+    times = 1.7e9 + 60.0 * np.arange(40)
+    score = np.zeros((40, 1))
+    score[40 - minutes_above :] = 2.4
+    if gap_at is not None:
+        score[40 - gap_at + 3] = np.nan
+    assert rain.lasting(score, times, LADDER, 600.0)[-1, 0] == worth
+
+
+def test_where_there_is_no_worse_level_and_where_a_sensor_is_switched_off_nothing_is_raised():
+    times, score = 1.7e9 + 60.0 * np.arange(40), np.full((40, 3), 2.4)
+    limits = np.full((4, 3), np.nan)
+    limits[3, 0], limits[2:, 1] = 2.0, [9.0, 4.0]
+    assert (rain.lasting(score, times, limits, 600.0) == score).all()
+
+
+@given(
+    st.lists(st.one_of(st.floats(0, 20), st.just(float("nan"))), min_size=1, max_size=60),
+    st.floats(0.5, 5.0),
+    st.floats(1.1, 4.0),
+)
+def test_an_excess_that_lasts_is_never_worth_less_and_never_more_than_the_next_level(scores, mildest, times_worse):
+    score, times = np.array(scores)[:, None], 1.7e9 + 60.0 * np.arange(len(scores))
+    limits = np.array([[np.nan], [np.nan], [mildest * times_worse], [mildest]])
+    worth = rain.lasting(score, times, limits, 600.0)
+    assert (np.isnan(worth) == np.isnan(score)).all()
+    there = ~np.isnan(score)
+    assert (worth[there] >= score[there]).all()
+    assert (worth[there] <= np.maximum(score[there], mildest * times_worse)).all()
+    assert (worth[there & (score < mildest)] == score[there & (score < mildest)]).all()
+
+
 def test_rain_never_lowers_the_expected_level():
     level, fallen, times = sewer(20, seed=7, storms=10)
     coefficients = rain.learn(level, fallen, times).coefficients
@@ -163,6 +202,26 @@ def test_the_time_to_overflow_is_announced_before_it_happens(cover, rise):
     found = overflow.forecast(level, np.array([cover]), times)
     assert found.seconds[-1, 0] == pytest.approx(0.2 / rise, rel=1e-3)
     assert found.rise[-1, 0] == pytest.approx(rise, rel=1e-6)
+
+
+def test_a_rise_that_slows_down_is_not_drawn_out_as_if_it_did_not():
+    """A shower has passed: from 0.22 to 0.64 m in ten minutes and then hardly further, a reading in five minutes."""
+    readings = np.array([0.05, 0.08, 0.13, 0.22, 0.36, 0.64, 0.66, 0.66])
+    times = 1.7e9 + 60.0 * np.arange(40)
+    told = overflow.forecast(np.repeat(readings, 5)[:, None], np.array([1.6]), times)
+    minutes = told.seconds[:, 0] / 60
+    assert minutes[29] < 30, "while it rises so steeply the street will be flooded"
+    assert (minutes[33:] > 60).all(), "three minutes after the rise has ended it is an hour away, or not to be feared"
+
+
+@given(st.lists(st.floats(0.0, 3.0), min_size=20, max_size=60), st.floats(1.0, 4.0))
+def test_a_forecast_is_never_sooner_than_the_whole_window_says(levels, cover):
+    level, times = np.array(levels)[:, None], 1.7e9 + 60.0 * np.arange(len(levels))
+    told = overflow.forecast(level, np.array([cover]), times)
+    whole = rolling.slope(level, times, overflow.WINDOW_S)
+    known = ~np.isnan(told.seconds) & np.isfinite(told.seconds) & (told.seconds > 0)
+    least = np.divide(cover - level, whole, out=np.zeros_like(level), where=whole > 0)
+    assert (told.seconds[known] >= least[known] * (1 - 1e-9)).all()
 
 
 def test_a_still_or_falling_level_never_overflows_and_a_full_one_does_now():
@@ -222,12 +281,66 @@ def test_a_pump_that_does_not_start_is_found_five_minutes_after_the_start_level(
 
 
 @pytest.mark.parametrize("measured", [True, False])
-def test_a_pump_that_runs_and_moves_nothing_is_found(measured):
+@pytest.mark.parametrize(("climb_m", "after"), [(0.02, (3, 5)), (0.005, (10, 18)), (0.0, (10, 18))])
+def test_a_pump_that_runs_and_moves_nothing_is_found_the_sooner_the_faster_its_well_climbs(measured, climb_m, after):
     level, running, times = wet_well()
-    level[60:, 0], running[60:] = 1.6 + 0.02 * np.arange(60), 1
+    level[60:, 0], running[60:] = 1.6 + climb_m * np.arange(60), 1
     flow = np.where(np.arange(120) < 60, 30 * running[:, 0], 0.0)[:, None] if measured else None
     found = pump.detect(level, running, times, np.array([1.5]), flow, 1.0)
-    assert 70 <= np.flatnonzero(found.futile[:, 0])[0] <= 78
+    assert after[0] <= np.flatnonzero(found.futile[:, 0])[0] - 60 <= after[1]
+
+
+@given(st.floats(0.005, 0.3), st.floats(0.03, 0.3), st.integers(1, 2))
+def test_a_pump_that_brings_its_well_down_moves_something_however_fast_it_filled(fill, draw, draws_after):
+    """``draws_after`` minutes the motor runs up and the pipe fills; then the level falls."""
+    times = 1.7e9 + 60.0 * np.arange(40)
+    minute = np.arange(40) - 20
+    level = 1.5 + np.where(minute <= draws_after, fill * minute, fill * draws_after - draw * (minute - draws_after))
+    running = (minute >= 0).astype(float)[:, None]
+    assert not pump.detect(level[:, None], running, times, np.array([1.5])).futile.any()
+
+
+def idling(rows: int = 20, amperes: float = 4.0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Current, well, times, and which rows were read: a pump that usually draws 12 A and from the tenth minute less."""
+    current = np.where(np.arange(rows) >= 10, amperes, 0.0)[:, None]
+    return current, (1.0 + 0.02 * np.arange(rows))[:, None], 1.7e9 + 60.0 * np.arange(rows), np.ones(rows, np.bool_)
+
+
+DRAWS = np.array([12.0])
+
+
+def test_a_pump_that_runs_without_a_load_is_told_by_its_second_reading():
+    current, well, times, read = idling()
+    assert np.flatnonzero(pump.unloaded(current, well, times, DRAWS, read)[:, 0]).tolist() == list(range(11, 20))
+
+
+@pytest.mark.parametrize(
+    ("amperes", "draws", "climbs"), [(12.0, 12.0, True), (8.0, 12.0, True), (4.0, np.nan, True), (4.0, 12.0, False)]
+)
+def test_a_pump_with_its_load_or_that_nobody_knows_or_that_brings_its_well_down_is_left_alone(amperes, draws, climbs):
+    current, well, times, read = idling(amperes=amperes)
+    told = pump.unloaded(current, well if climbs else 3.0 - well, times, np.array([draws]), read)
+    assert not told.any()
+
+
+@pytest.mark.parametrize(("readings", "told"), [([10], False), ([10, 15], True), ([], False)])
+def test_a_reading_that_is_carried_confirms_nothing(readings, told):
+    """A pump was read as it stopped: once it draws less than ever."""
+    current, well, times, read = idling()
+    read[:] = False
+    read[readings] = True
+    assert pump.unloaded(current, well, times, DRAWS, read).any() == told
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.floats(1.0, 50.0))
+def test_what_a_pump_draws_is_known_from_a_dozen_runs_and_not_from_one_that_was_stopping(runs, rests, amperes):
+    current = np.concatenate([np.full(runs, amperes), np.zeros(rests), np.full(2, np.nan)])[:, None]
+    if runs:
+        stopping = current.copy()
+        stopping[0] = 0.25 * amperes
+        current = stopping if runs > 20 else current
+    (draw,) = pump.usual_draw(current)
+    assert draw == pytest.approx(amperes) if runs >= pump.MIN_RUNS else np.isnan(draw)
 
 
 def test_too_many_starts_are_counted_and_gaps_are_no_starts():

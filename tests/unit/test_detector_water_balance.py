@@ -120,17 +120,21 @@ def test_too_few_days_no_supply_and_missing_meters_claim_nothing():
     assert np.isnan(balance.judge_day(usual, np.zeros((0, 1)), np.zeros((0, 1)), times[:0], metered_out=False).score)
 
 
+def judged(scale: float, metered_out: bool) -> balance.DayBalance:
+    """The balance of a district whose flows are told in another unit."""
+    net, supply, times = DISTRICT
+    usual = balance.usual_day(scale * net[:1800], scale * supply[:1800], times[:1800])
+    return balance.judge_day(usual, scale * net, scale * supply, times, metered_out=metered_out)
+
+
+DISTRICT = district(8)
+PLAIN = {out: judged(1.0, out) for out in (True, False)}
+
+
 @given(st.floats(0.01, 1000))
 @settings(deadline=None, max_examples=20)
 def test_the_balance_does_not_depend_on_the_unit(unit):
-    net, supply, times = district(8)
-    for out in (True, False):
-        plain, other = (
-            balance.judge_day(
-                balance.usual_day(scale * net[:1800], scale * supply[:1800], times[:1800]),
-                scale * net, scale * supply, times, metered_out=out,
-            )
-            for scale in (1.0, unit)
-        )  # fmt: skip
+    for out, plain in PLAIN.items():
+        other = judged(unit, out)
         assert other.score == pytest.approx(plain.score, rel=1e-6, abs=1e-9)
         assert other.excess == pytest.approx(unit * plain.excess, rel=1e-6, abs=1e-9 * unit)

@@ -18,8 +18,11 @@ from lifeline.model import Level
 from lifeline.storage.window import AssetRow, DeviceRow, SensorRow, ZoneRow
 
 CATALOGUE = shipped_catalogue()
-RULES = [structs.replace(rule, voice="") for rule in load_rules(CATALOGUE, 3600)]
-"""Each by itself: night flow and balance share a voice, and here each one's own words are read."""
+RULES = [
+    structs.replace(rule, voice="") for rule in load_rules(CATALOGUE, 3600) if rule.id in ("flow.night", "flow.balance")
+]
+"""Each by itself: night flow and balance share a voice, and here each one's own words are read. And they alone: all
+rules together take twice as long."""
 DAY_S, QUARTER_S = 86_400.0, 900.0
 START = 1_780_272_000.0
 """Monday 2026-06-01 00:00 UTC."""
@@ -61,7 +64,7 @@ class Water:
         replay = Replay(self.detection, lambda _now: [DeviceRow(1, None, "unknown", None)])
         readings = long_form(values, times, self.ids)
         replay.start(readings, first)
-        replay.run(readings, first, float(times[-1]), QUARTER_S)
+        replay.run(readings, first, float(times[-1]), 2 * QUARTER_S)
         episodes = sorted(replay.book.episodes.values(), key=lambda one: -one.raised_at)
         return {one.alert.rule: (one.raised_at, one.worst, one.alert.evidence) for one in episodes}
 

@@ -8,7 +8,9 @@ import pytest
 
 from lifeline.drills import document
 from lifeline.drills.document import after_action_report
+from lifeline.drills.words import title_of, told
 from lifeline.errors import ConfigurationError
+from simulators.kinds import KINDS
 from tests.unit import test_drill_report_worked as worked
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -26,8 +28,8 @@ def tables(report: dict[str, Any]) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_events_stand_with_their_delay_and_what_was_right(report: dict[str, Any]) -> None:
     assert tables(report)["真实与发现 Truth and what was found"] == [
-        ("burst", "供水", "W-P7", "14:00:40", "30 s", "red", "位置 ✓ 原因 ✓ 等级 ✓"),
-        ("gas_leak", "燃气", "G-V3", "14:06:00", "12 min", "orange", "位置 ✓ 原因 ✗ 等级 ✓"),
+        ("爆管 burst", "供水", "W-P7", "14:00:40", "30 s", "红色 red", "位置 ✓ 原因 ✓ 等级 ✓"),
+        ("燃气泄漏 gas leak", "燃气", "G-V3", "14:06:00", "12 min", "橙色 orange", "位置 ✓ 原因 ✗ 等级 ✓"),
     ]
 
 
@@ -35,7 +37,7 @@ def test_clocks_stand_with_their_deadline_and_verdict(report: dict[str, Any]) ->
     rows = tables(report)["人员时限 Clocks of people"]
     assert rows[1] == (
         "W-P7 泵站路 爆管",
-        "red",
+        "红色 red",
         "已确认 confirmed → 已派单 dispatched",
         "供水抢修 Water crew",
         "470 s",
@@ -75,8 +77,8 @@ def test_tasks_stand_by_team_also_those_that_nothing_called_for(report: dict[str
 def test_the_timeline_says_when_what_where_and_who(report: dict[str, Any]) -> None:
     rows = tables(report)["时间线 Timeline"]
     assert rows[:5] == [
-        ("14:00:30", "事件发生 event begins burst", "W-P7", ""),
-        ("14:00:40", "数据可见 visible in the data burst", "W-P7", ""),
+        ("14:00:30", "事件发生 event begins 爆管 burst", "W-P7", ""),
+        ("14:00:40", "数据可见 visible in the data 爆管 burst", "W-P7", ""),
         ("14:01:10", "发出预警 alert 爆管", "W-P7 泵站路", ""),
         ("14:01:40", "已签收 acknowledged", "W-P7 泵站路", ""),
         ("14:02:10", "已确认 confirmed", "#1", "ann · 值班 Duty"),
@@ -115,6 +117,51 @@ def test_the_summary_gives_the_same_figures_in_both_languages(report: dict[str, 
     )
     nobody = document._summary({**report["figures"], "mean_answer_s": None})
     assert "平均接报用时 –" in nobody
+
+
+def test_the_foot_is_readable_and_the_head_names_the_zone(report: dict[str, Any]) -> None:
+    """Letters that a font lacks are drawn as boxes: each letter must come in a font that has it."""
+    from reportlab.pdfbase import pdfmetrics
+
+    written = drawn(report)
+    assert any("14:30:00 CST" in text for _, text in written)
+    foot = [(font, text) for font, text in written if "Lifeline" in text or text == "演练"]
+    assert len(foot) >= 2
+    for font, text in written:
+        known = pdfmetrics.getFont(font).face.charToGlyph
+        assert [letter for letter in text if ord(letter) not in known] == [], (font, text)
+
+
+def drawn(report: dict[str, Any]) -> list[tuple[str, str]]:
+    """Font and words of all that is drawn in a report."""
+    from reportlab.pdfgen.textobject import PDFTextObject
+
+    written: list[tuple[str, str]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        plain = PDFTextObject._formatText
+
+        def heard(text_object: Any, text: str) -> Any:
+            written.append((text_object._fontname, text))
+            return plain(text_object, text)
+
+        patch.setattr(PDFTextObject, "_formatText", heard)
+        after_action_report(report, "burst", SHANGHAI, NOW)
+    return written
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_event_has_a_name_in_both_languages(kind: str) -> None:
+    title = title_of(kind)
+    assert any("\u4e00" <= letter <= "\u9fff" for letter in title["zh"])
+    assert title["en"].isascii()
+    assert "_" not in title["en"]
+
+
+def test_a_kind_that_nobody_named_goes_by_its_own_name() -> None:
+    assert title_of("meteor") == {"zh": "meteor", "en": "meteor"}
+    zh, en = told({"kind": "event_missed", "what": "meteor", "place": "G-1"})
+    assert zh.startswith("未发现:meteor G-1。")
+    assert en.startswith("Missed: meteor G-1. ")
 
 
 def test_a_long_drill_makes_more_pages_and_no_endless_timeline(report: dict[str, Any]) -> None:

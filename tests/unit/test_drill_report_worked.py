@@ -186,6 +186,7 @@ def test_each_event_stands_with_what_was_found_of_it(report: dict[str, Any]) -> 
         {
             "id": "chain-1-1",
             "kind": "burst",
+            "title": {"zh": "爆管", "en": "burst"},
             "network": "water",
             "asset": "W-P7",
             "from": "2026-11-22T06:00:30Z",
@@ -204,6 +205,7 @@ def test_each_event_stands_with_what_was_found_of_it(report: dict[str, Any]) -> 
         {
             "id": "chain-1-2",
             "kind": "gas_leak",
+            "title": {"zh": "燃气泄漏", "en": "gas leak"},
             "network": "gas",
             "asset": "G-V3",
             "from": "2026-11-22T06:05:00Z",
@@ -312,14 +314,14 @@ def test_what_to_change_follows_from_the_figures_in_both_languages(report: dict[
     assert said == [
         (
             "found_late",
-            "发现偏晚:gas_leak G-V3,可见后 740 秒(应在 600 秒内)。检查采样间隔与规则延时。",
-            "Found late: gas_leak G-V3, 740 s after it could be seen (should be within 600 s). "
+            "发现偏晚:燃气泄漏 G-V3,可见后 740 秒(应在 600 秒内)。检查采样间隔与规则延时。",
+            "Found late: gas leak G-V3, 740 s after it could be seen (should be within 600 s). "
             "Look at sampling intervals and the rule's delay.",
         ),
         (
             "wrong_cause",
-            "原因判断有误:gas_leak G-V3。检查成因规则。",
-            "Wrong cause: gas_leak G-V3. Look at the rules of causes.",
+            "原因判断有误:燃气泄漏 G-V3。检查成因规则。",
+            "Wrong cause: gas leak G-V3. Look at the rules of causes.",
         ),
         (
             "false_alerts",
@@ -328,12 +330,12 @@ def test_what_to_change_follows_from_the_figures_in_both_languages(report: dict[
         ),
         (
             "step_late",
-            "“已确认”之后超时:W-P7 泵站路(red)供水抢修 Water crew,470 秒,时限 300 秒。",
+            "“已确认”之后超时:W-P7 泵站路(红色)供水抢修 Water crew,470 秒,时限 300 秒。",
             "Too long after “confirmed”: W-P7 泵站路 (red) 供水抢修 Water crew, 470 s against 300 s.",
         ),
         (
             "nobody_answered",
-            "无人接报:G-V3 阀井(orange),700 秒,时限 420 秒。检查值班安排与通知端点。",
+            "无人接报:G-V3 阀井(橙色),700 秒,时限 420 秒。检查值班安排与通知端点。",
             "Nobody answered: G-V3 阀井 (orange), 700 s against 420 s. Look at roster and endpoints.",
         ),
         (

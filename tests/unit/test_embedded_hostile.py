@@ -201,7 +201,7 @@ time.sleep(60)
 
 
 def _running_in_soon(folder: Path, wanted: bool) -> list[int]:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while bool(found := processes.running_in(folder)) != wanted and time.monotonic() < deadline:
         time.sleep(0.01)
     return found

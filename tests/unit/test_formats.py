@@ -18,6 +18,7 @@ from lifeline.messages import FORMATS, chat
 from lifeline.messages.cap import NAMESPACE, polygon
 from lifeline.messages.message import Message, Reference
 from lifeline.messages.own import MAX_BYTES
+from lifeline.messages.words import measured
 from lifeline.storage.endpoints import FORMATS as STORED
 from tests.unit.message_bodies import AT, body, group, message
 
@@ -351,6 +352,14 @@ def test_a_chat_message_says_level_what_where_measured_and_what_to_do_in_both_la
     for part in ("实测 1.2 %VOL,限值/预期 1 %VOL", "严禁火源", "No ignition source", LINKS["acknowledge"]):
         assert part in text
     assert text.endswith("https://city.example/?alert=42")
+
+
+def test_a_value_that_swings_is_told_with_how_far_it_went() -> None:
+    swinging = {"value": 0.98, "unit": "%VOL", "limit": 1.0, "peak": 1.03, "condition": "above"}
+    assert measured({"evidence": swinging}, "zh") == "实测 0.98 %VOL,最高 1.03 %VOL,限值/预期 1 %VOL"
+    assert measured({"evidence": swinging}, "en") == "Measured 0.98 %VOL, highest 1.03 %VOL, limit or expected 1 %VOL"
+    low = {"value": 1.9, "unit": "bar", "limit": 1.8, "peak": 1.7, "condition": "below"}
+    assert measured({"evidence": low}, "en") == "Measured 1.9 bar, lowest 1.7 bar, limit or expected 1.8 bar"
 
 
 def test_a_long_chat_message_is_cut_and_its_links_are_not() -> None:

@@ -150,6 +150,19 @@ def test_several_levels_that_rise_along_a_sewer_are_water_that_came_in_unless_on
     assert likeliest(*[replace(each, wet=True, quantity="level") for each in along])["cause"] == "storm"
 
 
+def test_a_sewer_that_is_blocked_soon_after_rain_is_named_so_until_others_rise_or_fill_up_too() -> None:
+    """Its rule has taken off what the rain explains: so the rain alone is no reason to think of a storm."""
+    blocked = drainage("sewer.response", wet=True, quantity="level")
+    assert likeliest(blocked)["cause"] == "blockage"
+    full = drainage("level.high", 2, wet=True, quantity="level")
+    heavy = drainage("rain.heavy", 3, wet=True, quantity="rain")
+    second = drainage("sewer.response", 4, wet=True, quantity="level")
+    for other in (full, heavy, second):
+        assert likeliest(blocked, other)["cause"] == "storm"
+    backs_up = replace(blocked, rules=("sewer.blockage", "sewer.response"))
+    assert likeliest(backs_up, second)["cause"] == "blockage"
+
+
 def test_what_rain_and_other_rules_add_to_an_alert_is_ranked_anew() -> None:
     ranking, seen = Ranking(CAUSES), drainage("level.high", wet=False)
     dry = ranking.of([seen])[0]["cause"]

@@ -434,3 +434,11 @@ def test_components_are_found_in_chains_rings_and_stars() -> None:
     assert found.component(1) != found.component(20)
     assert found.component(4711) == -1
     assert found.within(4711, 3) == (4711,)
+
+
+@pytest.mark.parametrize(("days", "expected"), [(1, [2]), (4, [2]), (8, [1, 1])])
+def test_a_leak_that_a_second_rule_sees_days_later_is_the_same_event(days: float, expected: list[int]) -> None:
+    """The balance of a day tells a leak at once, the chart of nights only after some of them."""
+    first = alert(1, "flow.balance", x=0.0, network="water", asset_id=1)
+    later = alert(2, "flow.night", x=300.0, after_s=days * 86_400, network="water", asset_id=11)
+    assert sizes([first, later], CHAIN) == expected

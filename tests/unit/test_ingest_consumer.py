@@ -399,6 +399,17 @@ def test_readings_are_shared_among_consumers_and_what_is_not_wanted_any_more_is_
     assert found.obsolete == [wire.shared("c/#")]
 
 
+@pytest.mark.parametrize("root", [wire.ROOT, wire.exercise_root(7)])
+def test_a_consumer_alone_gives_up_the_shared_filter_that_it_held_and_back_again(root: str) -> None:
+    """A session that held both would be sent each message twice."""
+    topic = wire.readings_topic("+", "+", root)
+    together = Subscriptions.of([topic], set(), root)
+    alone = Subscriptions.of([topic], set(together.wanted), root, shared=False)
+    assert alone.wanted == [topic, wire.status_topic("+", "+", root)]
+    assert alone.obsolete == [wire.shared(topic)]
+    assert Subscriptions.of([topic], set(alone.wanted), root) == Subscriptions(together.wanted, [topic])
+
+
 def test_below_another_root_a_topic_is_read_as_the_contract_has_it_and_any_other_is_left_alone() -> None:
     root = wire.exercise_root(7)
     found = Subscriptions.of([wire.readings_topic("+", "+", root)], set(), root)

@@ -40,9 +40,9 @@ def test_what_is_no_matcher_is_refused(text: str) -> None:
 
 
 def test_an_expression_that_would_take_for_ever_elsewhere_is_quick() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     assert parse('rule=~"(a+)+b"').keeps([{"rule": "a" * 5000}]) == [False]
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 @given(st.text(max_size=40))

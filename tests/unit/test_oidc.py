@@ -31,17 +31,14 @@ AT = NOW.timestamp()
 @pytest.fixture(scope="module")
 def server() -> Iterator[TestIssuer]:
     """With a key of each kind, which no test changes."""
-    with running_issuer() as issuer:
-        for kind in ("RS256", "ES256", "EdDSA"):
-            issuer.rotate(kind)
+    with running_issuer("RS256", "ES256", "EdDSA") as issuer:
         yield issuer
 
 
 @pytest.fixture
 def fresh() -> Iterator[TestIssuer]:
     """One of a test's own, with one key."""
-    with running_issuer() as issuer:
-        issuer.rotate("EdDSA")
+    with running_issuer("EdDSA") as issuer:
         yield issuer
 
 
@@ -318,8 +315,7 @@ def test_a_key_that_was_withdrawn_ends_within_the_hour(fresh: TestIssuer, clock:
 
 
 def test_while_the_issuer_is_away_known_keys_stay_good_for_a_day_and_the_log_says_so(clock: Clock) -> None:
-    with running_issuer() as server:
-        server.rotate("EdDSA")
+    with running_issuer("EdDSA") as server:
         told = issuer(server)
         told.principal(server.token(AT))
     clock.now += keyring.LIFE_S + 1

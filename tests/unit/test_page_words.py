@@ -1,16 +1,23 @@
 """The page's words, modules and style hold together: there is no tool chain that would say so."""
 
 import re
-import shutil
 import subprocess
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+
+from alerts.detectors.blockage import Cause
+from lifeline.exchange.mapping import WORDS
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 MODULES = sorted(WEB.glob("*.js"))
 ENTRY = re.compile(r'(\w+): "((?:[^"\\]|\\.)*)"')
 LONGEST = 450
+DETECTORS = WEB.parent / "alerts/detectors"
+"""The server's sources that name what the page has words for, by the family of the words."""
+NAMED_VALUES = {"material", "soil", "beat", "ev", "expected_by", "fault", "cause"}
 
 
 def words(language: str) -> dict[str, str]:
@@ -43,7 +50,7 @@ def test_every_word_that_a_module_asks_for_is_there() -> None:
 
 def test_every_word_is_asked_for_by_name_or_by_its_family() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in MODULES)
-    families = set(re.findall(r"`(\w+_)\$\{", source)) | {"ev_"}
+    families = set(re.findall(r"`(\w+_)\$\{", source)) | {f"{name}_" for name in NAMED_VALUES}
     suffixes = set(re.findall(r"\$\{\w+\}(_\w+)`", source))
     kinds = {"pipe", "junction", "valve", "chamber", "pump", "tank", "regulator", "outfall", "storage", "gate"}
     told = {
@@ -61,6 +68,52 @@ def test_every_word_is_asked_for_by_name_or_by_its_family() -> None:
         and key not in kinds | told
     ]
     assert unused == []
+
+
+def test_the_audit_has_words_for_every_table_that_is_audited() -> None:
+    migrations = (WEB.parent / "lifeline/storage/migrations").glob("*.sql")
+    audited = {
+        table
+        for path in migrations
+        for table in re.findall(r"CREATE TRIGGER \w+_audit AFTER [^;]*? ON (\w+)\s", path.read_text(encoding="utf-8"))
+    }
+    assert len(audited) > 20
+    (listed,) = re.findall(r"const WHAT = \[([^\]]*)\]", (WEB / "audit.js").read_text(encoding="utf-8"))
+    assert set(re.findall(r'"(\w+)"', listed)) == audited
+    assert {f"table_{table}" for table in audited} <= set(words("en"))
+
+
+def family(name: str) -> set[str]:
+    return {key.removeprefix(f"{name}_") for key in words("zh") if key.startswith(f"{name}_")}
+
+
+def slug(value: str) -> str:
+    """As web/i18n.js makes a key of what the server writes."""
+    return re.sub(r"\W+", "_", value.lower(), flags=re.ASCII)
+
+
+def test_every_material_and_soil_that_the_inventory_may_name_has_words() -> None:
+    known = tomllib.loads((WEB.parent / "lifeline/risk/deterioration.toml").read_text(encoding="utf-8"))
+    assert set(known["class"]) | set(WORDS["material"].values()) <= family("material")
+    assert set(known["soil"]) - {"source"} <= family("soil")
+
+
+def test_every_figure_that_a_detector_gives_as_evidence_has_a_name() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in DETECTORS.glob("*.py"))
+    figures = set(re.findall(r'"(\w+)": (?:-?number|_number|int|bool|round|float)\(', source))
+    assert len(figures) > 20
+    inside = {"value", "expected", "share", "sigma", "rise", "nights", "vote", "leak_probability", "peak", "limit"}
+    assert figures - inside <= family("ev")
+
+
+def test_what_a_detector_says_in_words_is_said_in_both_languages() -> None:
+    drains = (DETECTORS / "drains.py").read_text(encoding="utf-8")
+    faults = {each for line in re.findall(r'fault(?:"?: | = )(.+)', drains) for each in re.findall(r'"([^"]+)"', line)}
+    assert {slug(each) for each in faults} == family("fault")
+    source = "".join(path.read_text(encoding="utf-8") for path in DETECTORS.glob("*.py"))
+    bases = {each for line in re.findall(r'"expected_by": (.+),', source) for each in re.findall(r'"([^"]+)"', line)}
+    assert {slug(each) for each in bases} == family("expected_by")
+    assert {each.name.lower() for each in Cause} <= family("cause")
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
@@ -122,6 +175,12 @@ def test_the_page_asks_at_once_for_every_module_that_it_starts_with() -> None:
     assert len(preloaded) > 20
 
 
+def test_the_map_stands_before_the_library_of_charts_is_read() -> None:
+    charts = "/vendor/uplot/uPlot.esm.js"
+    assert charts not in modules_from("main.js")
+    assert charts in modules_from("chart.js")
+
+
 def test_the_first_answers_are_asked_for_before_the_map_s_library_is_read() -> None:
     assert modules_from("first.js") == {"/first.js", "/api.js"}
     assert (WEB / "index.html").read_text(encoding="utf-8").index('src="/first.js" async') < 500
@@ -137,11 +196,14 @@ def test_exported_functions_say_what_they_do() -> None:
     assert silent == []
 
 
-def test_the_modules_are_javascript(tmp_path: Path) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no Node on this machine")
-    for path in MODULES:
-        module = tmp_path / f"{path.stem}.mjs"  # Debian 12's Node 18 takes a .js for a script of the older kind
-        shutil.copyfile(path, module)
-        subprocess.run([node, "--check", module], check=True, capture_output=True)
+def test_the_modules_are_javascript() -> None:
+    """Read by one Node as modules, and not run."""
+    node = Path(sys.executable).with_name("node")
+    program = """
+        const { SourceTextModule } = require("vm"), { readFileSync } = require("fs")
+        for (const path of process.argv.slice(1)) new SourceTextModule(readFileSync(path, "utf8"), { identifier: path })
+    """
+    done = subprocess.run(
+        [node, "--experimental-vm-modules", "--no-warnings", "-e", program, *MODULES], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

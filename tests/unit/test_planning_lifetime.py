@@ -24,7 +24,7 @@ TIED = (
 )
 
 
-def gone(process: int, seconds: float = 5.0) -> bool:
+def gone(process: int, seconds: float = 60.0) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -102,6 +102,6 @@ def test_a_tied_child_dies_when_its_parent_is_killed() -> None:
 
 def test_a_child_whose_parent_died_before_it_was_tied_ends_itself() -> None:
     code = f"from lifeline.planning.lifetime import tie_to_parent; tie_to_parent({os.getpid() + 1}); print('alive')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
     assert done.stdout == ""

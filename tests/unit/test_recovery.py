@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifeline.planning.recovery import finished, recover, repair_hours
+from lifeline.planning.recovery import Recovery, finished, recover, repair_hours
 from lifeline.planning.service import GraphService
 from lifeline.planning.stress import tables
 from lifeline.risk.reach import topology
@@ -60,11 +60,14 @@ def test_figures_stay_in_their_ranges(out, leaking, crews):
     assert 0 <= found.share <= found.resilience + 1e-9
     assert found.resilience <= 1 + 1e-9
     assert 0 <= found.hours_nearly <= found.hours
+    assert found.worst <= found.share
+    assert found.mended == found.hours
+    assert found.lasts == (0.0 if out else float("inf"))
 
 
 def test_nothing_broken_is_nothing_to_mend():
     found = recover(line_of(3), np.empty(0, int), np.empty(0, int), np.ones(4), np.ones(4), 1)
-    assert found == (1.0, 1.0, 0.0, 0.0, 0.0)
+    assert found == Recovery(1.0, 1.0, 1.0, 0.0, 0.0, 0.0, float("inf"), 0.0)
 
 
 def test_a_wide_pipe_takes_longer_and_a_tank_longest():
@@ -102,4 +105,4 @@ def test_what_breaks_and_what_leaks_are_told_apart():
 
 def test_by_the_graph_leaks_take_crews_and_no_customer():
     found = recover(line_of(4), np.empty(0, int), np.array([1, 2]), np.full(5, 4.0), np.ones(5), 1)
-    assert found == (1.0, 1.0, 0.0, 8.0, 0.0)
+    assert found == Recovery(1.0, 1.0, 1.0, 0.0, 8.0, 8.0, float("inf"), 0.0)

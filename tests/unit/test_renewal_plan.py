@@ -256,6 +256,14 @@ def test_small_questions_are_solved_to_the_best_there_is(question: Question) -> 
     assert solve(question, QUICK).gain == pytest.approx(best, rel=2e-4, abs=1e-6)
 
 
+def test_a_work_that_gains_nothing_is_done_where_one_that_gains_must_wait_for_it() -> None:
+    chain = [(1, 0), (2, 1)]  # 2 before 1 before 0, and only 0 gains
+    question = Question(np.ones(4), np.array([[9.0], [0.0], [-1.0], [0.0]]), np.array([4.0]), [], chain)
+    found = solve(question, QUICK)
+    assert found.year.tolist() == [0, 0, 0, NEVER]
+    assert found.gain == pytest.approx(8.0)
+
+
 def test_the_solver_takes_two_that_share_a_road_where_each_alone_is_too_dear() -> None:
     trench = Trench((0, 1), 100.0, 40.0)
     question = Question(np.array([60.0, 60.0, 80.0]), np.array([[50.0], [50.0], [70.0]]), np.array([80.0]), [trench])

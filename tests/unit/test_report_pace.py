@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.reports import MOST_A_MINUTE, Pace
+from api.pace import Pace
+from api.reports import MOST_A_MINUTE
 from lifeline.storage.reports import NETWORKS, Category
 
 

@@ -192,5 +192,5 @@ def town_of_scale(own: Town, scale: int) -> tuple[object, ...]:
 def test_the_demo_hands_the_file_on_by_its_whole_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     own = Demo(None, 1, False, "", Path("net.inp"))  # type: ignore[arg-type]
-    assert own._from_model() == ["--town", str((tmp_path / "net.inp").resolve())]
-    assert Demo(None, 1, False)._from_model() == []  # type: ignore[arg-type]
+    assert own._size() == ["--town", str((tmp_path / "net.inp").resolve())]
+    assert Demo(None, 1, False)._size() == []  # type: ignore[arg-type]

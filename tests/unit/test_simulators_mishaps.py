@@ -16,8 +16,9 @@ from simulators.gully import CAPACITY_MM_H, PAN_SHARE, RUNOFF, Gully
 from simulators.planning import make_town
 from simulators.town import Town
 from simulators.water import CHLORINE_OUT_MG_L, TURBIDITY_OUT_NTU, WaterEngine, middle
-from simulators.weather import Storm, Weather, design_depth
+from simulators.weather import Weather, design_depth
 from simulators.world import World
+from tests.unit.play import Dry
 
 START, SEED = 1_795_000_500.0, 1
 
@@ -25,13 +26,6 @@ START, SEED = 1_795_000_500.0, 1
 @pytest.fixture(scope="module")
 def town() -> Town:
     return make_town(SEED)
-
-
-class Dry(Weather):
-    """No shower of its own."""
-
-    def _shower(self, day: int) -> Storm | None:
-        return None
 
 
 # ------------------------------------------------------------------------------------------------------- water

@@ -21,6 +21,7 @@ from simulators.planning import make_town
 from simulators.town import Town
 from simulators.water import WaterEngine, middle
 from simulators.weather import DAY_S, Storm, Weather
+from tests.unit.play import Dry
 
 START = 1_795_000_500.0  # a Wednesday evening in Hefei, a multiple of 15 minutes
 SEED = 1
@@ -243,13 +244,6 @@ def test_water_has_no_burst_where_it_has_no_pipe(water: WaterEngine) -> None:
 
 
 # -------------------------------------------------------------------------------------------- drainage
-
-
-class Dry(Weather):
-    """No shower of its own."""
-
-    def _shower(self, day: int) -> Storm | None:
-        return None
 
 
 @pytest.fixture

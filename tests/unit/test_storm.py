@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeline.errors import ConfigurationError, LifelineError
-from lifeline.planning.storm import STEP_MIN, by_reckoning, capacity, hyetograph, in_swmm, pumps_of, without_pumps
+from lifeline.planning.flood import Mended, in_swmm
+from lifeline.planning.storm import STEP_MIN, by_reckoning, capacity, hyetograph, pumps_of, without_pumps
 from lifeline.planning.stress import tables
 
 FORMULA = tables()["storm"]
@@ -186,3 +187,50 @@ def test_a_model_without_losses_is_the_model():
 def test_a_pump_that_the_model_lacks_is_told():
     with pytest.raises(ConfigurationError, match="no pump P8, P9"):
         without_pumps(PUMPED, {"P1", "P9", "P8"})
+
+
+def test_a_storm_is_followed_until_the_last_water_is_gone():
+    rain = hyetograph(100, FORMULA)
+    found = in_swmm(SWMM, rain)
+    assert found.left == 0
+    assert found.dry_after > len(rain) * STEP_MIN / 60  # it stands longer than it rains
+    assert found.hours.max() <= found.dry_after
+    cut = in_swmm(SWMM, rain, most_hours=1.5)
+    assert cut.left > 0
+    assert cut.dry_after == pytest.approx(len(rain) * STEP_MIN / 60)
+
+
+def test_the_reckoning_ends_when_it_is_dry_and_says_what_is_left_when_it_may_not_go_on():
+    rain, passes = hyetograph(100, FORMULA), capacity(np.array([200.0]), np.array([0.001]), 0.013)[0]
+
+    def reckoned(most_hours):
+        capacities = np.array([np.inf, passes, np.inf])
+        return by_reckoning(
+            list("abc"), np.arange(2), np.arange(1, 3), np.array([4.0, 0, 0]), capacities, rain, 0.65, most_hours
+        )
+
+    whole, cut = reckoned(200.0), reckoned(3.0)
+    assert whole.left == 0
+    assert whole.dry_after == pytest.approx(whole.cubic_metres.max() / passes / 3600, rel=0.35)
+    assert whole.dry_after > 12
+    assert (cut.left, cut.dry_after) == (1, 3.0)
+
+
+def test_a_station_that_is_mended_drains_what_stood_and_the_sooner_the_better():
+    well = PUMPED.replace("[STORAGE]\nJ2 7 4 0 FUNCTIONAL 0 0 20\n", "").replace("J3 12", "J2 7 4 0 0 0\nJ3 12")
+    rain, lost = hyetograph(20, FORMULA), without_pumps(well, {"P1", "P2"})
+    soon, late = (in_swmm(lost, rain, mended=Mended(well, hour)) for hour in (3.0, 12.0))
+    for found, hour in ((soon, 3.0), (late, 12.0)):
+        assert found.left == 0
+        assert found.dry_after > hour
+    assert late.hours.max() > soon.hours.max() + 8
+    never = in_swmm(lost, rain, mended=Mended(well, 30.0), most_hours=24)
+    assert never.left > 0
+    assert never.dry_after == pytest.approx(24, abs=0.1)
+
+
+def test_what_stands_is_told_as_it_is_computed():
+    told = []
+    in_swmm(SWMM, hyetograph(50, FORMULA), progress=lambda share, what: told.append((share, what)))
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert {what for _, what in told} == {"water stands", "no water stands"}

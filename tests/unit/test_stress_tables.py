@@ -54,7 +54,10 @@ def test_the_defaults_are_stored_with_what_was_asked():
 
 
 def test_the_figures_are_means_and_the_bad_case_is_one_run_in_twenty():
-    runs = [Recovery(share, 0.5 + share / 2, 10 * (1 - share), 20.0) for share in np.linspace(0, 1, 101)]
+    runs = [
+        Recovery(share, share / 2, 0.5 + share / 2, 10 * (1 - share), 20.0, 15.0, 3.0 if share < 1 else np.inf, 0.0)
+        for share in np.linspace(0, 1, 101)
+    ]
     found = _figures(runs)
     assert found["runs"] == 101
     assert found["share_served"] == pytest.approx(0.5)
@@ -62,6 +65,10 @@ def test_the_figures_are_means_and_the_bad_case_is_one_run_in_twenty():
     assert found["resilience"] == pytest.approx(0.75)
     assert found["recovery_hours_90"] == pytest.approx(5.0)
     assert found["recovery_hours"] == 20.0
+    assert found["mended_hours"] == 15.0
+    assert found["share_worst"] == pytest.approx(0.25)
+    assert found["lasts_hours"] == pytest.approx(3.0)
+    assert _figures(runs[-1:])["lasts_hours"] is None
 
 
 def test_the_page_names_every_parameter_of_the_job():

@@ -24,7 +24,7 @@ def test_no_change_changes_nothing() -> None:
     found = tried(town())
     assert found["before"] == found["after"]
     assert found["changed"] == []
-    assert found["cut_off"] == {"pipes": [], "length_m": 0.0}
+    assert found["cut_off"] == {"pipes": [], "length_m": 0.0, "customers": 0}
 
 
 def test_a_renewed_pipe_fails_less_and_its_consequence_stays() -> None:
@@ -42,7 +42,7 @@ def test_a_closed_pipe_is_gone_and_what_hung_on_it_is_named() -> None:
     found = tried(street(5), close=["w0-3"])
     assert found["after"]["pipes"] == 4
     assert found["changed"][0]["score_after"] is None
-    assert found["cut_off"] == {"pipes": ["w0-4"], "length_m": 100.0}
+    assert found["cut_off"] == {"pipes": ["w0-4"], "length_m": 100.0, "customers": 0}
 
 
 def test_another_way_round_means_that_nobody_is_cut_off() -> None:
@@ -50,6 +50,28 @@ def test_another_way_round_means_that_nobody_is_cut_off() -> None:
     loop = replace(pipe("loop", 0, 50), geometry={"type": "LineString", "coordinates": [
         assets[0].geometry["coordinates"][0], [0.001, 0.001], assets[2].geometry["coordinates"][1]]})  # fmt: skip
     assert tried([*assets, loop], close=["w0-1"])["cut_off"]["pipes"] == []
+
+
+def test_customers_of_a_closed_pipe_and_of_what_hangs_on_it_are_without_service() -> None:
+    assets = [replace(each, customers=10**place) for place, each in enumerate(street(4))]
+    assert tried(assets, close=["w0-2"])["cut_off"]["customers"] == 100 + 1000
+
+
+def test_customers_are_counted_at_joints_where_these_hold_them() -> None:
+    joints = [replace(each, from_asset=f"J{place}", to_asset=f"J{place + 1}", customers=7)
+              for place, each in enumerate(street(4))]  # fmt: skip
+    served = {"J1": 1, "J2": 10, "J3": 100, "J4": 1000, "elsewhere": 5}
+    gas = [replace(each, customers=3) for each in street(1, network="gas")]
+    nan = np.full(5, np.nan)
+
+    def lost(*closed: str) -> int:
+        changes = Changes(close=closed)
+        found = what_if([*joints, *gas], Known(nan, nan, nan), changes, load_costs(), YEAR, served=served)
+        return int(found["cut_off"]["customers"])
+
+    assert lost("w0-2") == 1100  # J3 and J4 hang on it; J2 is on the longer part
+    assert lost("w0-3") == lost("w0-3", "g0-0") - 3 == 1000
+    assert lost("g0-0") == 3  # no joint of this network holds any
 
 
 def test_another_network_beside_it_is_no_way_round() -> None:
@@ -89,13 +111,32 @@ def test_what_makes_no_sense_is_refused(changes: dict[str, object], error: type[
         tried(street(2), **changes)
 
 
-@given(st.sets(st.integers(0, 41), max_size=10), st.sets(st.integers(0, 41), max_size=10))
+def test_a_young_pipe_laid_anew_in_a_material_that_fails_more_is_told_to_fail_more() -> None:
+    young = pipe("young", 0, 0, material="pe", install_year=YEAR - 14, diameter_mm=100.0)
+    found = tried([young], renew=["young"])  # water is renewed in ductile iron
+    assert found["after"]["failures_per_year"] > found["before"]["failures_per_year"]
+    assert found["changed"][0]["score_after"] > found["changed"][0]["score_before"]
+
+
+CHOSEN = st.sets(st.integers(0, 41), max_size=10)
+
+
+@given(CHOSEN, CHOSEN)
 @settings(max_examples=25, deadline=None)
-def test_renewal_never_adds_risk_and_the_figures_of_the_networks_add_up(renewed: set[int], closed: set[int]) -> None:
-    assets = town()
+def test_laying_anew_in_the_same_material_never_adds_risk(renewed: set[int], closed: set[int]) -> None:
+    costs = load_costs()
+    assets = [replace(each, material=costs.new_material(each.network)) for each in town()]
     names = [each.external_id for each in assets]
     found = tried(assets, renew=[names[k] for k in renewed - closed], close=[names[k] for k in closed])
     assert found["after"]["loss_per_year"] <= found["before"]["loss_per_year"] * (1 + 1e-9)
+
+
+@given(CHOSEN, CHOSEN)
+@settings(max_examples=25, deadline=None)
+def test_the_figures_of_the_networks_add_up_to_those_of_the_city(renewed: set[int], closed: set[int]) -> None:
+    assets = town()
+    names = [each.external_id for each in assets]
+    found = tried(assets, renew=[names[k] for k in renewed - closed], close=[names[k] for k in closed])
     for side in ("before", "after"):
         parts = [network[side] for network in found["networks"].values()]
         for figure in ("pipes", "length_m", "failures_per_year", "loss_per_year"):

@@ -1,5 +1,6 @@
 -- name: assets
--- A page of assets in order of their id: network, kind and box are conditions where given.
+-- A page of assets in order of their id: network, kind, box and words are conditions where given. Words are looked for in the id,
+-- the name, and the names of the devices whose sensors are there.
 SELECT a.asset_id, a.external_id, a.network, a.kind, a.name, a.geometry, a.material, a.diameter_mm, a.install_year, a.length_m,
     a.depth_m, a.customers, a.critical, a.attributes, a.road_class, a.street, a.soil, a.condition,
     a.in_service, f.external_id, t.external_id, r.lof, r.cof, r.score
@@ -12,6 +13,10 @@ WHERE a.asset_id > %(after)s
     AND (%(kind)s::text IS NULL OR a.kind = %(kind)s)
     AND (%(west)s::float8 IS NULL
         OR (a.east >= %(west)s AND a.west <= %(east)s AND a.north >= %(south)s AND a.south <= %(north)s))
+    AND (%(find)s::text IS NULL OR strpos(lower(a.external_id), lower(%(find)s)) > 0 OR strpos(lower(a.name), lower(%(find)s)) > 0
+        OR a.asset_id IN (
+            SELECT s.asset_id FROM sensor s JOIN device d ON d.device_id = s.device_id
+            WHERE s.asset_id IS NOT NULL AND strpos(lower(d.external_id), lower(%(find)s)) > 0))
 ORDER BY a.asset_id LIMIT %(limit)s;
 
 -- name: asset

@@ -8,6 +8,14 @@ ON CONFLICT (process, instance) DO UPDATE SET at = excluded.at, detail = exclude
 -- name: heartbeats
 SELECT process, instance, at, detail FROM heartbeat ORDER BY process, instance
 
+-- name: evaluated_at
+-- When detection last looked at the readings: the newest tick of any process of it.
+SELECT max((detail ->> 'ticked_at')::timestamptz) FROM heartbeat WHERE process = 'alerts'
+
+-- name: leave
+-- A process that ends takes its sign away, and those of its kind that died before it.
+DELETE FROM heartbeat WHERE process = %(process)s AND (instance = %(instance)s OR at < %(dead_before)s)
+
 -- name: database_clock
 SELECT clock_timestamp()
 
@@ -34,6 +42,10 @@ FROM alert WHERE closed_at IS NULL GROUP BY kind, level ORDER BY kind, level
 -- name: quarantine_by_reason
 SELECT reason, count(*) FROM quarantine
 WHERE received_at >= coalesce(%(since)s, '-infinity'::timestamptz) GROUP BY reason ORDER BY reason
+
+-- name: room
+-- The database's folder, where this role may know it, and the bytes up to which its log grows before a checkpoint.
+SELECT (SELECT setting FROM pg_settings WHERE name = 'data_directory'), pg_size_bytes(current_setting('max_wal_size'))
 
 -- name: disk_usage
 -- Bytes with indexes and TOAST; a hypertable is the sum of its chunks.

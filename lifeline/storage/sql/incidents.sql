@@ -53,11 +53,16 @@ WHERE s.quantity = 'rain' AND s.in_service AND coalesce(s.longitude, a.west, d.l
 ORDER BY s.sensor_id;
 
 -- name: rain
--- Mean intensity (mm/h) at gauges in the hours before some moments; no row where nothing was measured.
-SELECT w.sensor_id, w.until, avg(r.value)
+-- Rain (mm) at gauges in the hours before some moments, a reading for the time since the one before, a quarter of an hour at most,
+-- as the detectors take it (alerts/gauges.py); no row where nothing was measured.
+SELECT w.sensor_id, w.until, sum(r.value * r.speaks_s) / 3600
 FROM unnest(%(gauges)s::integer[], %(until)s::float8[]) AS w (sensor_id, until)
-JOIN reading r ON r.sensor_id = w.sensor_id AND r.ts > to_timestamp(w.until - %(span_s)s) AND r.ts <= to_timestamp(w.until)
-WHERE r.quality & %(implausible)s = 0
+CROSS JOIN LATERAL (
+    SELECT value, least(extract(epoch FROM ts - lag(ts) OVER (ORDER BY ts))::float8, 900) AS speaks_s
+    FROM reading
+    WHERE sensor_id = w.sensor_id AND ts > to_timestamp(w.until - %(span_s)s) AND ts <= to_timestamp(w.until)
+        AND quality & %(implausible)s = 0
+) r
 GROUP BY w.sensor_id, w.until;
 
 -- name: beside
@@ -150,59 +155,72 @@ ORDER BY i.incident_id;
 SELECT pg_notify('lifeline_changed', jsonb_build_object('what', 'incident', 'count', %(count)s::int)::text);
 
 -- name: list_newest
--- A page of incidents, the newest first.
-SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
+-- A page of incidents, the newest first. Alerts, networks, lead and place are of those that the reader sees: who has a part of the
+-- city learns of an event that reaches beyond it nothing but its level and cause.
+SELECT i.incident_id, i.state, i.level, i.worst_level, m.networks, i.causes, l.alert_id, l.longitude, l.latitude, i.first_seen,
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-LEFT JOIN alert l ON l.alert_id = i.lead_alert
-LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,
-        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids
+        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids,
+        CASE WHEN count(*) = 0 THEN i.networks
+            ELSE ARRAY(SELECT unnest(i.networks) INTERSECT SELECT unnest(array_agg(network)) ORDER BY 1) END AS networks,
+        CASE WHEN count(*) = 0 OR bool_or(alert_id = i.lead_alert) THEN i.lead_alert
+            ELSE (array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[1] END AS lead
     FROM alert WHERE alert.incident_id = i.incident_id
 ) m
+LEFT JOIN alert l ON l.alert_id = m.lead
+LEFT JOIN asset a ON a.asset_id = l.asset_id
 WHERE (%(after_at)s::timestamptz IS NULL OR (i.opened_at, i.incident_id) < (%(after_at)s, %(after_id)s))
     AND (%(open)s::bool IS NULL OR (i.closed_at IS NULL) = %(open)s)
     AND (%(levels)s::int[] IS NULL OR i.level = ANY(%(levels)s))
-    AND (%(network)s::text IS NULL OR %(network)s = ANY(i.networks))
+    AND (%(network)s::text IS NULL OR %(network)s = ANY(m.networks))
     AND (%(cause)s::text IS NULL OR i.causes -> 0 ->> 'cause' = %(cause)s)
 ORDER BY i.opened_at DESC, i.incident_id DESC LIMIT %(limit)s;
 
 -- name: list_worst
 -- A page of incidents, the worst first and the newest of a level first.
-SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
+SELECT i.incident_id, i.state, i.level, i.worst_level, m.networks, i.causes, l.alert_id, l.longitude, l.latitude, i.first_seen,
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-LEFT JOIN alert l ON l.alert_id = i.lead_alert
-LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,
-        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids
+        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids,
+        CASE WHEN count(*) = 0 THEN i.networks
+            ELSE ARRAY(SELECT unnest(i.networks) INTERSECT SELECT unnest(array_agg(network)) ORDER BY 1) END AS networks,
+        CASE WHEN count(*) = 0 OR bool_or(alert_id = i.lead_alert) THEN i.lead_alert
+            ELSE (array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[1] END AS lead
     FROM alert WHERE alert.incident_id = i.incident_id
 ) m
+LEFT JOIN alert l ON l.alert_id = m.lead
+LEFT JOIN asset a ON a.asset_id = l.asset_id
 WHERE (%(after_at)s::timestamptz IS NULL OR i.level > %(after_level)s
         OR (i.level = %(after_level)s AND (i.opened_at, i.incident_id) < (%(after_at)s, %(after_id)s)))
     AND (%(open)s::bool IS NULL OR (i.closed_at IS NULL) = %(open)s)
     AND (%(levels)s::int[] IS NULL OR i.level = ANY(%(levels)s))
-    AND (%(network)s::text IS NULL OR %(network)s = ANY(i.networks))
+    AND (%(network)s::text IS NULL OR %(network)s = ANY(m.networks))
     AND (%(cause)s::text IS NULL OR i.causes -> 0 ->> 'cause' = %(cause)s)
 ORDER BY i.level, i.opened_at DESC, i.incident_id DESC LIMIT %(limit)s;
 
 -- name: get
 -- One incident, as in the lists.
-SELECT i.incident_id, i.state, i.level, i.worst_level, i.networks, i.causes, i.lead_alert, i.longitude, i.latitude, i.first_seen,
+SELECT i.incident_id, i.state, i.level, i.worst_level, m.networks, i.causes, l.alert_id, l.longitude, l.latitude, i.first_seen,
     i.opened_at, i.updated_at, i.closed_at, i.merged_into, i.version, i.phase, i.unattended_since, i.acknowledged_at,
     i.acknowledged_by, i.response_alert, a.external_id, a.name, m.alerts, m.open, m.ids
 FROM incident i
-LEFT JOIN alert l ON l.alert_id = i.lead_alert
-LEFT JOIN asset a ON a.asset_id = l.asset_id
 CROSS JOIN LATERAL (
     SELECT count(*) AS alerts, count(*) FILTER (WHERE closed_at IS NULL) AS open,
-        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids
+        coalesce((array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[:100], '{}') AS ids,
+        CASE WHEN count(*) = 0 THEN i.networks
+            ELSE ARRAY(SELECT unnest(i.networks) INTERSECT SELECT unnest(array_agg(network)) ORDER BY 1) END AS networks,
+        CASE WHEN count(*) = 0 OR bool_or(alert_id = i.lead_alert) THEN i.lead_alert
+            ELSE (array_agg(alert_id ORDER BY closed_at IS NOT NULL, level, first_seen, alert_id))[1] END AS lead
     FROM alert WHERE alert.incident_id = i.incident_id
 ) m
+LEFT JOIN alert l ON l.alert_id = m.lead
+LEFT JOIN asset a ON a.asset_id = l.asset_id
 WHERE i.incident_id = %(incident_id)s;
 
 -- name: alerts
@@ -214,8 +232,11 @@ WHERE m.incident_id = %(incident_id)s
 ORDER BY m.closed_at IS NOT NULL, m.level, m.first_seen, m.alert_id LIMIT %(limit)s;
 
 -- name: history
--- What happened to an incident, oldest first.
-SELECT at, actor, action, from_level, to_level, cause, alerts, other FROM incident_history
+-- What happened to an incident, oldest first, with those of its alerts that the reader sees.
+SELECT at, actor, action, from_level, to_level, cause,
+    ARRAY(SELECT alert_id FROM unnest(alerts) WITH ORDINALITY AS came (alert_id, place) JOIN alert USING (alert_id) ORDER BY place),
+    other
+FROM incident_history
 WHERE incident_id = %(incident_id)s ORDER BY history_id;
 
 -- name: of_alert

@@ -22,6 +22,12 @@ SELECT (SELECT count(*) FROM sensor), (SELECT count(*) FROM device),
 -- The fast way: refuses the whole batch when one reading is there already.
 COPY reading (sensor_id, ts, value, quality) FROM STDIN (FORMAT BINARY)
 
+-- name: days_of
+-- Days (UTC, since 1970) of which a sensor has so many readings as a whole day has, between two moments.
+SELECT floor(extract(epoch FROM ts) / 86400)::bigint FROM reading
+WHERE sensor_id = %(sensor)s AND ts >= to_timestamp(%(first)s) AND ts < to_timestamp(%(last)s)
+GROUP BY 1 HAVING count(*) >= %(whole)s
+
 -- name: insert_readings
 -- The careful way: keeps what is there, adds the rest; the count of rows is what was new.
 INSERT INTO reading (sensor_id, ts, value, quality)

@@ -16,12 +16,14 @@ WHERE h.at >= %(start)s AND h.at < %(end)s AND h.to_state = 'UNACK' AND h.action
 GROUP BY h.to_level ORDER BY h.to_level;
 
 -- name: top
--- Who asks most.
-SELECT a.subject_kind, a.subject_id, a.rule, min(a.network), min(coalesce(t.name, s.name, d.name, '')) AS place, count(*)
+-- Who asks most; what has no name goes by the city's own id.
+SELECT a.subject_kind, a.subject_id, a.rule, min(a.network), min(coalesce(nullif(t.name, ''), t.external_id, nullif(s.name, ''),
+    nullif(d.name, ''), d.external_id, nullif(z.name, ''), z.external_id, '')) AS place, count(*)
 FROM alert_history h JOIN alert a USING (alert_id)
 LEFT JOIN asset t ON t.asset_id = a.asset_id
 LEFT JOIN sensor s ON s.sensor_id = a.sensor_id
-LEFT JOIN device d ON d.device_id = a.device_id
+LEFT JOIN device d ON d.device_id = coalesce(a.device_id, s.device_id)
+LEFT JOIN zone z ON a.subject_kind = 'zone' AND z.zone_id = a.subject_id
 WHERE h.at >= %(start)s AND h.at < %(end)s AND h.to_state = 'UNACK' AND h.action <> 'deescalated'
     AND (%(network)s::text IS NULL OR a.network = %(network)s) AND (%(kind)s::text IS NULL OR a.kind = %(kind)s)
 GROUP BY a.subject_kind, a.subject_id, a.rule

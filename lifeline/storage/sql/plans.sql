@@ -15,6 +15,12 @@ WHERE a.kind = 'pipe' AND a.in_service AND (%(network)s::text IS NULL OR a.netwo
     WHERE z.external_id = %(zone)s AND m.asset_id = a.asset_id AND m.share >= 0.5))
 ORDER BY a.external_id
 
+-- name: served
+-- Customers where service is delivered: at junctions, chambers and valves.
+SELECT external_id, customers FROM asset
+WHERE kind IN ('junction', 'chamber', 'valve') AND in_service AND customers > 0
+  AND (%(network)s::text IS NULL OR network = %(network)s)
+
 -- name: zone_exists
 SELECT 1 FROM zone WHERE external_id = %(zone)s
 

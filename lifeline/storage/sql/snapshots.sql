@@ -59,6 +59,17 @@ SELECT at, cell, level, score FROM map_cell
 WHERE resolution = %(resolution)s AND at > %(since)s AND at <= %(until)s
 ORDER BY at, cell LIMIT %(limit)s;
 
+-- name: segment_changes
+-- What pipes said anew in a period, oldest first.
+SELECT at, asset_id, level, score FROM map_segment
+WHERE at > %(since)s AND at <= %(until)s
+ORDER BY at, asset_id LIMIT %(limit)s;
+
+-- name: segment_names
+-- The city's own ids of pipes as they were drawn last, of those that were removed too: a head lacks its last property.
+SELECT DISTINCT ON (asset_id) asset_id, (head || '"_": 0}}')::jsonb #>> '{properties,id}' FROM map_asset
+WHERE asset_id = ANY (%(assets)s) ORDER BY asset_id, at DESC;
+
 -- name: frames
 -- When frames were written in a period, oldest first.
 SELECT at FROM map_frame WHERE at > %(since)s AND at <= %(until)s ORDER BY at;

@@ -86,6 +86,12 @@ SELECT asset_id, external_id, kind, customers, critical, coalesce(attributes ->>
        length_m, diameter_mm, material, from_asset, to_asset
 FROM asset WHERE network = %(network)s AND in_service ORDER BY asset_id
 
+-- name: gas_figures
+-- What assets say of gas pressure and demand, in order of their id.
+SELECT CASE WHEN jsonb_typeof(attributes -> 'pressure_bar') = 'number' THEN (attributes ->> 'pressure_bar')::double precision END,
+       CASE WHEN jsonb_typeof(attributes -> 'peak_demand_m3h') = 'number' THEN (attributes ->> 'peak_demand_m3h')::double precision END
+FROM asset WHERE asset_id = ANY (%(assets)s) ORDER BY asset_id
+
 -- name: stage_breaks
 CREATE TEMPORARY TABLE staged_break (
     position integer NOT NULL,
@@ -123,6 +129,11 @@ WHERE at <= %(now)s ORDER BY at, break_id
 -- name: model
 -- The model of a network that was imported last.
 SELECT name, content FROM network_model WHERE network = %(network)s AND format = %(format)s
+ORDER BY imported_at DESC, model_id DESC LIMIT 1
+
+-- name: model_file
+-- The model of a network that was imported last, whatever its format.
+SELECT name, format, content FROM network_model WHERE network = %(network)s
 ORDER BY imported_at DESC, model_id DESC LIMIT 1
 
 -- name: networks

@@ -1,12 +1,13 @@
 -- name: write
--- What a simulated city did; an event that is written again tells more of itself than before.
+-- What a simulated city did; an event that is written again tells more of itself than before. A dead gateway is one of
+-- the devices that fall silent: the one alert is on it.
 INSERT INTO truth AS t (event_id, began_at, ended_at, kind, nature, network, asset, sensor, devices, longitude, latitude,
     visible_from, visible_at, caused_by, harmless, scenario, seed, parameters, written_at)
 SELECT r.id, r."from", r."to", r.kind, coalesce(r.nature, 'physical'), coalesce(r.network, ''), r.asset, r.sensor,
-    coalesce(r.devices, '{}'), r.longitude, r.latitude, r.visible_from, r.visible_at, r.caused_by, coalesce(r.harmless, false),
+    array_remove(array_prepend(r.gateway, r.devices), NULL), r.longitude, r.latitude, r.visible_from, r.visible_at, r.caused_by, coalesce(r.harmless, false),
     r.scenario, r.seed, coalesce(r.parameters, '{}'), %(now)s
 FROM jsonb_to_recordset(%(records)s) AS r (id text, "from" timestamptz, "to" timestamptz, kind text, nature text, network text,
-    asset text, sensor text, devices text[], longitude double precision, latitude double precision, visible_from timestamptz,
+    asset text, sensor text, gateway text, devices text[], longitude double precision, latitude double precision, visible_from timestamptz,
     visible_at text, caused_by text, harmless boolean, scenario text, seed bigint, parameters jsonb)
 ON CONFLICT (event_id, began_at) DO UPDATE
 SET ended_at = EXCLUDED.ended_at, visible_from = coalesce(EXCLUDED.visible_from, t.visible_from),

@@ -28,14 +28,46 @@ UPDATE app_user SET password_hash = %(hash)s WHERE user_id = %(user_id)s AND pas
 UPDATE app_user SET last_login_at = %(now)s WHERE user_id = %(user_id)s;
 
 -- name: begin_session
-INSERT INTO session (digest, user_id, created_at, last_seen_at, expires_at, address)
-SELECT %(digest)s, user_id, %(now)s, %(now)s, %(expires_at)s, %(address)s FROM app_user
+INSERT INTO session (digest, user_id, created_at, last_seen_at, expires_at, address, by_link)
+SELECT %(digest)s, user_id, %(now)s, %(now)s, %(expires_at)s, %(address)s, %(by_link)s FROM app_user
 WHERE user_id = %(user_id)s AND disabled_at IS NULL;
 
+-- name: begin_session_of
+-- Of somebody whom the city's own log-in service knows.
+INSERT INTO session (digest, subject, name, role, networks, zones, created_at, last_seen_at, expires_at, address)
+VALUES (%(digest)s, %(subject)s, %(name)s, %(role)s, %(networks)s, %(zones)s, %(now)s, %(now)s, %(expires_at)s, %(address)s);
+
 -- name: session
--- A session that has neither ended nor been idle too long, of a user who may come in.
-SELECT u.name, u.role, u.networks, u.zones, s.expires_at FROM session s JOIN app_user u USING (user_id)
+-- A session that has neither ended nor been idle too long, of somebody who may come in.
+SELECT s.subject IS NOT NULL, coalesce(u.name, s.name), coalesce(u.role, s.role), coalesce(u.networks, s.networks),
+    coalesce(u.zones, s.zones), s.expires_at
+FROM session s LEFT JOIN app_user u USING (user_id)
 WHERE s.digest = %(digest)s AND s.expires_at > %(now)s AND s.last_seen_at > %(idle_since)s AND u.disabled_at IS NULL;
+
+-- name: sessions
+-- Those that are open: everybody's, or with `digest` those of the person whose session that is. The newest first.
+SELECT s.session_id, coalesce(u.name, s.name), coalesce(u.role, s.role), s.subject IS NOT NULL, s.created_at, s.last_seen_at,
+    s.expires_at, s.address, s.digest
+FROM session s LEFT JOIN app_user u USING (user_id)
+LEFT JOIN session mine ON mine.digest = %(digest)s
+WHERE s.expires_at > %(now)s AND s.last_seen_at > %(idle_since)s AND u.disabled_at IS NULL
+    AND (%(digest)s::bytea IS NULL OR s.user_id = mine.user_id OR s.subject = mine.subject)
+    AND (%(after)s::bigint IS NULL OR s.session_id < %(after)s)
+ORDER BY s.session_id DESC LIMIT %(limit)s;
+
+-- name: end_session_by_id
+-- With `digest`: only where it is of the same person as that session.
+DELETE FROM session s WHERE s.session_id = %(session_id)s AND (%(digest)s::bytea IS NULL OR EXISTS (
+    SELECT FROM session mine WHERE mine.digest = %(digest)s AND (mine.user_id = s.user_id OR mine.subject = s.subject)
+)) RETURNING s.digest;
+
+-- name: end_other_sessions
+-- Of whom this session is of, but for this one.
+DELETE FROM session s USING session mine WHERE mine.digest = %(digest)s AND s.digest <> mine.digest
+    AND (s.user_id = mine.user_id OR s.subject = mine.subject) RETURNING s.digest;
+
+-- name: by_link
+SELECT FROM session WHERE digest = %(digest)s AND by_link AND created_at > %(since)s;
 
 -- name: seen
 -- At most once a minute: a busy page must not write a row for each request.
@@ -90,4 +122,5 @@ SELECT FROM login_place WHERE subject = %(place)s;
 SELECT pg_advisory_xact_lock(hashtext('app_user'));
 
 -- name: unknown_zones
-SELECT name FROM unnest(%(zones)s::text[]) name WHERE NOT EXISTS (SELECT FROM zone WHERE external_id = name) ORDER BY name;
+-- Of two things called name the inner one counts, which would be the zone's own.
+SELECT wanted FROM unnest(%(zones)s::text[]) wanted WHERE NOT EXISTS (SELECT FROM zone WHERE external_id = wanted) ORDER BY wanted;

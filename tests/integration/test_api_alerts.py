@@ -1,40 +1,19 @@
-"""Incidents as clients of the API see them."""
+"""Alerts and the incidents that they belong to, as clients of the API see them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from alerts.casebook import Casebook
 from alerts.causes import load_causes
-from lifeline.model import Level, Role
+from lifeline.model import AlertKind, Level, Role
 from lifeline.storage import alerts
-from lifeline.storage.database import Connection, connect
-from tests.api_process import Api, running_api
-from tests.integration.test_api import assert_problem
-from tests.integration.town import build, empty, open_alert
+from lifeline.storage.database import Connection
+from tests.api_process import Api
+from tests.integration.asking import assert_problem
+from tests.integration.town import open_alert
 
-
-@pytest.fixture(scope="module")
-def api(database_dsn: str) -> Iterator[Api]:
-    """One process for the module."""
-    with running_api(database_dsn) as process:
-        yield process
-
-
-@pytest.fixture
-def db(api: Api) -> Iterator[Connection]:
-    with connect(api.dsn, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture(autouse=True)
-def town(api: Api) -> dict[str, int]:
-    """Sensor ids by network; nothing is open."""
-    api.keys.clear()
-    empty(api.dsn)
-    with connect(api.dsn) as connection:
-        return build(connection)
+pytestmark = pytest.mark.usefixtures("town")
 
 
 def group(connection: Connection, now: datetime | None = None) -> None:
@@ -138,3 +117,62 @@ def test_an_acknowledged_alert_stays_in_its_incident_until_it_returns(
     assert (incident["open_alerts"], incident["version"], incident["unattended_since"]) == (1, 2, None)
     assert incident["acknowledged_by"] == alerts.get(db, alert.alert_id).acknowledged_by
     assert alerts.get(db, alert.alert_id).state == "ACKED"
+
+
+# ----- alerts
+
+
+def test_alerts_come_worst_first_or_newest_first_page_by_page(api: Api, town: dict[str, int], db: Connection) -> None:
+    now = datetime.now(UTC)
+    wanted = [(Level.YELLOW, 1), (Level.RED, 5), (Level.YELLOW, 3), (Level.BLUE, 0), (Level.RED, 2)]
+    for number, (level, minutes) in enumerate(wanted):
+        open_alert(db, town["gas"], level, rule=f"r{number}", now=now - timedelta(minutes=minutes))
+    order = {"worst": ["r4", "r1", "r0", "r2", "r3"], "newest": ["r3", "r0", "r4", "r2", "r1"]}
+    for name, rules in order.items():
+        seen, after = [], ""
+        while after is not None:
+            page = api.get(f"/api/v1/alerts?order={name}&limit=2{after}").json()
+            seen += [each["rule"] for each in page["items"]]
+            after = f"&after={page['next']}" if page["next"] else None
+        assert seen == rules
+
+
+def test_alerts_are_filtered(api: Api, town: dict[str, int], db: Connection) -> None:
+    red = open_alert(db, town["gas"], Level.RED)
+    blue = open_alert(db, town["water"], Level.BLUE, rule="silence", kind=AlertKind.MAINTENANCE)
+    api.call("POST", f"/api/v1/alerts/{blue.alert_id}/acknowledge", Role.FIELD)
+    for query, expected in {
+        "state=open": {red.alert_id, blue.alert_id},
+        "state=closed": set(),
+        "state=ACKED": {blue.alert_id},
+        "state=UNACK&state=ACKED": {red.alert_id, blue.alert_id},
+        "level=red": {red.alert_id},
+        "level=red&level=blue": {red.alert_id, blue.alert_id},
+        "network=water": {blue.alert_id},
+        "kind=risk": {red.alert_id},
+        "asset=G-C0": {red.alert_id},
+        f"sensor={town['water']}": {blue.alert_id},
+    }.items():
+        found = api.get(f"/api/v1/alerts?{query}").json()["items"]
+        assert {each["id"] for each in found} == expected, query
+
+
+def test_acknowledge_reaches_the_database_with_name_and_note(api: Api, town: dict[str, int], db: Connection) -> None:
+    alert = open_alert(db, town["gas"])
+    answer = api.call(
+        "POST", f"/api/v1/alerts/{alert.alert_id}/acknowledge", Role.OPERATOR, json={"note": "队伍已出发", "version": 1}
+    )
+    assert [each["action"] for each in answer.json()["history"]] == ["raised", "acknowledged"]
+    row = db.execute(
+        "SELECT a.state, a.acknowledged_by, h.note, o.event_type FROM alert a JOIN alert_history h USING (alert_id)"
+        " JOIN outbox o USING (alert_id) WHERE h.action = 'acknowledged' AND o.event_type = 'alert.acknowledged'"
+    ).fetchone()
+    assert row == ("ACKED", f"operator-{api.port}", "队伍已出发", "alert.acknowledged")
+
+
+def test_a_second_or_outdated_acknowledgement_conflicts(api: Api, town: dict[str, int], db: Connection) -> None:
+    path = f"/api/v1/alerts/{open_alert(db, town['gas']).alert_id}/acknowledge"
+    assert_problem(api.call("POST", path, Role.FIELD, json={"version": 7}), 409)
+    assert api.call("POST", path, Role.FIELD).status_code == 200
+    assert_problem(api.call("POST", path, Role.FIELD), 409)
+    assert_problem(api.call("POST", "/api/v1/alerts/999999/acknowledge", Role.FIELD), 404)
