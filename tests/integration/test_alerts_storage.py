@@ -216,3 +216,26 @@ def test_ten_thousand_findings_are_two_statements(connection: Connection) -> Non
     assert len(opened) == 10_000
     assert alerts.open_by_level(connection) == {("gas", AlertKind.RISK, Level.YELLOW): 10_000}
     assert count(connection, "outbox") == count(connection, "alert_history") == 10_000
+
+
+@pytest.mark.parametrize("join", ["nestloop", "hashjoin", "mergejoin"])
+def test_alerts_and_their_messages_come_in_order_of_their_ids_however_the_database_joins(
+    join: str, connection: Connection
+) -> None:
+    device = add_device(connection, "rtu-1")
+    sensors = [add_sensor(connection, device, f"methane.{n}") for n in range(5)]
+    for other in {"nestloop", "hashjoin", "mergejoin"} - {join}:
+        connection.execute(f"SET enable_{other} = off")
+    wanted = [opening(sensor, rule=rule) for sensor in sensors[::-1] for rule in ("zeta", "alpha")]
+    raised = alerts.raise_alerts(connection, wanted, NOON)
+    assert [(each.subject.id, each.rule) for each in raised] == [(s, r) for s in sensors for r in ("alpha", "zeta")]
+    ids = [each.alert_id for each in raised]
+    changes = []
+    for alert in raised[3:] + raised[:3][::-1]:
+        taken = step(alert.state, True, Event.ACKNOWLEDGE)
+        assert taken is not None
+        changes.append(alerts.Change(alert, taken, alert.level, taken.message))
+    assert [each.alert_id for each in alerts.change_alerts(connection, changes, NOON)] == ids
+    told = [each for (each,) in connection.execute("SELECT alert_id FROM outbox ORDER BY outbox_id")]
+    noted = [each for (each,) in connection.execute("SELECT alert_id FROM alert_history ORDER BY history_id")]
+    assert (told, noted) == (ids * 2, ids * 2)

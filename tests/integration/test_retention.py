@@ -154,7 +154,9 @@ def test_wrong_log_ins_go_after_an_hour_and_places_after_a_season(owner: Connect
         owner.execute("INSERT INTO login_place VALUES (%s, %s)", [b"%d" % days, _ago(days=days)])
     owner.commit()
     retention.run(alerts, NOW, 30, 90)
-    rows = owner.execute("SELECT subject FROM login_failure UNION ALL SELECT subject FROM login_place").fetchall()
+    rows = owner.execute(
+        "SELECT subject FROM login_failure UNION ALL SELECT subject FROM login_place ORDER BY subject"
+    ).fetchall()
     assert [bytes(subject) for (subject,) in rows] == [b"59", b"89"]
 
 

@@ -88,7 +88,9 @@ def test_a_suggestion_is_edited_while_it_is_accepted(api: Api, db: Connection) -
     assert answer.status_code == 200
     assert answer.json()["geometry"]["coordinates"] == [square]
     assert answer.json()["assets"] == 5  # the whole water street, and nothing of the others
-    row = db.execute("SELECT action, what, external_id, detail FROM inventory_history").fetchall()[-1]
+    row = db.execute(
+        "SELECT action, what, external_id, detail FROM inventory_history ORDER BY history_id DESC"
+    ).fetchone()
     assert row == (
         "changed", "zone", "resilience-W-P1", {"status": ["suggested", "active"], "edited": ["geometry"]},
     )  # fmt: skip

@@ -18,7 +18,7 @@ WITH wanted AS (
     LEFT JOIN device d ON d.device_id = CASE w.subject_kind WHEN 'sensor' THEN s.device_id WHEN 'device' THEN w.subject_id END
     LEFT JOIN asset a ON a.asset_id = CASE w.subject_kind WHEN 'sensor' THEN s.asset_id WHEN 'asset' THEN w.subject_id END
     WHERE coalesce(d.network, a.network) IS NOT NULL
-    ORDER BY w.level, w.subject_id
+    ORDER BY w.level, w.subject_id, w.subject_kind, w.rule
     ON CONFLICT (subject_kind, subject_id, rule) WHERE closed_at IS NULL DO NOTHING
     RETURNING opened.*, opened AS row
 ), told AS (
@@ -26,13 +26,14 @@ WITH wanted AS (
     SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), w.message, r.alert_id, %(now)s,
         alert_message(r.row, w.message, %(now)s, %(actor)s, '')
     FROM raised r JOIN wanted w USING (subject_kind, subject_id, rule)
+    ORDER BY r.alert_id
 ), noted AS (
     INSERT INTO alert_history (alert_id, at, actor, action, from_state, to_state, from_level, to_level, evidence)
     SELECT alert_id, %(now)s, %(actor)s, 'raised', NULL, state, NULL, level, evidence FROM raised
 )
 SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, raised_at, updated_at, version, evidence,
     sensor_id, device_id, asset_id, longitude, latitude, acknowledged_at, acknowledged_by, returned_at, closed_at
-FROM raised;
+FROM raised ORDER BY alert_id;
 
 -- name: change
 -- Moves alerts on by compare-and-set on their version, in one statement with their history and messages.
@@ -62,14 +63,15 @@ WITH wanted AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body)
     SELECT 'msg_' || replace(gen_random_uuid()::text, '-', ''), message, alert_id, %(now)s,
         alert_message(row, message, %(now)s, %(actor)s, %(note)s)
-    FROM changed WHERE message IS NOT NULL
+    FROM changed WHERE message IS NOT NULL ORDER BY alert_id
 ), noted AS (
     INSERT INTO alert_history (alert_id, at, actor, action, from_state, to_state, from_level, to_level, note, evidence)
     SELECT alert_id, %(now)s, %(actor)s, action, from_state, state, from_level, level, %(note)s, new_evidence FROM changed
+    ORDER BY alert_id
 )
 SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, raised_at, updated_at, version, evidence,
     sensor_id, device_id, asset_id, longitude, latitude, acknowledged_at, acknowledged_by, returned_at, closed_at
-FROM changed;
+FROM changed ORDER BY alert_id;
 
 -- name: notify
 -- Tells whoever listens that alerts changed; it is heard when the transaction commits.
