@@ -5,9 +5,9 @@
 INSERT INTO handover (at, author, note, open, open_count)
 SELECT %(now)s, %(author)s, %(note)s,
     coalesce(jsonb_agg(jsonb_build_object('kind', kind, 'id', id, 'level', level, 'place', place, 'title', title, 'step', step,
-        'who', who) ORDER BY level, id) FILTER (WHERE rank <= 200), '[]'), count(*)
+        'who', who) ORDER BY rank) FILTER (WHERE rank <= 200), '[]'), count(*)
 FROM (
-    SELECT *, row_number() OVER (ORDER BY level, id) AS rank FROM (
+    SELECT *, row_number() OVER (ORDER BY level, id, kind DESC) AS rank FROM (
         SELECT 'incident' AS kind, i.incident_id AS id, i.level, coalesce(nullif(a.name, ''), a.external_id, '') AS place,
             i.causes -> 0 -> 'title' AS title, coalesce(r.step, 'received') AS step,
             coalesce(nullif(r.assignee, ''), r.team, '') AS who

@@ -53,8 +53,8 @@ WHERE NOT u.look_up OR NOT EXISTS (SELECT FROM quarantine q WHERE q.digest = u.d
 RETURNING reason
 
 -- name: add_devices
--- Every device has a state, so that the batch only updates.
-INSERT INTO device_state (device_id) SELECT device_id FROM device ON CONFLICT DO NOTHING
+-- Every device has a state, so that the batch only updates. In order, so that two writers wait and never deadlock.
+INSERT INTO device_state (device_id) SELECT device_id FROM device ORDER BY device_id ON CONFLICT DO NOTHING
 
 -- name: lock_devices
 -- In order, so that two writers wait and never deadlock.

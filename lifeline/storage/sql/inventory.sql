@@ -224,7 +224,7 @@ RETURNING sensor_id, xmax = 0 AS is_new
 -- Zones that a meter's balance names and the database lacks.
 SELECT position, named.zone FROM staged_sensor CROSS JOIN LATERAL jsonb_object_keys(balance) AS named (zone)
 WHERE NOT EXISTS (SELECT FROM zone WHERE external_id = named.zone)
-ORDER BY position
+ORDER BY position, named.zone
 
 -- name: store_flows
 -- Sensors whose part in a balance has changed.

@@ -64,7 +64,7 @@ RETURNING job_id
 
 -- name: abandoned
 -- Jobs whose process has given no sign of life for long.
-SELECT job_id, attempt FROM job WHERE state = 'running' AND alive_at < %(before)s FOR UPDATE SKIP LOCKED
+SELECT job_id, attempt FROM job WHERE state = 'running' AND alive_at < %(before)s ORDER BY job_id FOR UPDATE SKIP LOCKED
 
 -- name: give_back
 -- Begun too often already: failed. Else into the queue again.

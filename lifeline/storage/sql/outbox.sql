@@ -36,7 +36,7 @@ WITH waiting AS MATERIALIZED (
         CASE WHEN NOT grouped THEN coalesce(quiet_until, %(now)s) END,
         CASE WHEN grouped THEN group_key END, CASE WHEN grouped THEN %(now)s::timestamptz END
     FROM wanted
-    ORDER BY outbox_id
+    ORDER BY outbox_id, endpoint_id
     ON CONFLICT (outbox_id, endpoint_id) DO NOTHING
     RETURNING 1
 ), done AS (
@@ -116,8 +116,8 @@ WHERE o.alert_id = %(alert_id)s ORDER BY t.attempt_id;
 -- The delivery log, the newest first, each with its newest attempts.
 SELECT d.delivery_id, e.name, o.message_id, o.event_type, o.alert_id, o.incident_id, d.level, d.state, d.attempts, o.created_at,
     d.next_attempt_at, d.delivered_at,
-    (SELECT coalesce(jsonb_agg(jsonb_build_array(at, status_code, error, duration_ms)), '[]') FROM (
-        SELECT at, status_code, error, duration_ms FROM delivery_attempt t WHERE t.delivery_id = d.delivery_id
+    (SELECT coalesce(jsonb_agg(jsonb_build_array(at, status_code, error, duration_ms) ORDER BY attempt_id DESC), '[]') FROM (
+        SELECT attempt_id, at, status_code, error, duration_ms FROM delivery_attempt t WHERE t.delivery_id = d.delivery_id
         ORDER BY attempt_id DESC LIMIT 10) newest)
 FROM delivery d JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_id)
 WHERE (%(before)s::bigint IS NULL OR d.delivery_id < %(before)s)

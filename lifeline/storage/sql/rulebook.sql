@@ -124,7 +124,7 @@ SELECT l.rule, l.network, z.external_id, l.peak, l.genuine
 FROM labelled l JOIN zone z ON z.status = 'active' AND (
     EXISTS (SELECT FROM zone_asset m WHERE m.zone_id = z.zone_id AND m.asset_id = l.asset_id)
     OR EXISTS (SELECT FROM zone_sensor m WHERE m.zone_id = z.zone_id AND m.sensor_id = l.sensor_id))
-ORDER BY 1, 2, 3, 4;
+ORDER BY 1, 2, 3, 4, 5;
 
 -- name: zone_sensors
 -- Sensors of some zones: those that lie in one, and those whose asset does.
