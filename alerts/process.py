@@ -261,7 +261,8 @@ class Process:
         try:
             with self._connection() as connection:
                 ticked_at = self._ticked_at.isoformat() if self._ticked_at else None
-                detail = {"leader": self._leads.is_set(), "ticked_at": ticked_at}
+                tick_s = self._settings.alerts_tick_s
+                detail = {"leader": self._leads.is_set(), "ticked_at": ticked_at, "tick_s": tick_s}
                 health.beat(connection, "alerts", self._instance, self._clock(), detail)
         except StorageError as error:
             _log.debug("no heartbeat", error=str(error))

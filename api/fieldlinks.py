@@ -18,7 +18,7 @@ from lifeline import fieldlink
 from lifeline.fieldlink import Action, FieldLink, ForgedLinkError
 from lifeline.model import AlertState, JsonObject
 from lifeline.response import Step
-from lifeline.storage import directory, fieldlinks, response
+from lifeline.storage import alerts, directory, fieldlinks, response
 from lifeline.storage.database import Connection, borrow
 from lifeline.storage.fieldlinks import Outcome, Report
 
@@ -38,7 +38,10 @@ Text = Annotated[str, AfterValidator(_storable)]
 
 
 class FieldAlert(BaseModel):
-    """As much of an alert as a person on the way to it needs."""
+    """As much of an alert as a person on the way to it needs.
+
+    ``worst``: what is over, as it was at its worst; null while it goes on, and where no expected value was told.
+    """
 
     id: int
     level: str
@@ -52,6 +55,7 @@ class FieldAlert(BaseModel):
     latitude: float | None
     raised_at: datetime
     evidence: JsonObject
+    worst: JsonObject | None
 
 
 class FieldLinkOut(BaseModel):
@@ -155,6 +159,7 @@ def _shown(connection: Connection, here: City, link: FieldLink) -> FieldLinkOut:
     now = here.clock()
     line, now_at = directory.alert(connection, link.alert_id), response.get(connection, link.alert_id)
     spent = fieldlinks.spent_at(connection, link)
+    over = line.state is AlertState.RTNUN or line.closed_at is not None
     why = f"used at {spent:%Y-%m-%d %H:%M} UTC" if spent else "expired" if link.expired(now) else ""
     return FieldLinkOut(
         action=link.action,
@@ -176,6 +181,7 @@ def _shown(connection: Connection, here: City, link: FieldLink) -> FieldLinkOut:
             latitude=line.latitude,
             raised_at=line.raised_at,
             evidence=line.evidence,
+            worst=alerts.worst_moment(connection, link.alert_id) if over else None,
         ),
         onward={} if link.expired(now) else _onward(here, link, line.state, now_at.step),
     )

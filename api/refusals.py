@@ -15,7 +15,9 @@ from api.page import PAGE
 LINES_A_MINUTE = 30
 """Of one address."""
 STATUSES = frozenset({400, 401, 403, 405, 410, 413, 414, 415, 422, 429, 431})
-"""Answers that refuse. A 404 is told where there is no route either: who works meets the other kind all day."""
+"""Answers that refuse. A 404 is told where there is no route either, a 409 where a field link comes again: who works
+meets the other kinds all day."""
+LINK = "/field/{token}"
 
 _log = structlog.get_logger()
 _pace = Pace(LINES_A_MINUTE)
@@ -23,7 +25,7 @@ _pace = Pace(LINES_A_MINUTE)
 
 def answered(status: int, method: str, route: str, host: str) -> None:
     """Tell of an answer that refuses; ``route`` is its pattern, "none" where nobody looked for one."""
-    if status in STATUSES or (status == 404 and route == PAGE):
+    if status in STATUSES or (status, route) in ((404, PAGE), (409, LINK)):
         tell("a request was refused", host, status=status, method=method, route=route)
 
 

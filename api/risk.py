@@ -59,7 +59,7 @@ class OpenAlerts(BaseModel):
 
 class Summary(BaseModel):
     """Counts by level. ``data_as_of``: the newest reading of any sensor; ``evaluated_at``: when detection last
-    looked, null where it does not run; ``map_drawn_at``: the moment of the map.
+    looked, null where it does not run; ``evaluated_every_s``: its tick; ``map_drawn_at``: the moment of the map.
 
     ``extent``: west, south, east, north of the pipes, of all assets where there is no pipe; null for an empty city.
     """
@@ -67,6 +67,7 @@ class Summary(BaseModel):
     now: datetime
     data_as_of: datetime | None
     evaluated_at: datetime | None
+    evaluated_every_s: float | None
     map_drawn_at: datetime
     cells: dict[str, dict[str, int]]
     segments: dict[str, int]
@@ -292,7 +293,7 @@ def summary(request: Request) -> Summary:
     drawn = here.map.current
     with borrow(here.pool) as connection:
         open_alerts = health.alert_counts(connection)
-        evaluated_at = health.evaluated_at(connection)
+        evaluated_at, evaluated_every_s = health.evaluation(connection)
     alerts: dict[str, dict[str, OpenAlerts]] = {"risk": {}, "maintenance": {}}
     for each in open_alerts:
         alerts[each.kind][each.level.slug] = OpenAlerts(open=each.open, unacknowledged=each.unacknowledged)
@@ -301,6 +302,7 @@ def summary(request: Request) -> Summary:
         now=here.clock(),
         data_as_of=datetime.fromtimestamp(drawn.data_as_of, UTC) if drawn.data_as_of is not None else None,
         evaluated_at=evaluated_at,
+        evaluated_every_s=evaluated_every_s,
         map_drawn_at=drawn.built_at,
         cells={str(resolution): counts[f"cells_{resolution}"] for resolution in drawn.cells},
         segments=counts["segments"],

@@ -10,6 +10,7 @@ import { endpointsPage, rulesPage } from "./operations.js";
 import { usersPage } from "./users.js";
 import { button, element } from "./element.js";
 import { fileButton, keepTables } from "./files.js";
+import { overdue } from "./freshness.js";
 import { clock, number, place, span, t, valueName } from "./i18n.js";
 import { change, state } from "./state.js";
 import { figure, pages, table } from "./table.js";
@@ -47,13 +48,13 @@ async function health() {
   const [system, storage] = await Promise.all([get("/system"), get("/system/storage")]);
   const { books, counts } = system;
   const balanced = books.received === books.stored + books.duplicate + books.quarantined;
-  const ticked = system.processes.find((each) => each.process === "alerts" && each.detail.ticked_at)?.detail.ticked_at;
+  const { ticked_at: ticked, tick_s } = system.processes.find((each) => each.process === "alerts" && each.detail.ticked_at)?.detail ?? {};
   const figures = [
     figure(t("lag"), system.lag_s === null ? "–" : span(system.lag_s), t("lag_hint"), system.lag_s > 120),
     figure(t("queue"), number(counts.deliveries_pending), t("queue_hint"), counts.deliveries_pending > 100),
     figure(t("failed_deliveries"), number(counts.deliveries_failed), "", counts.deliveries_failed > 0),
     figure(t("sensors_heard"), `${number(counts.sensors_heard)} / ${number(counts.sensors)}`, "", counts.sensors_heard < counts.sensors),
-    figure(t("last_tick"), ticked ? t("ago", { age: span(since(ticked)) }) : "–", t("last_tick_hint"), !ticked || since(ticked) > 60),
+    figure(t("last_tick"), ticked ? t("ago", { age: span(since(ticked)) }) : "–", tick_s ? t("last_tick_hint", { every: span(tick_s) }) : "", overdue(ticked, tick_s)),
     figure(t("room"), bytes(storage.bytes), t("edition_is", { edition: system.edition })),
     figure(t("books"), balanced ? t("balanced") : t("unbalanced"), t("books_hint", { stored: number(books.stored), duplicate: number(books.duplicate), quarantined: number(books.quarantined) }), !balanced),
   ];

@@ -33,13 +33,16 @@ function where(alert) {
   return element("a", { class: "where", href }, icon("pin", 28), element("span", {}, t("open_in_maps"), element("small", {}, `${alert.asset ?? ""} · ${at}`)));
 }
 
-function measured({ evidence }) {
+/** Measured against limit and expected; of what is over that of its worst moment, and how it is now: as the panel tells it. */
+function measured({ evidence: now, worst }) {
+  const evidence = worst ?? now;
   const of = (value) => number(value, evidence.unit ?? "");
   if (typeof evidence.value !== "number") return "";
   const limit = typeof evidence.limit === "number" ? ` · ${t("limit")} ${of(evidence.limit)}` : "";
   const expected = typeof evidence.expected === "number" ? ` · ${t("expected_is", { value: of(evidence.expected) })}` : "";
   const peak = typeof evidence.peak === "number" && evidence.peak !== evidence.value ? ` · ${t(evidence.condition === "below" ? "lowest" : "peak", { value: of(evidence.peak) })}` : "";
-  return element("p", { class: "said" }, `${t("measured")} ${of(evidence.value)}${peak}${limit}${expected}`);
+  const again = worst && typeof now.value === "number" ? ` · ${t("as_usual_again", { value: number(now.value, now.unit ?? "") })}` : "";
+  return element("p", { class: "said" }, `${t("measured")} ${of(evidence.value)}${peak}${limit}${expected}${again}`);
 }
 
 function advice(words) {

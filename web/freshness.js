@@ -5,7 +5,8 @@ import { byId } from "./element.js";
 import { clock, span, t, zoneName } from "./i18n.js";
 
 const STALE_DATA_S = 300;
-const UNWATCHED_S = 60; // detection looks every few seconds
+const UNWATCHED_S = 60; // detection looks every few seconds, unless it is set to look less often
+const TICKS = 3; // that may be missing
 const LOST_S = 5;
 
 export const freshness = {
@@ -24,7 +25,10 @@ export function streamIs(state) {
 /** Seconds since the newest reading; null where none ever came. */
 const ageOfData = () => (city.summary?.data_as_of ? since(city.summary.data_as_of) : null);
 
-const unwatched = () => Boolean(city.summary) && !(city.summary.evaluated_at && since(city.summary.evaluated_at) < UNWATCHED_S);
+/** Whether detection does not run, by when it last looked and how often it does. @param {string | null | undefined} at @param {number | null | undefined} every_s */
+export const overdue = (at, every_s) => !(at && since(at) < Math.max(UNWATCHED_S, TICKS * (every_s ?? 0)));
+
+const unwatched = () => Boolean(city.summary) && overdue(city.summary.evaluated_at, city.summary.evaluated_every_s);
 
 /** Why what the page shows cannot be relied on, in words; "" where it can. */
 export function doubt() {

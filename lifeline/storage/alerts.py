@@ -242,6 +242,16 @@ def history(connection: Connection, alert_id: int) -> list[HistoryEntry]:
     ]
 
 
+def worst_moment(connection: Connection, alert_id: int) -> JsonObject | None:
+    """The newest evidence of the worst level that an alert reached; None where no expected value was told with it.
+
+    What is over keeps its last evidence: of a burst that value and the expected one are the same again.
+    """
+    with storage_errors():
+        row = connection.execute(_SQL["worst_moment"], {"alert_id": alert_id}).fetchone()
+    return row[0] if row else None
+
+
 def returns(
     connection: Connection, keys: Sequence[tuple[Subject, str]], since: datetime
 ) -> dict[tuple[Subject, str], int]:

@@ -3,7 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 
 from psycopg.types.json import Jsonb
 
@@ -105,10 +105,11 @@ def heartbeats(connection: Connection) -> list[Heartbeat]:
     return [Heartbeat(*row) for row in connection.execute(_SQL["heartbeats"])]
 
 
-def evaluated_at(connection: Connection) -> datetime | None:
-    """When detection last looked at the readings; None where none runs or has ever looked."""
-    (found,) = _row(connection, "evaluated_at")
-    return cast("datetime | None", found)
+def evaluation(connection: Connection) -> tuple[datetime | None, float | None]:
+    """When detection last looked at the readings, None where none runs or has ever looked; and every how many seconds
+    it looks, None also where it did not say."""
+    row = connection.execute(_SQL["evaluation"]).fetchone()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def accounts(connection: Connection) -> Accounts:

@@ -7,12 +7,14 @@ import pytest
 from playwright.sync_api import Browser
 
 from lifeline.fieldlink import Action, FieldLink, write
-from lifeline.model import Alert, AlertState
+from lifeline.lifecycle import Event
+from lifeline.model import Alert, AlertState, Level
 from lifeline.response import Step
 from lifeline.storage import alerts, endpoints, photos, response
 from lifeline.storage.database import connect
 from tests.acceptance.visits import Visit, visiting
 from tests.api_process import Api, running_api, until
+from tests.integration.test_alerts_storage import fallen
 from tests.integration.test_photos import picture
 from tests.integration.town import build, empty, open_alert
 
@@ -74,6 +76,24 @@ def test_a_phone_confirms_goes_on_to_the_site_and_feeds_back(served: Api, alert:
         entries = response.history(connection, alert.alert_id)
         assert {entry.actor for entry in entries} == {"王 (link, crew)"}
         assert entries[0].note == "井盖边能闻到"
+        assert visit.complaints == []
+
+
+def test_a_burst_that_is_over_is_told_by_its_worst_moment_and_by_how_it_is_now(
+    served: Api, alert: Alert, browser: Browser
+) -> None:
+    with visiting(browser, served, width=390, height=844, touch=True) as visit, connect(served.dsn) as connection:
+        alert = fallen(connection, alert, Event.LEVEL_RISE, 28.3, Level.RED)
+        opened(visit, link(alert))
+        said = visit.page.locator(".said").first
+        assert said.inner_text().replace("\u202f", " ") == "实测 28.3 m · 正常应为 49.8 m"
+        fallen(connection, alert, Event.RETURN, 49.75)
+        visit.page.reload()
+        visit.ready()
+        assert said.inner_text().replace("\u202f", " ") == "实测 28.3 m · 正常应为 49.8 m · 现为 49.8 m，已恢复正常"
+        visit.page.locator("#language").tap()
+        english = "Measured 28.3 m · expected 49.8 m · now 49.8 m, as usual again"
+        assert said.inner_text().replace("\u202f", " ") == english
         assert visit.complaints == []
 
 

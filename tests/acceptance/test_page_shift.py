@@ -246,6 +246,16 @@ def test_nothing_is_called_normal_where_nobody_looks(served: Api, browser: Brows
         page.locator("#freshness.late").wait_for()
         calm.locator("span", has_text="not known: see the notice above").wait_for()
         assert calm.locator(".check").count() == 0
+        watched(connection, datetime.now(UTC) - timedelta(minutes=3), tick_s=600)  # it looks every ten minutes
+        page.locator("#banner", has_text="Detection").wait_for(state="hidden")
+        calm.locator(".check").wait_for()
+        visit.open("lang=en&view=admin", Role.ADMIN)
+        last = page.locator(".figure", has_text="Last tick")
+        last.locator("text=the detectors run every 10 min").wait_for()
+        assert "bad" not in str(last.get_attribute("class"))
+        visit.open("lang=en")
+        watched(connection, datetime.now(UTC) - timedelta(minutes=31), tick_s=600)
+        page.locator("#banner", has_text="Detection does not run (last at").wait_for()
         watched(connection)
         page.locator("#banner", has_text="Detection").wait_for(state="hidden")
         names = "names => import('/i18n.js').then(({ place }) => names.map(place))"

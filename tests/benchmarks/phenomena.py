@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -339,24 +339,39 @@ def rows() -> Iterator[Row]:
     """Over all seeds; the table is also written into docs/reference/detectors.md."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(CORES) as pool:
-        yield from tell(list(pool.map(one_seed, range(FIRST, FIRST + SEEDS))))
+        towns = list(told_so_far(pool.map(one_seed, range(FIRST, FIRST + SEEDS))))
+    yield from tell(towns)
+
+
+def told_so_far(towns: Iterable[Told]) -> Iterator[Told]:
+    """Towns as they come; the page's table is that of the towns until now, so that a run that ends early has told."""
+    judged: list[Told] = []
+    for one in towns:
+        judged.append(one)
+        _write(judged)
+        yield one
 
 
 def tell(towns: Sequence[Told]) -> Iterator[Row]:
-    """What became of some towns, also as the table of the page."""
-    found: dict[str, list[Found]] = defaultdict(list)
-    risk, sick, months = [], [], 0.0
-    for told in towns:
-        for one in told.found:
-            found[one.name].append(one)
-        risk, sick, months = risk + told.risk, sick + told.maintenance, months + told.months
-    _write(found, risk, sick, months)
+    """What became of some towns."""
+    found, risk, sick, months = _together(towns)
     sudden = {trial.name for trial in TRIALS if trial.sudden}
     for name, ones in found.items():
         yield from _shown(name, [one for one in ones if one.visible], name in sudden)
     rate = len(risk) / months
     yield Row("false risk alerts", rate, "a sensor-month", limit=f"< {FALSE_LIMIT}", ok=rate < FALSE_LIMIT)
     yield Row("false maintenance alerts", len(sick) / months, "a sensor-month")
+
+
+def _together(towns: Sequence[Told]) -> tuple[dict[str, list[Found]], list[str], list[str], float]:
+    """By event what became of it in each town; all false risk and maintenance alerts; sensor-months."""
+    found: dict[str, list[Found]] = defaultdict(list)
+    risk, sick, months = [], [], 0.0
+    for told in towns:
+        for one in told.found:
+            found[one.name].append(one)
+        risk, sick, months = risk + told.risk, sick + told.maintenance, months + told.months
+    return found, risk, sick, months
 
 
 HARMLESS = {trial.name for trial in TRIALS if trial.harmless}
@@ -386,9 +401,10 @@ HEAD = (
 )
 
 
-def _write(found: dict[str, list[Found]], risk: list[str], sick: list[str], months: float) -> None:
+def _write(towns: Sequence[Told]) -> None:
+    found, risk, sick, months = _together(towns)
     lines = [*HEAD, *(_line(name, [one for one in ones if one.visible]) for name, ones in found.items())]
-    lines += ["", f"Seeds {FIRST} to {FIRST + SEEDS - 1}, {months:,.0f} sensor-months. False risk alerts: "]
+    lines += ["", f"Seeds {FIRST} to {FIRST + len(towns) - 1}, {months:,.0f} sensor-months. False risk alerts: "]
     lines[-1] += f"{_counted(risk)}, {len(risk) / months:.2g} a sensor-month; false maintenance alerts: "
     lines[-1] += f"{_counted(sick)}."
     page = PAGE.read_text(encoding="utf-8")

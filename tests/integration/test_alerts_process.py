@@ -100,6 +100,8 @@ def test_a_breach_reaches_the_field_and_sigterm_ends_it_cleanly(
         until(lambda: len(receiver.accepted) == 1, "the message within three seconds", 3)
         until(lambda: 'lifeline_alerts_open{kind="risk",level="red",network="gas"} 1.0' in instance.metrics())
         until(lambda: count(connection, "heartbeat WHERE process = 'alerts'") == 1)
+        told = connection.execute("SELECT detail -> 'tick_s' FROM heartbeat WHERE process = 'alerts'").fetchall()
+        assert told == [(0.3,)], "how often it looks"
         code, log = instance.end()
     assert code == 0
     assert '"raised"' in log

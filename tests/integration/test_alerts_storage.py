@@ -47,6 +47,33 @@ def messages(connection: Connection) -> list[str]:
     return [kind for (kind,) in connection.execute("SELECT event_type FROM outbox ORDER BY outbox_id")]
 
 
+def fallen(connection: Connection, alert: Alert, event: Event, value: float, level: Level | None = None) -> Alert:
+    """A step of a pressure alert with what the detector saw then: metres, where 49.8 were expected."""
+    taken = step(alert.state, alerts.is_active(alert), event)
+    assert taken is not None
+    seen = {"unit": "m", "value": value, "expected": 49.8}
+    change = alerts.Change(alert, taken, level or alert.level, None, seen)
+    (moved,) = alerts.change_alerts(connection, [change], NOON + timedelta(minutes=5))
+    connection.commit()
+    return moved
+
+
+def test_the_worst_moment_is_the_newest_of_the_worst_level_that_was_measured_against_what_was_expected(
+    connection: Connection,
+) -> None:
+    alert = one_alert(connection)
+    assert alerts.worst_moment(connection, alert.alert_id) is None, "raised by a limit: nothing was expected"
+    alert = fallen(connection, alert, Event.LEVEL_RISE, 30.1, Level.ORANGE)
+    alert = fallen(connection, alert, Event.LEVEL_FALL, 40.2, Level.YELLOW)
+    alert = fallen(connection, alert, Event.LEVEL_RISE, 28.3, Level.ORANGE)
+    alert = fallen(connection, alert, Event.LEVEL_FALL, 41.4, Level.YELLOW)
+    alert = fallen(connection, alert, Event.RETURN, 49.7)
+    assert alerts.worst_moment(connection, alert.alert_id) == {"unit": "m", "value": 28.3, "expected": 49.8}
+    fallen(connection, alert, Event.CONDITION, 12.5, Level.RED)
+    assert alerts.worst_moment(connection, alert.alert_id) == {"unit": "m", "value": 12.5, "expected": 49.8}
+    assert alerts.worst_moment(connection, alert.alert_id + 1) is None
+
+
 def test_a_raised_alert_knows_its_place_and_network_and_has_history_and_a_message(connection: Connection) -> None:
     alert = one_alert(connection)
     assert (alert.state, alert.level, alert.network) == (AlertState.UNACK, Level.YELLOW, "gas")

@@ -123,6 +123,20 @@ def test_the_summary_says_when_detection_last_looked(api: Api, db: Connection) -
     assert told() is None, "it has ended"
 
 
+def test_the_summary_says_how_often_the_detection_that_looked_last_looks(api: Api, db: Connection) -> None:
+    def told() -> object:
+        return api.get("/api/v1/risk/summary").json()["evaluated_every_s"]
+
+    assert told() is None
+    health.beat(db, "alerts", "old", NOW, {"leader": True, "ticked_at": NOW.isoformat()})
+    db.commit()
+    assert told() is None, "one from before it was told"
+    health.beat(db, "alerts", "young", NOW, {"leader": False, "ticked_at": None, "tick_s": 7.0})
+    watched(db, NOW + timedelta(seconds=1), tick_s=120)
+    assert told() == 120
+    assert datetime.fromisoformat(api.get("/api/v1/risk/summary").json()["evaluated_at"]) == NOW + timedelta(seconds=1)
+
+
 def test_the_summary_counts_what_the_map_shows(api: Api, drawn: dict[str, int], db: Connection) -> None:
     before = api.get("/api/v1/risk/summary").json()["cells"]["9"]["red"]
     open_alert(db, drawn["gas"])

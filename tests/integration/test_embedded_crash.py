@@ -14,9 +14,10 @@ from tests.api_process import until
 from tests.ports import listeners
 
 OWNER = """
-import json, sys, threading, time
+import json, signal, sys, threading, time
 from pathlib import Path
 from lifeline.embedded import Broker, Database
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it starts with & ignore it
 database, broker = Database(Path(sys.argv[1]), fsync=False), Broker(Path(sys.argv[1]), {"ingest": "secret"})
 starter = threading.Thread(target=lambda: (database.start(), broker.start()))
 starter.start()

@@ -9,14 +9,15 @@ import httpx
 import pytest
 
 from lifeline.fieldlink import Action, FieldLink, write
-from lifeline.model import Alert, AlertState
+from lifeline.lifecycle import Event
+from lifeline.model import Alert, AlertState, Level
 from lifeline.response import Step
 from lifeline.storage import alerts, endpoints, fieldlinks, response
 from lifeline.storage.database import Connection
 from lifeline.storage.roles import dsn_as
 from tests.api_process import Api, running_api
 from tests.integration.city import count
-from tests.integration.test_alerts_storage import one_alert
+from tests.integration.test_alerts_storage import fallen, one_alert
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 SECRET = "the city's own secret".replace(" ", "-")
@@ -56,6 +57,18 @@ def test_looking_shows_the_alert_and_changes_nothing(api: Api, alert: Alert, con
     assert answer.headers["cache-control"] == "no-store"
     assert alerts.get(connection, alert.alert_id).state is AlertState.UNACK
     assert count(connection, "field_link_use") == 0
+
+
+def test_what_is_over_is_told_with_its_worst_moment_and_what_goes_on_is_not(
+    api: Api, alert: Alert, connection: Connection
+) -> None:
+    link = token(alert, Action.CONFIRMED)
+    alert = fallen(connection, alert, Event.LEVEL_RISE, 28.3, Level.ORANGE)
+    assert api.get(f"/field/{link}", None).json()["alert"]["worst"] is None
+    fallen(connection, alert, Event.RETURN, 49.8)
+    found = api.get(f"/field/{link}", None).json()["alert"]
+    assert (found["evidence"]["value"], found["state"]) == (49.8, "RTNUN")
+    assert found["worst"] == {"unit": "m", "value": 28.3, "expected": 49.8}
 
 
 def test_a_phone_goes_the_whole_way_from_acknowledge_to_feedback(

@@ -1,6 +1,8 @@
 """Notification on the real database and over HTTP: formats, secrets, tests, replay, chat."""
 
+import time as time_module
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -20,6 +22,7 @@ from tests.integration.city import count
 from tests.integration.mailbox import Mailbox, add, mailbox, operate, pace  # noqa: F401 - a fixture
 from tests.integration.receiver import SECRET
 from tests.integration.test_alerts_delivery import Office, office  # noqa: F401 - a fixture
+from tests.integration.test_client_guide import GUIDE, blocks
 from tests.unit.test_formats import NAMESPACE, check
 
 pytestmark = pytest.mark.usefixtures("clean_database")
@@ -68,6 +71,45 @@ def test_a_message_that_somebody_sends_again_later_or_under_another_time_is_refu
     office.now += timedelta(minutes=6)
     with pytest.raises(WebhookVerificationError, match="too old"):
         receiver.verify(body, headers)
+
+
+def test_a_receiver_that_keeps_ids_as_the_guide_says_takes_a_message_once_however_it_comes_again(
+    office: Office, mailbox: Mailbox
+) -> None:  # fmt: skip
+    """Again because its answer was an error, by `lifeline endpoints replay`, and from who listened on the way."""
+    (program,) = [block for block in blocks("python") if "def take(" in block]
+    receiver: dict[str, Any] = {"time": time_module}
+    exec(compile(program, str(GUIDE), "exec"), receiver)
+    secret = add(office, mailbox.url)
+    mailbox.status = 500
+    alert = office.raise_alert()
+    office.work()
+    mailbox.status = 204
+    office.work(600)
+    ((lost, first), (headers, content)) = mailbox.posts
+    assert (lost["webhook-id"], first) == (headers["webhook-id"], content)
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        receiver["take"](secret, lost, first)
+    assert receiver["take"](secret, headers, content)["data"]["alert_id"] == alert.alert_id
+    assert receiver["take"](secret, headers, content) is None, "the very bytes once more"
+    office.now += timedelta(minutes=6)
+    with pytest.raises(WebhookVerificationError, match="too old"):
+        receiver["take"](secret, headers, content)
+    assert endpoints.replay(office.connection, "one", office.now, message_id=headers["webhook-id"]) == 1
+    office.connection.commit()
+    office.work()
+    again, same = mailbox.posts[-1]
+    assert (again["webhook-id"], again["webhook-signature"] == headers["webhook-signature"]) == (
+        headers["webhook-id"], False
+    )  # fmt: skip
+    assert receiver["take"](secret, again, same) is None, "signed anew, and still the message that it had"
+    office.raise_alert()
+    office.work()
+    stranger, other = mailbox.posts[-1]
+    assert receiver["take"](secret, stranger, other) is not None
+    for forged, body in ((stranger | {"webhook-id": "msg_other"}, other), (stranger, content), (again, other)):
+        with pytest.raises(WebhookVerificationError, match="No matching signature"):
+            receiver["take"](secret, forged, body)
 
 
 def test_cap_tells_one_story_alert_update_cancel_each_referring_to_those_before(

@@ -71,10 +71,11 @@ def build(connection: Connection, now: datetime | None = None) -> dict[str, int]
     return ids
 
 
-def watched(connection: Connection, at: datetime | None = None) -> None:
-    """Detection has looked at this moment; without one for as long as a test may take."""
+def watched(connection: Connection, at: datetime | None = None, tick_s: float = 5) -> None:
+    """Detection, which looks every so many seconds, has looked at this moment; without one for as long as a test may
+    take."""
     at = at or datetime.now(UTC) + timedelta(hours=1)
-    health.beat(connection, "alerts", "watch", at, {"leader": True, "ticked_at": at.isoformat()})
+    health.beat(connection, "alerts", "watch", at, {"leader": True, "ticked_at": at.isoformat(), "tick_s": tick_s})
     connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "reading"}')""")
     connection.commit()
 

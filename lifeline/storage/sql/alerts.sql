@@ -113,6 +113,13 @@ LIMIT %(limit)s;
 SELECT at, actor, action, from_state, to_state, from_level, to_level, note, evidence
 FROM alert_history WHERE alert_id = %(alert_id)s ORDER BY history_id;
 
+-- name: worst_moment
+-- The newest evidence of the worst level that an alert reached, of what was measured against an expected value.
+SELECT evidence FROM alert_history
+WHERE alert_id = %(alert_id)s AND action IN ('raised', 'raised_again', 'escalated')
+    AND jsonb_typeof(evidence -> 'expected') = 'number'
+ORDER BY to_level, history_id DESC LIMIT 1;
+
 -- name: open_by_level
 -- How many alerts are open, by network, kind and level: for metrics.
 SELECT network, kind, level, count(*) FROM alert WHERE closed_at IS NULL GROUP BY network, kind, level;

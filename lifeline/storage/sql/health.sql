@@ -8,9 +8,11 @@ ON CONFLICT (process, instance) DO UPDATE SET at = excluded.at, detail = exclude
 -- name: heartbeats
 SELECT process, instance, at, detail FROM heartbeat ORDER BY process, instance
 
--- name: evaluated_at
--- When detection last looked at the readings: the newest tick of any process of it.
-SELECT max((detail ->> 'ticked_at')::timestamptz) FROM heartbeat WHERE process = 'alerts'
+-- name: evaluation
+-- When detection last looked at the readings, the newest tick of any process of it, and every how many seconds that looks.
+SELECT (detail ->> 'ticked_at')::timestamptz AS ticked_at, (detail ->> 'tick_s')::float8
+FROM heartbeat WHERE process = 'alerts' AND detail ->> 'ticked_at' IS NOT NULL
+ORDER BY ticked_at DESC, instance LIMIT 1
 
 -- name: leave
 -- A process that ends takes its sign away, and those of its kind that died before it.
