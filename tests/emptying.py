@@ -5,6 +5,7 @@ anything, and what they hold is a few rows. So what is filled is deleted; a tabl
 """
 
 import atexit
+import time
 
 import psycopg
 
@@ -49,24 +50,28 @@ END $$
 
 
 _OWNERS: dict[str, psycopg.Connection] = {}
+_PATIENCE_S = 60.0
+_YIELDS = "-c lock_timeout=500ms"
+"""Less than the second after which PostgreSQL ends one of a dead-lock: it ends this one, never the process under test."""
 
 
 def _owner(dsn: str) -> psycopg.Connection:
     """A connection that stays: a new one must first learn what the tables are, which takes longer than the rest."""
     if dsn not in _OWNERS:
-        _OWNERS[dsn] = psycopg.connect(dsn, autocommit=True, application_name="emptying")
+        _OWNERS[dsn] = psycopg.connect(dsn, autocommit=True, application_name="emptying", options=_YIELDS)
         atexit.register(_OWNERS[dsn].close)
     return _OWNERS[dsn]
 
 
 def empty(dsn: str) -> None:
     """Empty every table and begin its numbers anew, also while processes use them or after the database was killed."""
-    for attempts_left in reversed(range(20)):
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
         try:
             _owner(dsn).execute(_EMPTY)
             return
-        except psycopg.OperationalError:  # a dead-lock with somebody, or the connection was lost
-            if lost := _OWNERS.pop(dsn, None):
-                lost.close()
-            if not attempts_left:
+        except psycopg.OperationalError as error:  # somebody holds a lock, or the connection was lost
+            if time.monotonic() > deadline:
                 raise
+            if not isinstance(error, psycopg.errors.LockNotAvailable) and (lost := _OWNERS.pop(dsn, None)):
+                lost.close()
