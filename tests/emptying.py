@@ -52,7 +52,7 @@ END $$
 _OWNERS: dict[str, psycopg.Connection] = {}
 _PATIENCE_S = 60.0
 _YIELDS = "-c lock_timeout=500ms"
-"""Less than the second after which PostgreSQL ends one of a dead-lock: it ends this one, never the process under test."""
+"""Less than the second after which PostgreSQL ends one of a dead-lock: this one ends, never the process under test."""
 
 
 def _owner(dsn: str) -> psycopg.Connection:
