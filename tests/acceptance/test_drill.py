@@ -33,7 +33,7 @@ TEAMS = [
         "endpoint": "crew",
         "tasks": [
             {"text": "到场警戒 Cordon off", "step": "on_site", "network": "gas", "within_s": 600},
-            {"text": "处置 Repair", "step": "handled", "network": "gas", "within_s": 5},
+            {"text": "处置 Repair", "step": "handled", "network": "gas", "within_s": 4},
         ],
     },
     {
@@ -122,7 +122,7 @@ def answer(exercise: Client) -> int:
     alarm = wait_for("an alarm", lambda: exercise.get("/alerts?kind=risk")["items"])[0]
     number = int(alarm["id"])
     for step, team in (("confirmed", DUTY), ("dispatched", CREW), ("on_site", CREW), ("handled", CREW)):
-        time.sleep(1.2)  # seconds between steps, as the report shows them
+        time.sleep(1.2)  # seconds between steps, as the report shows them; four of them are more than the crew has
         exercise.post(f"/alerts/{number}/steps", {"step": step, "team": team})
     exercise.post(f"/alerts/{number}/feedback", {"genuine": True, "cause": "drill"})
     return number
