@@ -110,8 +110,9 @@ class Gateway:
         if socket is not None:
             socket.close()
         self._connected.clear()
-        with self._turn:  # what was not acknowledged goes out again when it is back
-            self._waiting.extendleft(reversed(self._in_flight.values()))
+        with self._turn:  # readings that were not acknowledged go out again when it is back; its status is said anew
+            unsent = [*self._in_flight.values(), *self._waiting]
+            self._waiting = deque(message for message in unsent if not message.retain)
             self._in_flight.clear()
             self._acknowledged_early.clear()
 

@@ -28,7 +28,7 @@ from lifeline.model import JsonObject
 from lifeline.settings import Settings, load_settings
 from simulators.districts import layouts
 from simulators.fleet import Fleet
-from simulators.gateway import Gateway
+from simulators.gateway import WINDOW, Gateway
 from simulators.history import WEEK_STEPS, Layout
 from simulators.neighbours import Neighbours
 from simulators.planning import make_town
@@ -350,6 +350,31 @@ def test_a_gateway_that_dies_with_its_hands_full_delivers_everything_when_it_is_
     assert heard.statuses("gw-dies") == ["online", "offline", "online"]
     assert gateway.stop()
     assert gateway.dropped == 0
+
+
+def test_a_gateway_that_died_does_not_repeat_the_status_that_nobody_acknowledged(broker: Broker, heard: Heard) -> None:
+    gateway = Gateway("gw-unheard", "gas", [("gas", "gw-unheard")], settings_for(broker), "unheard")
+    gateway.start()
+    assert gateway.wait_connected(60)
+    assert gateway.drain(60)
+    os.kill(broker.pid, signal.SIGSTOP)  # takes what it is sent into its socket, and acknowledges nothing
+    try:
+        gateway.offer(wire.status_topic("gas", "gw-unheard"), b'{"status":"in flight"}', retain=True)
+        for number in range(2 * WINDOW):
+            gateway.publish("gas", "gw-unheard", [{"ts": 0, "v": {"methane": 0.0}, "seq": number}])
+        gateway.offer(wire.status_topic("gas", "gw-unheard"), b'{"status":"waiting"}', retain=True)
+        assert not gateway.drain(0.2)
+        gateway.die()
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    until(lambda: heard.statuses("gw-unheard")[-1:] == ["offline"])
+    gateway.start()
+    assert gateway.drain(60)
+    until(lambda: heard.sequences().get("gw-unheard") == set(range(2 * WINDOW)))
+    said = heard.statuses("gw-unheard")
+    assert [status for status in said if status != "in flight"] == ["online", "offline", "online"]
+    assert said.count("in flight") <= 1, "what the broker had taken before it lost the gateway, and no more"
+    assert gateway.stop()
 
 
 def test_the_past_is_not_begun_when_the_end_is_asked_for_first(broker: Broker, heard: Heard, tmp_path: Path) -> None:
