@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
@@ -12,7 +12,7 @@ from lifeline.lifecycle import Event, step
 from lifeline.model import AlertKind, Finding, Level, Subject, SubjectKind
 from lifeline.storage import alerts as alert_storage
 from lifeline.storage import outbox
-from lifeline.storage.database import Connection, Pool, open_pool
+from lifeline.storage.database import Connection, Pool, connect, open_pool
 from tests.api_process import until
 from tests.integration.city import add_device, add_sensor, count
 from tests.integration.dripping import Dripper
@@ -32,7 +32,7 @@ class Office:
         self.courier = self.new_courier()
         self._sensors = 0
 
-    def new_courier(self, timeout_s: float = 5) -> Courier:
+    def new_courier(self, timeout_s: float = 60) -> Courier:
         return Courier(self.pool, lambda: self.now, timeout_s=timeout_s, allowed=["127.0.0.1"])
 
     def endpoint(
@@ -159,6 +159,30 @@ def test_gone_disables_the_endpoint_and_what_waits_for_it(office: Office) -> Non
     row = office.connection.execute("SELECT enabled, disabled_reason FROM endpoint").fetchone()
     assert row == (False, "the receiver answered 410 Gone")
     assert office.states() == ["failed"]
+
+
+def test_who_disables_and_who_claims_never_hold_what_the_other_waits_for(office: Office, database_dsn: str) -> None:
+    """A claim waits for nobody; who disables takes the deliveries in order, wherever they lie in the table."""
+    office.endpoint("http://127.0.0.1:9/hook")
+    for _ in range(3):
+        office.raise_alert()
+    with connect(database_dsn) as first, connect(database_dsn, autocommit=True) as other:
+        outbox.fan_out(first, office.now)
+        first.execute("UPDATE delivery SET attempts = 0 WHERE delivery_id = 1")  # its newest version lies last now
+        first.commit()
+        first.execute("SELECT FROM delivery WHERE delivery_id = 1 FOR UPDATE")
+        other.execute("SET lock_timeout = '60s'")
+        (endpoint,) = first.execute("SELECT endpoint_id FROM endpoint").fetchone() or (0,)
+        with ThreadPoolExecutor(1) as thread, connect(database_dsn, application="disables") as own:
+            disabled = thread.submit(outbox.disable, own, endpoint, "gone")
+            asleep = "SELECT FROM pg_stat_activity WHERE application_name = 'disables' AND wait_event_type = 'Lock'"
+            until(lambda: other.execute(asleep).fetchone() is not None, "who disables waits")
+            lease = office.now + timedelta(seconds=80)
+            claims = outbox.claim(other, office.now, lease, per_endpoint=4, free={}, limit=9)
+            first.commit()
+            disabled.result(60)
+    assert sorted(claim.delivery_id for claim in claims) == [2, 3]
+    assert office.states() == ["failed"] * 3
 
 
 def test_retry_after_is_waited_for(office: Office) -> None:

@@ -62,9 +62,14 @@ WITH due AS (
     WHERE e.enabled
     ORDER BY d.level, d.next_attempt_at, d.delivery_id
     LIMIT %(limit)s
+), free AS MATERIALIZED (
+    -- What somebody holds is changing: it is looked at again in the next turn, and nobody waits here with others in hand.
+    SELECT delivery_id FROM delivery
+    WHERE delivery_id IN (SELECT delivery_id FROM due) AND state = 'pending' AND next_attempt_at <= %(now)s
+    ORDER BY delivery_id FOR NO KEY UPDATE SKIP LOCKED
 ), claimed AS (
     UPDATE delivery d SET attempts = d.attempts + 1, claimed = true, next_attempt_at = %(lease)s
-    WHERE d.delivery_id IN (SELECT delivery_id FROM due) AND d.state = 'pending' AND d.next_attempt_at <= %(now)s
+    WHERE d.delivery_id IN (SELECT delivery_id FROM free)
     RETURNING d.delivery_id, d.endpoint_id, d.outbox_id, d.level, d.attempts
 )
 SELECT c.delivery_id, c.endpoint_id, e.name, e.url,
@@ -81,8 +86,9 @@ FROM claimed c JOIN endpoint e USING (endpoint_id) JOIN outbox o USING (outbox_i
 ORDER BY c.level, c.delivery_id;
 
 -- name: release
--- What another process was at when it ended: due at once, not when its claim ends.
-UPDATE delivery SET claimed = false, next_attempt_at = %(now)s WHERE state = 'pending' AND claimed;
+-- What another process was at when it ended: due at once, not when its claim ends. In order, as in `disable`.
+UPDATE delivery SET claimed = false, next_attempt_at = %(now)s WHERE delivery_id IN (
+    SELECT delivery_id FROM delivery WHERE state = 'pending' AND claimed ORDER BY delivery_id FOR NO KEY UPDATE);
 
 -- name: record
 -- An attempt, and what becomes of its delivery.
@@ -95,11 +101,15 @@ UPDATE delivery SET state = %(state)s, claimed = false, next_attempt_at = %(next
 WHERE delivery_id = %(delivery_id)s AND state = 'pending';
 
 -- name: disable
--- The endpoint does not want messages any more: neither new ones nor those that wait.
+-- The endpoint does not want messages any more: neither new ones nor those that wait. These in order of their ids, so that two
+-- who change the same wait for each other instead of dead-locking.
 WITH stopped AS (
     UPDATE endpoint SET enabled = false, disabled_reason = %(reason)s WHERE endpoint_id = %(endpoint_id)s
+), waiting AS MATERIALIZED (
+    SELECT delivery_id FROM delivery WHERE endpoint_id = %(endpoint_id)s AND state = 'pending'
+    ORDER BY delivery_id FOR NO KEY UPDATE
 )
-UPDATE delivery SET state = 'failed', next_attempt_at = NULL WHERE endpoint_id = %(endpoint_id)s AND state = 'pending';
+UPDATE delivery SET state = 'failed', next_attempt_at = NULL WHERE delivery_id IN (SELECT delivery_id FROM waiting);
 
 -- name: waiting
 -- Messages that are not fanned out, and deliveries that are not done.
