@@ -145,10 +145,9 @@ def test_streams_are_counted_and_limited(api: Api) -> None:
 
 def test_a_stop_ends_the_streams_and_exits_in_order(clean_database: str) -> None:
     with running_api(clean_database) as api, listening(api) as listener:
-        began = time.monotonic()
         code, log = api.end()
         assert code == 0
-        assert time.monotonic() - began < 4
+        assert "graceful shutdown exceeded" not in log, "they end by themselves, and are not broken off after 5 s"
         assert listener.ended.wait(60)
         assert "Traceback" not in log
 

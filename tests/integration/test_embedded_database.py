@@ -1,7 +1,6 @@
 """A private TimescaleDB: started, crashed, recovered, and closed to others."""
 
 import os
-import time
 from pathlib import Path
 
 import psycopg
@@ -9,13 +8,12 @@ import pytest
 
 from lifeline.embedded import Database, processes, unpack
 from lifeline.errors import ServiceError
+from tests.api_process import soonest
 
 
 def test_a_second_unpacking_needs_no_network_and_no_time(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
-    started = time.monotonic()
-    assert unpack() == programs
-    assert time.monotonic() - started < 1
+    assert soonest(unpack, 1) == programs
 
 
 def test_a_second_start_is_fast_on_the_same_port_with_the_same_data(service_home: Path) -> None:
@@ -24,10 +22,14 @@ def test_a_second_start_is_fast_on_the_same_port_with_the_same_data(service_home
         with psycopg.connect(address) as connection:
             connection.execute("CREATE EXTENSION timescaledb")
             connection.execute("CREATE TABLE kept AS SELECT 7 AS n")
-    started = time.monotonic()
+
+    def end_and_start() -> Database:
+        database.stop()
+        database.start()
+        return database
+
     with Database(service_home) as database:
-        assert time.monotonic() - started < 3, "usually 0.1 s"
-        assert database.dsn == address
+        assert soonest(end_and_start, 3).dsn == address, "usually 0.2 s"
         with psycopg.connect(address) as connection:
             assert connection.execute("SELECT n FROM kept").fetchone() == (7,)
             assert connection.execute("SHOW timescaledb.license").fetchone() == ("apache",)

@@ -56,7 +56,7 @@ def test_a_password_that_changes_while_it_is_looked_at_opens_nothing(connection:
 
 
 def test_log_ins_hold_no_connection_while_they_hash_and_only_so_many_wait(people: str) -> None:
-    pool = open_pool(people, application="test log-in", size=1, timeout_s=5)
+    pool = open_pool(people, application="test log-in", size=1, timeout_s=60)
     asked = [LogIn(name=name, password=PASSWORD, link="") for name in (*READERS, "nobody1", "nobody2", "nobody3")]
     slots = [passwords._AT_ONCE, passwords._AT_ONCE]
     with ThreadPoolExecutor(AT_ONCE) as threads:
