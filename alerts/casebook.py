@@ -13,6 +13,7 @@ from alerts.proximity import Floats, distance_to, plane
 from lifeline.geo import cells_around
 from lifeline.model import Level
 from lifeline.storage import incidents as storage
+from lifeline.storage.alerts import take_turn
 from lifeline.storage.database import Connection
 from lifeline.storage.incidents import AssetBeside, MemberRow
 
@@ -52,7 +53,7 @@ class Casebook:
 
         Where neither alerts nor incidents have changed since nothing was to be done, nothing is done.
         """
-        storage.lock(connection)
+        take_turn(connection)
         rows = storage.members(connection)
         incidents = storage.open_incidents(connection)
         seen = ([(row.alert_id, row.version, row.incident_id) for row in rows], [each.version for each in incidents])

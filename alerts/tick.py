@@ -90,6 +90,7 @@ class Watch:
         findings, suppressed = detection.look(states, devices, open_alerts, now, quarter)
         at_rest = _at_rest(detection.inventory)
         with storage_errors(), connection.transaction():
+            alert_storage.take_turn(connection)
             asked = {(finding.subject, finding.rule) for finding in findings}
             asked |= {(alert.subject, alert.rule) for alert in open_alerts}
             at_work = maintenance.covered(connection, list(asked), now)

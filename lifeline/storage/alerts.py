@@ -22,6 +22,7 @@ DETECTOR = "detector"
 
 AT_ONCE = 10_000
 """Alerts in one document at most: PostgreSQL takes 256 MB, and evidence may have a few kB."""
+_TURN = 5_461_433_660
 
 _SQL = load("alerts")
 
@@ -163,11 +164,22 @@ def operate(
         return change_alerts(connection, [Change(alert, taken, alert.level, taken.message)], now, actor, note)[0]
 
 
+def take_turn(connection: Connection) -> None:
+    """Wait until nobody else changes several alerts in one transaction; it is this one's turn until it ends.
+
+    First of all in each transaction that will hold more than one: which those are is known to none of them before, so
+    that no order of locks keeps a tick, a response and a bulk of acknowledgements from waiting for each other.
+    """
+    with storage_errors():
+        connection.execute(_SQL["take_turn"], {"key": _TURN})
+
+
 def operate_many(
     connection: Connection, alert_ids: Sequence[int], event: Event, actor: str, now: datetime, note: str = ""
 ) -> tuple[list[Alert], dict[int, str]]:
     """What a person does to several alerts at once: those that moved, and of each other one why it did not."""
     with storage_errors(), connection.transaction():
+        take_turn(connection)
         rows = connection.execute(_SQL["get_many_locked"], {"alert_ids": list(alert_ids)}).fetchall()
         found = {alert.alert_id: alert for alert in map(_alert, rows)}
         refused = {alert_id: f"there is no alert {alert_id}" for alert_id in alert_ids if alert_id not in found}

@@ -17,7 +17,6 @@ from lifeline.storage.directory import Behind
 from lifeline.storage.queries import load
 
 _SQL = load("incidents")
-_LOCK = 5_461_433_660
 
 
 class MemberRow(NamedTuple):
@@ -188,12 +187,6 @@ class IncidentFilter:
     levels: Sequence[Level] = ()
     network: str | None = None
     cause: str | None = None
-
-
-def lock(connection: Connection) -> None:
-    """Wait until nobody else is grouping; held until the transaction ends."""
-    with storage_errors():
-        connection.execute(_SQL["lock"], {"key": _LOCK})
 
 
 def members(connection: Connection) -> list[MemberRow]:

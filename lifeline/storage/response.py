@@ -254,6 +254,7 @@ def tell_overdue(connection: Connection, deadlines: Deadlines, now: datetime) ->
     """
     told: list[Overdue] = []
     with storage_errors(), connection.transaction():
+        alerts.take_turn(connection)
         for late in overdue(connection, deadlines, now):
             values = {
                 "alert_id": late.alert_id, "step": late.step, "step_since": late.step_since, "team": late.team,
@@ -288,6 +289,7 @@ def _holder(connection: Connection, alert_id: int) -> tuple[int, int | None]:
 
 
 def _locked(connection: Connection, alert_id: int) -> _Locked:
+    alerts.take_turn(connection)
     holder, incident_id = _holder(connection, alert_id)
     row = connection.execute(_SQL["get_locked"], {"alert_id": holder}).fetchone()
     if row is None:

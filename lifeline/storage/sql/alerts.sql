@@ -47,7 +47,7 @@ WITH wanted AS (
     SELECT a.alert_id, a.state AS from_state, a.level AS from_level
     FROM alert a JOIN wanted w USING (alert_id)
     WHERE a.version = w.version AND a.closed_at IS NULL
-    ORDER BY a.alert_id FOR UPDATE OF a
+    ORDER BY a.alert_id FOR NO KEY UPDATE OF a
 ), changed AS (
     UPDATE alert a SET
         state = w.state, level = w.level, evidence = coalesce(w.evidence, a.evidence), version = a.version + 1,
@@ -86,13 +86,17 @@ FROM alert WHERE alert_id = %(alert_id)s;
 -- The same, held until the transaction ends.
 SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, raised_at, updated_at, version, evidence,
     sensor_id, device_id, asset_id, longitude, latitude, acknowledged_at, acknowledged_by, returned_at, closed_at
-FROM alert WHERE alert_id = %(alert_id)s FOR UPDATE;
+FROM alert WHERE alert_id = %(alert_id)s FOR NO KEY UPDATE;
+
+-- name: take_turn
+-- Who changes several alerts does so alone; also, two processes that both believe to lead would open two incidents for one event.
+SELECT pg_advisory_xact_lock(%(key)s);
 
 -- name: get_many_locked
 -- Several, in the order in which everybody locks.
 SELECT alert_id, subject_kind, subject_id, rule, kind, network, level, state, raised_at, updated_at, version, evidence,
     sensor_id, device_id, asset_id, longitude, latitude, acknowledged_at, acknowledged_by, returned_at, closed_at
-FROM alert WHERE alert_id = ANY (%(alert_ids)s) ORDER BY alert_id FOR UPDATE;
+FROM alert WHERE alert_id = ANY (%(alert_ids)s) ORDER BY alert_id FOR NO KEY UPDATE;
 
 -- name: known
 SELECT alert_id FROM alert WHERE alert_id = ANY (%(alert_ids)s) ORDER BY alert_id;

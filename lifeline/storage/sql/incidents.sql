@@ -1,9 +1,5 @@
 -- Incidents: what their grouping reads, and what a tick writes. All of it in the transaction of the tick's alerts.
 
--- name: lock
--- One at a time: two processes that both believe to lead would open two incidents for one event.
-SELECT pg_advisory_xact_lock(%(key)s);
-
 -- name: members
 -- Open risk alerts, and of incidents that are open every alert that they ever had: these are evidence of the cause.
 SELECT m.alert_id, m.version, coalesce(m.incident_id, 0), m.rule, m.network, coalesce(s.quantity, m.evidence ->> 'quantity', ''),
