@@ -28,10 +28,20 @@ endif
 
 check: ## Format, lint, types, import contracts, and docs in step with the code
 	@scripts/setup dev
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target types tidy contracts documents
+
+.PHONY: types tidy contracts documents
+types: # the longest, so it begins first
+	$(PYTHON) -m mypy
+
+tidy:
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
-	$(PYTHON) -m mypy
+
+contracts:
 	.venv/bin/lint-imports
+
+documents:
 	$(PYTHON) -m pytest tests/architecture
 
 fuzz: ## Search for examples that break a property or the API: other ones each time (ARGS="-k solver" searches some)

@@ -8,6 +8,7 @@ made in the demo and revoked at the end. LIFELINE_PAGE names another address, LI
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -242,7 +243,8 @@ def main() -> int:
     """Every picture, or those named as arguments; 0 where all were made."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     with place() as (url, key), sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        chromium = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # one of both: `scripts/clients`
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         take(Camera(browser, url, key), set(sys.argv[1:]))
         browser.close()
     return 0
