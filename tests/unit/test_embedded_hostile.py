@@ -118,7 +118,7 @@ def test_a_service_runs_without_a_trace_of_roots_rights(folder: Path) -> None:
         log=folder / "log",
         when_owner_dies=signal.SIGKILL,
     )
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     told = {name: set(value.split()) for name, _, value in (x.partition(":") for x in _lines(folder / "log"))}
     none = {"0" * 16}
     assert told == {"Uid": {"65534"}, "Gid": {"65534"}, "Groups": set(), "CapEff": none, "CapPrm": none}
@@ -150,7 +150,7 @@ def test_a_service_sees_nothing_of_its_starters_environment(folder: Path, monkey
     process = processes.start(
         ["/usr/bin/env"], folder=folder, account=ME, log=folder / "log", when_owner_dies=signal.SIGKILL
     )
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     told = (folder / "log").read_text()
     assert "from-outside" not in told
     assert {line.split("=")[0] for line in told.splitlines()} <= {"LC_ALL", "PATH", "HOME", "PWD", "SHLVL", "_"}
@@ -164,7 +164,7 @@ def test_what_a_service_writes_is_readable_by_it_alone(folder: Path) -> None:
         log=folder / "log",
         when_owner_dies=signal.SIGKILL,
     )
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert stat.S_IMODE((folder / "made").stat().st_mode) == 0o600
     assert stat.S_IMODE((folder / "log").stat().st_mode) & 0o077 == 0
 
@@ -173,7 +173,7 @@ def test_a_services_input_is_what_was_typed_and_never_the_terminal(folder: Path)
     process = processes.start(
         ["/bin/cat"], folder=folder, account=ME, log=folder / "log", when_owner_dies=signal.SIGKILL, typed="CREATE\n"
     )
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert (folder / "log").read_text() == "CREATE\n"
 
 
@@ -217,9 +217,9 @@ def test_left_overs_of_a_folder_are_killed_and_the_neighbours_are_not(folder: Pa
     _running_in_soon(folder, True)
     _running_in_soon(neighbour, True)
     processes.kill_all(folder)
-    assert children[0].wait(5) == -signal.SIGKILL
+    assert children[0].wait(60) == -signal.SIGKILL
     assert children[1].poll() is None
-    processes.stop(children[1], signal.SIGTERM, neighbour, seconds=5)
+    processes.stop(children[1], signal.SIGTERM, neighbour, seconds=60)
     assert children[1].returncode == -signal.SIGTERM
 
 
@@ -248,7 +248,7 @@ def test_a_program_that_is_not_there_is_a_failure_and_not_a_silence(folder: Path
     process = processes.start(
         [folder / "no-such-program"], folder=folder, account=ME, log=folder / "log", when_owner_dies=signal.SIGKILL
     )
-    assert process.wait(10) != 0
+    assert process.wait(60) != 0
     assert "no-such-program" in processes.tail(folder / "log") or "FileNotFoundError" in processes.tail(folder / "log")
 
 
@@ -264,7 +264,7 @@ def test_a_log_that_has_grown_large_is_put_aside_at_the_next_start(
         log=folder / "service.log",
         when_owner_dies=signal.SIGKILL,
     )
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert (folder / "service.old").read_text() == "x" * 11
     assert (folder / "service.log").read_text() == "new\n"
 

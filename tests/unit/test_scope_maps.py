@@ -30,7 +30,7 @@ class Desk(ScopeMaps):
         with self.counting:
             self.drawn, self.busy = self.drawn + 1, self.busy + 1
             self.most = max(self.most, self.busy)
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         with self.counting:
             self.busy -= 1
         return SimpleNamespace(ground=SimpleNamespace(ids=range(10)), of=self.whole.number)
@@ -60,7 +60,7 @@ def test_who_asks_while_too_many_are_drawn_is_told_to_come_again(desk: Desk) -> 
         assert (refused.value.status, dict(refused.value.headers or {})) == (503, {"Retry-After": "5"})
     desk.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert desk.most == DRAWN_AT_ONCE
     assert desk.current(scope(DRAWN_AT_ONCE)).ground
 
@@ -76,7 +76,7 @@ def test_who_has_a_map_gets_the_one_before_while_the_next_is_drawn(desk: Desk) -
         thread.join(0.001)
     assert desk.current(scope(1)) is before
     desk.go.set()
-    thread.join(10)
+    thread.join(60)
     assert desk.current(scope(1)) is not before
 
 
