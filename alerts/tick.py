@@ -90,13 +90,13 @@ class Watch:
         findings, suppressed = detection.look(states, devices, open_alerts, now, quarter)
         at_rest = _at_rest(detection.inventory)
         with storage_errors(), connection.transaction():
-            alert_storage.take_turn(connection)
             asked = {(finding.subject, finding.rule) for finding in findings}
             asked |= {(alert.subject, alert.rule) for alert in open_alerts}
             at_work = maintenance.covered(connection, list(asked), now)
             plan = reconcile(detection.rules, findings, open_alerts, suppressed, at_rest, at_work)
             returns = alert_storage.returns(connection, returning(plan.changes), now - SPAN)
-            raised = alert_storage.raise_alerts(connection, plan.openings, now)
+            raised = alert_storage.raise_alerts(connection, plan.openings, now)  # of which nobody else knows: no turn
+            alert_storage.take_turn(connection)
             changed = alert_storage.change_alerts(connection, self._flaps.hold(plan.changes, returns, now), now)
             self._casebook.update(connection, now)
         return TickReport(len(findings), raised, changed, len(detection.inventory.sensor_ids))
