@@ -41,7 +41,7 @@ export function drawLayers(map, fit, more = {}) {
 /** The list as it stands there: kind, number, level, place, what, age and deadline. */
 function entriesOnScreen() {
   const rows = [...byId("entries").querySelectorAll(".row")].map((row) => {
-    const text = (of) => /** @type {HTMLElement} */ (row.querySelector(of))?.innerText ?? "";
+    const text = (of) => row.querySelector(of)?.textContent ?? ""; // innerText is empty where a row is out of sight
     return [row.dataset.kind, row.dataset.id, row.querySelector(".unseen").textContent, text("strong"), text(".rule"), text(".network"), text(".state"), row.querySelector("time").dateTime, text(".due")];
   });
   return [["kind", "id", "level", "place", "what", "network", "step", "since", "due"], ...rows];
