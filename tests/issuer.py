@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -140,6 +141,12 @@ def page_settings(issuer: TestIssuer) -> dict[str, str]:
 def running_issuer(*kinds: str, log_in: bool = False) -> Iterator[TestIssuer]:
     """An issuer that answers until the end, with a key of each kind; people log in there where ``log_in``."""
 
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Who asked may have gone away before the answer: of that nothing is said, of all else as ever."""
+            if not isinstance(sys.exception(), ConnectionError):
+                super().handle_error(request, client_address)
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             issuer.asked.append(self.path)
@@ -169,7 +176,7 @@ def running_issuer(*kinds: str, log_in: bool = False) -> Iterator[TestIssuer]:
 
         def log_message(self, *_: Any) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Server(("127.0.0.1", 0), Handler)
     issuer = TestIssuer(server.server_port)
     for kind in kinds:
         issuer.rotate(kind)

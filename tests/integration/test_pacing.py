@@ -1,6 +1,6 @@
 """When messages go out, on the real database and over HTTP: quiet hours, groups, reminders and chains."""
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 import pytest
 
@@ -8,7 +8,7 @@ from lifeline.errors import ConflictError, NotFoundError
 from lifeline.lifecycle import Event, step
 from lifeline.model import Level
 from lifeline.storage import alerts as alert_storage
-from lifeline.storage import endpoints, outbox
+from lifeline.storage import endpoints, outbox, pacing
 from lifeline.storage.endpoints import Pacing
 from tests.integration.mailbox import Mailbox, add, mailbox, operate, pace  # noqa: F401 - a fixture
 from tests.integration.test_alerts_delivery import Office, office  # noqa: F401 - a fixture
@@ -95,6 +95,30 @@ def test_an_alert_is_told_again_until_somebody_acknowledges_it(office: Office, m
     assert pace(office, 3600).reminders == 0
     assert mailbox.types == ["alert.raised", *["alert.reminder"] * 3, "alert.acknowledged"]
     assert len({headers["webhook-id"] for headers, _ in mailbox.posts}) == 5
+
+
+@pytest.mark.parametrize("join", ["nestloop", "hashjoin", "mergejoin"])
+def test_what_is_due_in_the_same_moment_is_told_in_order_of_the_alerts_and_of_the_endpoints(
+    join: str, office: Office
+) -> None:
+    """Reminders and stages of alerts that were raised together, however the database joins them."""
+    for name in ("one", "two"):
+        add(office, "http://127.0.0.1:9/hook", name, pacing=Pacing(repeat_s=600))
+        endpoints.escalate(office.connection, name, office.now, level=Level.YELLOW, after_s=600)
+    made = [office.raise_alert().alert_id for _ in range(60)]
+    office.connection.execute("UPDATE alert SET updated_at = updated_at WHERE alert_id <= 30")  # these lie last now
+    outbox.fan_out(office.connection, office.now)
+    for other in {"nestloop", "hashjoin", "mergejoin"} - {join}:
+        office.connection.execute(f"SET enable_{other} = off")
+    office.now += timedelta(seconds=600)
+    assert pacing.pace(office.connection, office.now) == pacing.Paced(0, 120, 120)
+    for kind in ("alert.reminder", "alert.unattended"):
+        rows = office.connection.execute(
+            "SELECT alert_id, endpoint_id FROM outbox JOIN delivery USING (outbox_id) WHERE event_type = %s"
+            " ORDER BY outbox_id",
+            [kind],
+        ).fetchall()
+        assert rows == [(alert, endpoint) for alert in made for endpoint in (1, 2)]
 
 
 def test_a_shelved_alert_is_not_told_again(office: Office, mailbox: Mailbox) -> None:

@@ -29,10 +29,12 @@ WITH ripe AS (
             ORDER BY o.outbox_id DESC LIMIT 30) few
     ) newest
     WHERE r.messages > 1
+    ORDER BY r.endpoint_id, r.group_key
     RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
     SELECT m.outbox_id, r.endpoint_id, r.level, coalesce(r.quiet_until, %(now)s) FROM made m JOIN ripe r USING (message_id)
+    ORDER BY m.outbox_id
 ), taken AS (
     UPDATE delivery d SET state = 'grouped', grouped_into = m.outbox_id
     FROM made m JOIN ripe r USING (message_id)
@@ -56,20 +58,20 @@ WITH waiting AS MATERIALIZED (
     WHERE e.repeat_s IS NOT NULL AND o.alert_id IN (SELECT alert_id FROM waiting)
     GROUP BY o.alert_id, d.endpoint_id
 ), due AS MATERIALIZED (
-    SELECT e.endpoint_id, w.alert_id, w.level, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
+    SELECT e.endpoint_id, w.alert_id, w.level, told.at, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
     FROM told JOIN waiting w USING (alert_id) JOIN worst USING (alert_id) JOIN endpoint e USING (endpoint_id)
     WHERE told.at + make_interval(secs => e.repeat_s) <= %(now)s AND wants(e, w.row, worst.level)
         AND hears(e, 'alert.reminder', false, (w.row).incident_id IS NOT NULL)
         AND (w.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
-    ORDER BY w.level, told.at
+    ORDER BY w.level, told.at, w.alert_id, e.endpoint_id
     LIMIT 1000
 ), made AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body, fanned_out)
     SELECT message_id, 'alert.reminder', alert_id, %(now)s, alert_message(row, 'alert.reminder', %(now)s, 'reminder', ''), true
-    FROM due RETURNING outbox_id, message_id
+    FROM due ORDER BY level, at, alert_id, endpoint_id RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id) ORDER BY m.outbox_id
 )
 SELECT count(*) FROM due;
 
@@ -86,20 +88,20 @@ WITH waiting AS MATERIALIZED (
     WHERE e.repeat_s IS NOT NULL AND o.incident_id IN (SELECT incident_id FROM waiting)
     GROUP BY o.incident_id, d.endpoint_id
 ), due AS MATERIALIZED (
-    SELECT e.endpoint_id, w.incident_id, w.level, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
+    SELECT e.endpoint_id, w.incident_id, w.level, told.at, w.row, 'msg_' || replace(gen_random_uuid()::text, '-', '') AS message_id
     FROM told JOIN waiting w USING (incident_id) JOIN endpoint e USING (endpoint_id)
     WHERE told.at + make_interval(secs => e.repeat_s) <= %(now)s AND wants(e, w.row) AND hears(e, 'incident.reminder', true, true)
         AND (w.level = 1 OR end_of_quiet(e, %(now)s) IS NULL)
-    ORDER BY w.level, told.at
+    ORDER BY w.level, told.at, w.incident_id, e.endpoint_id
     LIMIT 1000
 ), made AS (
     INSERT INTO outbox (message_id, event_type, incident_id, created_at, body, fanned_out)
     SELECT message_id, 'incident.reminder', incident_id, %(now)s,
         incident_message(row, 'incident.reminder', %(now)s, 'reminder', ''), true
-    FROM due RETURNING outbox_id, message_id
+    FROM due ORDER BY level, at, incident_id, endpoint_id RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id) ORDER BY m.outbox_id
 )
 SELECT count(*) FROM due;
 
@@ -131,7 +133,7 @@ WITH waiting AS (
     WHERE (since + make_interval(secs => after_s) <= %(now)s OR unreached AND after_s = first_after_s)
         AND NOT EXISTS (SELECT FROM escalation_told t
             WHERE t.alert_id = stages.alert_id AND t.escalation_id = stages.escalation_id AND t.since = stages.since)
-    ORDER BY level, since
+    ORDER BY level, since, alert_id, escalation_id
     LIMIT 1000
     ON CONFLICT DO NOTHING
     RETURNING alert_id, escalation_id
@@ -140,10 +142,10 @@ WITH waiting AS (
 ), made AS (
     INSERT INTO outbox (message_id, event_type, alert_id, created_at, body, fanned_out)
     SELECT message_id, 'alert.unattended', alert_id, %(now)s, alert_message(row, 'alert.unattended', %(now)s, 'escalation', ''), true
-    FROM due RETURNING outbox_id, message_id
+    FROM due ORDER BY level, since, alert_id, escalation_id RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id) ORDER BY m.outbox_id
 )
 SELECT count(*) FROM due;
 
@@ -175,7 +177,7 @@ WITH waiting AS (
     WHERE (since + make_interval(secs => after_s) <= %(now)s OR unreached AND after_s = first_after_s)
         AND NOT EXISTS (SELECT FROM incident_escalation_told t
             WHERE t.incident_id = stages.incident_id AND t.escalation_id = stages.escalation_id AND t.since = stages.since)
-    ORDER BY level, since
+    ORDER BY level, since, incident_id, escalation_id
     LIMIT 1000
     ON CONFLICT DO NOTHING
     RETURNING incident_id, escalation_id
@@ -186,9 +188,9 @@ WITH waiting AS (
     INSERT INTO outbox (message_id, event_type, incident_id, created_at, body, fanned_out)
     SELECT message_id, 'incident.unattended', incident_id, %(now)s,
         incident_message(row, 'incident.unattended', %(now)s, 'escalation', ''), true
-    FROM due RETURNING outbox_id, message_id
+    FROM due ORDER BY level, since, incident_id, escalation_id RETURNING outbox_id, message_id
 ), planned AS (
     INSERT INTO delivery (outbox_id, endpoint_id, level, next_attempt_at)
-    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id)
+    SELECT m.outbox_id, d.endpoint_id, d.level, %(now)s FROM made m JOIN due d USING (message_id) ORDER BY m.outbox_id
 )
 SELECT count(*) FROM due;

@@ -7,7 +7,8 @@ ORDER BY ts DESC LIMIT %(limit)s;
 -- name: rolled
 -- Buckets of a span: from the roll-up, and from the readings themselves where the roll-up may not have come yet (from its
 -- newest bucket on, and the last quarter of an hour in any case), so that the newest data shows. Where both know a bucket
--- the one that saw more readings is right: a roll-up's hour may be half done, and retention may have taken readings away.
+-- the one that saw more readings is right: a roll-up's hour may be half done, and retention may have taken readings away. Where
+-- both saw as many it is the roll-up's, as sums of the same numbers in another order may differ in their last digit.
 -- Implausible readings (flag 2) enter no figure, as in the roll-ups.
 WITH edge AS (
     SELECT greatest(
@@ -18,17 +19,17 @@ WITH edge AS (
         )
     ) AS at
 ), known AS (
-    SELECT bucket, n, minimum, maximum, mean, last FROM {table}
+    SELECT bucket, n, minimum, maximum, mean, last, 0 AS origin FROM {table}
     WHERE sensor_id = %(sensor_id)s AND bucket < %(end)s
         AND bucket >= date_bin(%(width)s, %(start)s, '2000-01-01 00:00:00+00')
     UNION ALL
     SELECT date_bin(%(width)s, ts, '2000-01-01 00:00:00+00') AS bucket, count(*)::int, min(value), max(value), avg(value),
-        (array_agg(value ORDER BY ts DESC))[1]
+        (array_agg(value ORDER BY ts DESC))[1], 1
     FROM reading
     WHERE sensor_id = %(sensor_id)s AND ts >= (SELECT at FROM edge) AND ts < %(end)s AND quality & 2 = 0
     GROUP BY 1
 ), best AS (
-    SELECT DISTINCT ON (bucket) bucket, n, minimum, maximum, mean, last FROM known ORDER BY bucket DESC, n DESC
+    SELECT DISTINCT ON (bucket) bucket, n, minimum, maximum, mean, last FROM known ORDER BY bucket DESC, n DESC, origin
 )
 SELECT bucket, n, minimum, maximum, mean, last FROM best ORDER BY bucket DESC LIMIT %(limit)s;
 
