@@ -21,6 +21,11 @@ export function element(tag, attributes = {}, ...children) {
 /** @param {string} id @returns {HTMLElement} */
 export const byId = (id) => document.getElementById(id);
 
+/** Write a property where it is another: the same once more would have the browser draw again. @param {Node} on @param {string} name @param {unknown} value */
+export function write(on, name, value) {
+  if (on[name] !== value) on[name] = value;
+}
+
 /** A button that is not for sending a form. */
 export const button = (attributes, ...children) => element("button", { type: "button", ...attributes }, ...children);
 

@@ -1,7 +1,7 @@
 // How fresh the page is: the light in the bar, and a banner where what it shows may be old.
 
 import { city, since } from "./city.js";
-import { byId } from "./element.js";
+import { byId, write } from "./element.js";
 import { clock, span, t, zoneName } from "./i18n.js";
 
 const STALE_DATA_S = 300;
@@ -41,17 +41,17 @@ export function doubt() {
   return ageOfData() > STALE_DATA_S ? t("stale_data", { time: clock(newest), age: span(since(newest)) }) : "";
 }
 
-/** The light, the time of the newest reading, and the banner. */
+/** The light, the time of the newest reading, and the banner: looked at each second, written where it changed. */
 export function drawFreshness() {
   const { stream } = freshness;
   const asOf = city.summary?.data_as_of;
   const light = byId("freshness");
-  light.className = stream === "live" && !unwatched() && !(ageOfData() > STALE_DATA_S) ? "live" : stream === "lost" ? "lost" : "late";
-  light.querySelector(".label").textContent = `${t(stream)} · ${t("data_as_of")}`;
-  light.querySelector("time").textContent = asOf ? clock(asOf) : "–";
-  light.querySelector("small").textContent = asOf ? zoneName(asOf) : "";
+  write(light, "className", stream === "live" && !unwatched() && !(ageOfData() > STALE_DATA_S) ? "live" : stream === "lost" ? "lost" : "late");
+  write(light.querySelector(".label"), "textContent", `${t(stream)} · ${t("data_as_of")}`);
+  write(light.querySelector("time"), "textContent", asOf ? clock(asOf) : "–");
+  write(light.querySelector("small"), "textContent", asOf ? zoneName(asOf) : "");
   const said = doubt();
   const banner = byId("banner");
-  banner.hidden = !said;
-  if (banner.textContent !== said) banner.textContent = said;
+  write(banner, "hidden", !said);
+  write(banner, "textContent", said);
 }

@@ -1,7 +1,7 @@
 // Beside the map: the levels with their live counts, and the switches of the layers.
 
 import { city, levelName, networkName } from "./city.js";
-import { button, byId, element, icon } from "./element.js";
+import { button, byId, element, icon, settle } from "./element.js";
 import { fileButton, keepMap, keepRows } from "./files.js";
 import { t } from "./i18n.js";
 import { ALL, badge } from "./levels.js";
@@ -16,7 +16,7 @@ export function drawLegend(resolution) {
   const rows = ALL.map((level) => element("tr", { class: cells[level] || city.summary.segments[level] ? "" : "none" },
     element("th", { scope: "row" }, element("span", {}, badge(level, 16), levelName(level))), element("td", {}, cells[level] ?? 0), element("td", {}, city.summary.segments[level])));
   const head = element("tr", {}, element("th", { scope: "col" }, t("legend")), element("th", { scope: "col" }, t("cells")), element("th", { scope: "col" }, t("pipes")));
-  byId("legend").replaceChildren(element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)), element("p", {}, t("unknown_hint")));
+  settle(byId("legend"), [element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)), element("p", {}, t("unknown_hint"))]);
 }
 
 /** @param {any} map @param {() => void} fit @param {Record<string, number>} [more] layers that this city has beside the usual ones, and how much is on each */
@@ -41,7 +41,7 @@ export function drawLayers(map, fit, more = {}) {
 /** The list as it stands there: kind, number, level, place, what, age and deadline. */
 function entriesOnScreen() {
   const rows = [...byId("entries").querySelectorAll(".row")].map((row) => {
-    const text = (of) => /** @type {HTMLElement} */ (row.querySelector(of))?.innerText ?? "";
+    const text = (of) => row.querySelector(of)?.textContent ?? ""; // innerText is empty where a row is out of sight
     return [row.dataset.kind, row.dataset.id, row.querySelector(".unseen").textContent, text("strong"), text(".rule"), text(".network"), text(".state"), row.querySelector("time").dateTime, text(".due")];
   });
   return [["kind", "id", "level", "place", "what", "network", "step", "since", "due"], ...rows];

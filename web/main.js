@@ -141,7 +141,7 @@ async function view(name, { visit = true, tab = "" } = {}) {
   document.body.dataset.view = name || "watch";
   if (name && panel.open) await select({}, { visit: false });
   drawViews();
-  if (onMap) map.map.resize();
+  if (onMap) map.fill();
   if (!name) return;
   try {
     const made = await LOADERS[name]();

@@ -1,7 +1,7 @@
 // The map: cells, pipes, sensors, zones, incidents and alerts by level. Without a base map the pipes suggest the streets.
 
 import * as maplibre from "/vendor/maplibre/maplibre-gl.mjs";
-import { button, element } from "./element.js";
+import { button, element, write } from "./element.js";
 import { place, t } from "./i18n.js";
 import { badge } from "./levels.js";
 import { CHANGED, EMPTY, LAYERS, SOURCES, dressLayers, dressPictures, enliven, marksOf, scale } from "./mapstyle.js";
@@ -10,6 +10,9 @@ maplibre.setWorkerUrl("/vendor/maplibre/maplibre-gl-worker.mjs");
 
 const MOST_MARKERS = 150;
 const NAMED = ["pipes", "zones"]; // whose features have a name on the map
+const TOLD_AGAIN = ["sensors", "traces", "members", "others"]; // which come without an ETag, mostly as they were
+/** Whether there is nothing to draw: MapLibre draws the whole map for whatever it is given. */
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 /** Room at the edges of what is to be in sight: the cards lie on the map, and no incident may lie below one where there is room beside it. */
 function fitting(width) {
   const by = scale();
@@ -89,6 +92,7 @@ export class RiskMap {
     await this.ready;
     if (NAMED.includes(name)) for (const { properties } of data.features) properties.label = place(properties.name);
     if (name === "cells") enliven(data);
+    if (TOLD_AGAIN.includes(name) && same(data, this.data[name])) return;
     this.data[name] = data;
     this.source(name, data);
     if (name !== "cells") return;
@@ -124,17 +128,28 @@ export class RiskMap {
       kept.add(id);
       if (!this.markers.has(id)) this.markers.set(id, this.marker(thing, kind, fresh));
       const marker = this.markers.get(id);
-      marker.setLngLat([thing.longitude, thing.latitude]);
+      const { lng, lat } = marker.getLngLat();
+      if (lng !== thing.longitude || lat !== thing.latitude) marker.setLngLat([thing.longitude, thing.latitude]);
       const made = marker.getElement();
-      made.style.zIndex = String(1000 - rank);
-      made.setAttribute("aria-label", label(thing));
-      made.title = label(thing);
+      write(made.style, "zIndex", String(1000 - rank));
+      const said = label(thing);
+      if (made.title === said) return;
+      made.title = said;
+      made.setAttribute("aria-label", said);
     });
     for (const [id, marker] of this.markers) {
       if (kept.has(id)) continue;
       marker.remove();
       this.markers.delete(id);
     }
+    this.beat();
+  }
+
+  /** Marks pulse together: each in a time of its own, many would have the browser draw all the time. */
+  beat() {
+    const pulses = this.map.getCanvasContainer().getAnimations({ subtree: true });
+    const begun = pulses.find((each) => each.startTime !== null)?.startTime; // those that are made at once begin at once
+    if (begun !== undefined) for (const each of pulses) if (each.startTime !== begun) each.startTime = begun;
   }
 
   /** The less bad of very many, drawn by the map itself: a browser moves some hundreds of elements slowly. */
@@ -206,13 +221,21 @@ export class RiskMap {
   /** Pipes that are held up to the eye. @param {string[]} ids */
   pick(ids) {
     this.picked = ids.filter(Boolean);
-    if (this.map.getLayer("chosen-pipe")) this.map.setFilter("chosen-pipe", ["in", ["get", "id"], ["literal", this.picked]]);
+    const wanted = ["in", ["get", "id"], ["literal", this.picked]];
+    if (this.map.getLayer("chosen-pipe") && !same(this.map.getFilter("chosen-pipe"), wanted)) this.map.setFilter("chosen-pipe", wanted);
   }
 
   goTo(longitude, latitude) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.map.resize(); // the panel beside it may just have opened
+    this.fill(); // the panel beside it may just have opened
     this.map.easeTo({ center: [longitude, latitude], zoom: Math.max(this.map.getZoom(), 15.5), duration: calm ? 0 : 700 });
+  }
+
+  /** Take the room that there is now, if it is another. */
+  fill() {
+    const { clientWidth: width, clientHeight: height } = this.map.getContainer();
+    const canvas = this.map.getCanvas();
+    if (canvas.clientWidth !== width || canvas.clientHeight !== height) this.map.resize();
   }
 
   fit(box) {

@@ -2,7 +2,7 @@
 
 import { all, get, getIfChanged } from "./api.js";
 import { city, levelName, since, stands } from "./city.js";
-import { byId } from "./element.js";
+import { byId, write } from "./element.js";
 import { OPEN, PIPES } from "./first.js";
 import { forgetGone } from "./bulk.js";
 import { REPORTS } from "./citizens.js";
@@ -186,8 +186,7 @@ export class Watch {
       byId("spoken").textContent = t("new_red", { place: fresh.map(placeOf).join(", ") });
       chime();
     }
-    document.title = (reds.length ? `(${reds.length}) ● ${levelName("red")} · ` : "") + city.catalogue.title;
-    const icon = /** @type {HTMLLinkElement} */ (byId("favicon"));
-    icon.href = reds.length ? "/icons/red.svg" : "/icons/calm.svg";
+    write(document, "title", (reds.length ? `(${reds.length}) ● ${levelName("red")} · ` : "") + city.catalogue.title);
+    write(byId("favicon"), "href", new URL(reds.length ? "/icons/red.svg" : "/icons/calm.svg", location.href).href);
   }
 }

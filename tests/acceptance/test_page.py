@@ -268,6 +268,88 @@ ON_TOP = """mark => {
 }"""
 
 
+COUNTED = """
+window.drawn = { map: 0, page: [], asking: 0, rested: 0 };
+for (const name of ["drawElements", "drawArrays"]) {
+    const draw = WebGL2RenderingContext.prototype[name];
+    WebGL2RenderingContext.prototype[name] = function (...given) {
+        drawn.map += 1;
+        drawn.rested = 0;
+        return draw.apply(this, given);
+    };
+}
+const ask = window.fetch;
+window.fetch = async (...given) => {
+    if (String(given[0]).endsWith("/live")) return ask(...given); // which never ends
+    drawn.asking += 1;
+    drawn.rested = 0;
+    try {
+        return await ask(...given);
+    } finally {
+        drawn.asking -= 1;
+    }
+};
+setInterval(() => { // as often as the page looks at its clock
+    if (!drawn.asking && document.querySelector("#map[data-drawn]")) drawn.rested += 1;
+}, 1000);
+new MutationObserver((found) => {
+    for (const { target, attributeName: attribute } of found) {
+        const where = target.nodeType === Node.ELEMENT_NODE ? target : target.parentElement;
+        if (!where || where.closest("#entries")) continue; // where the rows say how old they are
+        drawn.rested = 0;
+        drawn.page.push(`${where.tagName} ${where.id} ${where.className} ${attribute ?? ""}`);
+    }
+}).observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+"""
+"""Counts what is drawn on the map and written in the page, and the seconds in which it did and asked for nothing."""
+PICTURES = """mark => {
+    const [pulse] = mark.getAnimations({ subtree: true });
+    pulse.pause();
+    const length = pulse.effect.getComputedTiming().duration;
+    const seen = [];
+    for (let at = 0; at < length; at += 10) {
+        pulse.currentTime = at;
+        const { transform, opacity } = getComputedStyle(mark, "::after");
+        if (seen.at(-1) !== `${transform} ${opacity}`) seen.push(`${transform} ${opacity}`);
+    }
+    return [length, seen.length];
+}"""
+BEGUN = "() => document.getAnimations().map((each) => each.startTime).filter((each) => each !== null)"
+RESTED_S = 5
+PULSES = 3
+"""Pictures of a pulse: each is a frame of the whole page, all night on a wall."""
+
+
+def test_an_idle_page_draws_nothing_and_a_new_alert_pulses_in_three_steps(api: Api, browser: Browser) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn, autocommit=True) as connection:
+        alert, since = open_alert(connection, 1), datetime.now(UTC)
+        summary = "/api/v1/risk/summary"
+        until(lambda: datetime.fromisoformat(api.get(summary).json()["map_drawn_at"]) > since, "the map with it")
+        page = visit.page
+        page.add_init_script(COUNTED)
+        visit.open("lang=en")
+        mark = page.locator(f".alert-mark.red.new[data-id='{alert.alert_id}']")
+        mark.wait_for()
+        until(lambda: page.evaluate("drawn.rested") >= RESTED_S, "a page at rest")
+        assert page.evaluate("drawn.map") > 0, "the map was drawn, and counted"
+        page.evaluate("Object.assign(drawn, { map: 0, page: [] })")
+        with (
+            page.expect_response("**/api/v1/caseload"),
+            page.expect_response("**/api/v1/sensors?*"),
+            page.expect_response("**/api/v1/risk/summary"),
+        ):
+            for what in ("alert", "reading"):
+                connection.execute("SELECT pg_notify('lifeline_changed', %s)", [f'{{"what": "{what}"}}'])
+        until(lambda: page.evaluate("drawn.rested") >= RESTED_S, "a page at rest")
+        assert page.evaluate("[drawn.map, drawn.page]") == [0, []], "told of what it shows already, it draws nothing"
+        open_alert(connection, 2, Level.ORANGE)
+        page.locator(".alert-mark.orange.new").wait_for()
+        until(lambda: len(begun := page.evaluate(BEGUN)) == 2 and len(set(begun)) == 1, "marks that pulse together")
+        assert mark.evaluate(PICTURES) == [1500, PULSES]
+        assert page.locator(".alert-mark.orange.new").evaluate(PICTURES) == [3000, PULSES]
+        assert visit.complaints == []
+
+
 def gather(connection: Connection, alert: Alert, level: Level) -> None:
     """An incident of one alert that was as bad as the alert, and is milder now."""
     now, causes = datetime.now(UTC), [{"cause": "unknown", "title": {"en": "Gas", "zh": "燃气"}}]
