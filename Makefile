@@ -21,7 +21,7 @@ test: ## Run every test: unit, architecture, integration, acceptance (ARGS="-k s
 	@[ -d tests/unit/__pycache__ ] || $(PYTHON) -m pytest --collect-only -q tests >/dev/null & scripts/clients; wait
 ifeq ($(strip $(ARGS)),)
 	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile tests/unit tests/architecture tests/integration
-	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile tests/acceptance
+	$(PYTHON) -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder tests/acceptance
 else
 	$(PYTHON) -m pytest $(ARGS)
 endif
