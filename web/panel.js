@@ -12,6 +12,8 @@ export function where(thing, on) {
   return button({ class: "plain", title: `${t("show_on_map")} (m)`, "aria-label": t("show_on_map"), "data-act": "map", onclick: () => on.place(thing.longitude, thing.latitude) }, icon("pin", 18));
 }
 
+const TOLD = ".respond > .wrong"; // why an act was refused
+
 export class Panel {
   /** @param {HTMLElement} parent @param {() => void} closed */
   constructor(parent, closed) {
@@ -68,18 +70,20 @@ export class Panel {
     this.measured = null;
   }
 
-  /** Somebody is writing or choosing here: nothing may be drawn under their hands. */
+  /** Somebody is writing or choosing here, or waits for an answer: nothing may be drawn under their hands. */
   get busy() {
     const focus = document.activeElement;
-    return this.parent.contains(focus) && focus.matches("input, textarea, select") || Boolean(this.parent.querySelector("details.act.more.shelve[open], details.act.more.assign[open], .fields textarea:not(:placeholder-shown)"));
+    return this.parent.contains(focus) && focus.matches("input, textarea, select") || Boolean(this.parent.querySelector(".respond[aria-busy='true'], details.act.more.shelve[open], details.act.more.assign[open], .fields textarea:not(:placeholder-shown)"));
   }
 
   keep() {
     const focus = this.parent.contains(document.activeElement) ? document.activeElement.dataset.act : null;
-    return { scrolled: this.parent.scrollTop, focus, open: [...this.parent.querySelectorAll("details")].map((each) => each.open) };
+    return { scrolled: this.parent.scrollTop, focus, told: this.parent.querySelector(TOLD)?.textContent, open: [...this.parent.querySelectorAll("details")].map((each) => each.open) };
   }
 
-  restore({ scrolled, focus, open }) {
+  restore({ scrolled, focus, told, open }) {
+    const telling = this.parent.querySelector(TOLD);
+    if (telling && told && !telling.textContent) telling.textContent = told;
     const folds = [...this.parent.querySelectorAll("details")];
     if (folds.length === open.length) folds.forEach((each, at) => (each.open = open[at]));
     this.parent.scrollTop = scrolled;

@@ -85,7 +85,11 @@ export function responseForm(kind, thing, on) {
   const team = element("input", { name: "team", maxlength: "80", placeholder: t("team"), "aria-label": t("team"), autocomplete: "off" });
   const wrong = element("p", { class: "wrong", role: "alert" });
   const form = element("form", { class: "respond", onsubmit: (event) => event.preventDefault() });
-  const busy = (is) => form.querySelectorAll("button").forEach((each) => (each.disabled = is));
+  const busy = (is) => {
+    if (is) form.setAttribute("aria-busy", "true");
+    else form.removeAttribute("aria-busy");
+    form.querySelectorAll("button").forEach((each) => (each.disabled = is));
+  };
   const send = async (action, values = {}) => {
     busy(true);
     wrong.textContent = "";
@@ -96,7 +100,7 @@ export function responseForm(kind, thing, on) {
       on.changed();
     } catch (error) {
       wrong.textContent = !error.status ? t("not_done") : error.status === 403 ? t("need_role") : error.status === 409 ? `${t("conflict")} ${error.message}` : error.message;
-      if (error.status === 409) on.changed();
+      if (error.status && error.status !== 401) on.changed(); // what was not drawn while the answer was waited for
       if (error.status === 401) on.failed(error);
     } finally {
       busy(false);

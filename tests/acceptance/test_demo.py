@@ -119,10 +119,11 @@ def test_the_demo_ends_in_a_running_city_and_starts_again_at_once(folder: Path) 
         assert {each["kind"] for each in near} >= {"hospital", "school"}
         assert all(each["assets"] > 0 for each in near)
         ports = (first.running.mqtt_port, int(url.rstrip("/").rpartition(":")[2]))
-        assert len(sockets := listeners(*ports)) >= 2
+        sockets = listeners(*ports)
+        assert len(sockets) >= 2
         assert first.interrupt() == 0
         assert gone(first)
-        assert not sockets & listeners(*ports)
+        until(lambda: not sockets & listeners(*ports), "ports that are closed")
     finally:
         first.clean_up()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from lifeline.catalogue import shipped_catalogue
 from lifeline.embedded import Broker
@@ -456,6 +456,33 @@ def test_a_viewer_who_acknowledges_is_told_why_not(api: Api, browser: Browser) -
         visit.open(f"lang=en&alert={alert.alert_id}", Role.VIEWER)
         visit.page.locator("#panel [data-act=acknowledge]").click()
         visit.page.locator("#panel .wrong", has_text="may not").wait_for()
+
+
+def test_a_refusal_is_told_and_stays_though_the_panel_is_drawn_anew_before_and_after_it(
+    api: Api, browser: Browser
+) -> None:
+    with visiting(browser, api) as visit, connect(api.dsn, autocommit=True) as connection:
+        alert = open_alert(connection, 1)
+        held: list[Route] = []
+        visit.page.route("**/acknowledge", lambda route: held.append(route))
+        visit.open(f"lang=en&alert={alert.alert_id}", Role.VIEWER)
+        panel = visit.page.locator("#panel")
+
+        def rise(level: Level) -> None:
+            connection.execute("UPDATE alert SET level = %s WHERE alert_id = %s", [level, alert.alert_id])
+            connection.execute("""SELECT pg_notify('lifeline_changed', '{"what": "alert"}')""")
+
+        panel.locator("[data-act=acknowledge]").click()
+        until(lambda: visit.page.wait_for_timeout(20) or held, "the act under way")
+        rise(Level.ORANGE)
+        visit.page.locator(f"#entries .row.orange[data-id='{alert.alert_id}']").wait_for()
+        visit.page.wait_for_timeout(500)
+        held[0].continue_()
+        panel.locator(".wrong", has_text="may not").wait_for()
+        for level, name in ((Level.YELLOW, "Moderate"), (Level.BLUE, "Minor")):
+            rise(level)
+            panel.get_by_text(name).first.wait_for()
+            panel.locator(".wrong", has_text="may not").wait_for()
 
 
 def test_a_pipe_shows_its_risk_by_its_parts_and_a_filter_stays_in_the_address(api: Api, browser: Browser) -> None:

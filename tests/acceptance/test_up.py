@@ -16,6 +16,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.acceptance.commands import Started, gone, lifeline
+from tests.api_process import until
 from tests.ports import listeners
 
 pytestmark = pytest.mark.usefixtures("programs")
@@ -60,10 +61,11 @@ def test_up_runs_the_system_and_control_c_leaves_nothing(up: Started, folder: Pa
     assert "runs on" in second.stderr
     assert len(up.members()) > 6
     ports = (port_of(running.url), running.mqtt_port)
-    assert len(sockets := listeners(*ports)) >= 2
+    sockets = listeners(*ports)
+    assert len(sockets) >= 2
     assert up.interrupt() == 0
     assert gone(up)
-    assert not sockets & listeners(*ports)
+    until(lambda: not sockets & listeners(*ports), "ports that are closed")
     assert up.text.endswith("stopping\nstopped\n")
 
 
@@ -92,11 +94,12 @@ def process_lines(up: Started, module: str) -> list[tuple[int, str]]:
 def test_a_lifeline_that_is_killed_takes_everything_with_it_and_starts_again(up: Started, folder: Path) -> None:
     up.wait_for("Ctrl-C stops everything")
     port = port_of(up.running.url)
-    assert (sockets := listeners(port))
+    sockets = listeners(port)
+    assert sockets
     up.process.kill()
     up.process.wait()
     assert gone(up)
-    assert not sockets & listeners(port)
+    until(lambda: not sockets & listeners(port), "ports that are closed")
     again = Started(folder)
     began = time.monotonic()
     try:

@@ -26,6 +26,7 @@ from lifeline.storage import drills, health, sandbox
 from lifeline.storage.database import Connection, connect, open_connection
 from lifeline.storage.drills import DrillState
 from lifeline.storage.sandbox import Sandbox
+from tests.api_process import until
 from tests.integration.test_embedded_broker import client, listening, publish
 from tests.ports import listeners
 
@@ -125,9 +126,10 @@ def test_a_drills_own_broker_takes_and_gives_the_drills_topics_alone(system: Exe
             assert publish(ingest, readings) == "Not authorized"
         assert heard.empty()
     port = broker.port
-    assert (sockets := listeners(port))
+    sockets = listeners(port)
+    assert sockets
     system.stop()
-    assert not sockets & listeners(port)
+    until(lambda: not sockets & listeners(port), "ports that are closed")
 
 
 # ------------------------------------------------------------------------------------------------------ the twin

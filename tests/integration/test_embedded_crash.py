@@ -36,13 +36,14 @@ def test_no_process_and_no_port_outlives_the_owner(how: signal.Signals, service_
     started = json.loads(owner.stdout.readline())
     for pid in started["pids"]:
         os.kill(pid, 0)  # they outlived the thread that started them
-    assert len(sockets := listeners(*started["ports"])) >= 2
+    sockets = listeners(*started["ports"])
+    assert len(sockets) >= 2
     owner.send_signal(how)
     owner.wait(60)
     owner.stdout.close()
     folders = [service_home.resolve() / name for name in ("database/data", "broker/data")]
     until(lambda: not any(processes.running_in(folder) for folder in folders), "the end of every process")
-    assert not sockets & listeners(*started["ports"])
+    until(lambda: not sockets & listeners(*started["ports"]), "ports that are closed")
 
 
 def test_the_services_start_again_where_their_owner_was_killed(service_home: Path, programs: Path) -> None:
