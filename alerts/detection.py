@@ -42,9 +42,12 @@ def _threshold(rule: Threshold, scene: Scene) -> list[Finding]:
 
 
 def _rate(rule: Rate, scene: Scene) -> list[Finding]:
-    """``until_learned``: sensors that the burst detector knows are its own, but for what is open already."""
+    """``origin``: biogas may rise. ``until_learned``: sensors that the burst detector knows are its own, but for what
+    is open already."""
     held = scene.held[rule.id]
     found = rate.detect(rule, scene.window, scene.inventory, scene.catalogue, held, scene.now)
+    if rule.origin:
+        return chambers.with_origin(rule, found, scene)
     if not rule.until_learned or not found:
         return found
     learned = set(scene.inventory.sensor_ids[scene.knowledge.of_mains].tolist())

@@ -89,6 +89,8 @@ class Rate(Rule, frozen=True, kw_only=True, tag="rate"):
     percent_of: float | Literal["depth"] | None = None
     deadband: float = 0
     span_s: float
+    origin: bool = False
+    """Of methane: nothing where it is biogas that rises (detectors/chambers.py)."""
     until_learned: bool = False
     """Pressures alone: only for sensors whose network the burst detector has not learned yet."""
 
@@ -308,7 +310,7 @@ def _ladder_problems(rule: Ladder, catalogue: Catalogue, window_s: float) -> lis
         found.append("deadband is below zero")
     if isinstance(rule.percent_of, float) and rule.percent_of <= 0:
         found.append("percent_of must be above zero")
-    if isinstance(rule, Threshold) and rule.origin and rule.quantity != "methane":
+    if rule.origin and rule.quantity != "methane":
         found.append("origin tells a leak from biogas: for methane alone")
     span = rule.span_s if isinstance(rule, Rate) else 0.0
     if isinstance(rule, Rate) and any((limit > 0) != (rule.when == "above") for limit in rule.limits.values()):

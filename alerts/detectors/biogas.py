@@ -10,6 +10,7 @@ over the trailing window, each with its vote for a leak between -1 and 1:
   temperature    correlation with temperature: follows it -> -1, indifferent -> 0
   neighbours     share of neighbouring chambers along the gas pipe that rise at the same time: 0 -> 0, half or more -> 1
   sulphide       H2S beside it, ppm: 5 or more -> -1, as natural gas has none
+  with_sulphide  correlation with H2S that gains 1 ppm or more for each %VOL: both come of the sewage -> -1, else 0
 
 P(leak) = 1 / (1 + exp(-(2.5 sum of w vote))). Weights and bounds are defaults of this project shaped by the source's
 statements, to be calibrated by fed-back alerts. A feature that was not measured has no vote.
@@ -26,8 +27,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 RISE_S = 600.0
-FEATURES = ("level", "fluctuation", "rise", "temperature", "neighbours", "sulphide")
-WEIGHT = np.array([1.0, 1.0, 1.5, 1.0, 1.5, 1.0])
+FEATURES = ("level", "fluctuation", "rise", "temperature", "neighbours", "sulphide", "with_sulphide")
+WEIGHT = np.array([1.0, 1.0, 1.5, 1.0, 1.5, 1.0, 1.5])
 STEEPNESS = 2.5
 NOTHING = 0.1
 """Below this fraction (2 %LEL, in %VOL) there is nothing to classify."""
@@ -65,9 +66,10 @@ def classify(
             level,
             sigma / np.maximum(level, resolution),
             rise,
-            empty if temperature is None else _correlation(methane, temperature, resolution),
+            empty if temperature is None else _correlation(methane, temperature, resolution)[0],
             together(rise >= RISES_FROM, neighbours),
             empty if sulphide is None else robust.quantile(sulphide, 0.9),
+            empty if sulphide is None else _with_sulphide(methane, sulphide, resolution),
         ],
         axis=1,
     )
@@ -121,16 +123,29 @@ def _largest_rise(methane: Floats, times: Floats) -> Floats:
     return np.where(np.isfinite(rise), rise, np.nan)
 
 
-def _correlation(methane: Floats, temperature: Floats, resolution: float) -> Floats:
-    """Correlation over rows with both; NaN where either hardly moves or fewer than 10 rows are shared."""
-    both = np.isfinite(methane) & np.isfinite(temperature)
+SULPHIDE_GAIN = 1.0
+"""ppm for each %VOL of methane: raw gas of digesters has 100 to 10,000 ppm beside some 60 %VOL, so 1.7 and more."""
+
+
+def _with_sulphide(methane: Floats, sulphide: Floats, resolution: float) -> Floats:
+    """Correlation with hydrogen sulphide (ppm), 0 where that gains too little; NaN as in `_correlation`. (sensor,)"""
+    correlation, gain = _correlation(methane, sulphide, resolution)
+    return np.where(np.isnan(correlation), np.nan, np.where(gain >= SULPHIDE_GAIN, correlation, 0.0))
+
+
+def _correlation(methane: Floats, other: Floats, resolution: float) -> tuple[Floats, Floats]:
+    """Correlation and slope (unit of the other for each %VOL) over rows with both; NaN where either hardly moves or
+    fewer than 10 rows are shared. (sensor,) each."""
+    both = np.isfinite(methane) & np.isfinite(other)
     count = both.sum(axis=0)
-    x, y = (_centred(values, both, count) for values in (methane, temperature))
+    x, y = (_centred(values, both, count) for values in (methane, other))
     power_x, power_y = (x**2).sum(axis=0), (y**2).sum(axis=0)
     moves = (count >= 10) & (power_x > count * resolution**2) & (power_y > 0.01 * count)
-    norm = np.sqrt(power_x * power_y)
-    correlation: Floats = np.divide((x * y).sum(axis=0), norm, out=np.full(len(norm), np.nan), where=moves)
-    return correlation
+    shared = (x * y).sum(axis=0)
+    unknown = np.full(len(shared), np.nan)
+    correlation: Floats = np.divide(shared, np.sqrt(power_x * power_y), out=unknown.copy(), where=moves)
+    slope: Floats = np.divide(shared, power_x, out=unknown.copy(), where=moves)
+    return correlation, slope
 
 
 def _centred(values: Floats, rows: Bools, count: NDArray[np.int64]) -> Floats:
@@ -139,7 +154,7 @@ def _centred(values: Floats, rows: Bools, count: NDArray[np.int64]) -> Floats:
 
 
 def _votes(features: Floats) -> Floats:
-    level, fluctuation, rise, temperature, neighbours, sulphide = features.T
+    level, fluctuation, rise, temperature, neighbours, sulphide, with_sulphide = features.T
     return np.stack(
         [
             _between(np.log(np.maximum(level, 1e-6)), np.log(0.25), np.log(2.5)),
@@ -148,6 +163,7 @@ def _votes(features: Floats) -> Floats:
             -np.clip(temperature, 0.0, 1.0),
             np.clip(2 * neighbours, 0.0, 1.0),
             -np.clip(sulphide / 5.0, 0.0, 1.0),
+            -np.clip(with_sulphide, 0.0, 1.0),
         ],
         axis=1,
     )

@@ -5,9 +5,9 @@ five minutes) and that of the neighbour that rises fastest: gas that rises in on
 The chamber that rises fastest speaks for its neighbours.
 
 Origin. A methane alert says how likely a leak is, and why. Biogas (P < 0.4) falls by one level: below 10 %LEL it is
-nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. What was
-told a leak stays one until P < 0.25, what was told biogas stays so until P > 0.6. Where less than most of an hour is
-known, it is a leak.
+nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. That
+biogas rises is nothing: the ladder of its level tells how much there is. What was told a leak stays one until P < 0.25,
+what was told biogas stays so until P > 0.6. Where less than most of an hour is known, it is a leak.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alerts.detectors import biogas
-from alerts.rules import Neighbours, Threshold
+from alerts.rules import Neighbours, Rate, Threshold
 from alerts.scene import Scene, Scores, judge, number, of_sensors
 from alerts.window import Ints
 from lifeline.model import Finding, JsonObject, Level
@@ -100,7 +100,7 @@ def _outshone(rise: Floats, pairs: Ints, held: NDArray[np.bool_]) -> list[int]:
     return [one for one in silent if not held[one]]
 
 
-def with_origin(rule: Threshold, found: list[Finding], scene: Scene) -> list[Finding]:
+def with_origin(rule: Threshold | Rate, found: list[Finding], scene: Scene) -> list[Finding]:
     """Methane findings with the likely origin as evidence, and with the level that it deserves."""
     active = [finding for finding in found if finding.level is not None]
     if not active:
@@ -111,7 +111,7 @@ def with_origin(rule: Threshold, found: list[Finding], scene: Scene) -> list[Fin
     for finding, place in zip(active, among.tolist(), strict=True):
         likely = float(origin.leak[place])
         held = scene.held[rule.id].get(finding.subject.id)
-        told[finding.subject] = _said(finding, likely, origin, place, held)
+        told[finding.subject] = _said(rule, finding, likely, origin, place, held)
     judged = [told.get(finding.subject, finding) if finding.level is not None else finding for finding in found]
     before = scene.held[rule.id]
     return [finding for finding in judged if finding.level is not None or finding.subject.id in before]
@@ -143,7 +143,9 @@ def _beside(scene: Scene, columns: Ints, quantity: str) -> dict[int, int]:
     return {p: there[asset_of[c]] for p, c in enumerate(columns.tolist()) if asset_of[c] in there}
 
 
-def _said(finding: Finding, likely: float, origin: biogas.Origin, place: int, held: Level | None) -> Finding:
+def _said(
+    rule: Threshold | Rate, finding: Finding, likely: float, origin: biogas.Origin, place: int, held: Level | None
+) -> Finding:
     assert finding.level is not None
     was_biogas, was_leak = held is not None and held > finding.level, held is not None and held <= finding.level
     until = biogas.LEAK_FROM if was_biogas else LEAK_UNTIL if was_leak else biogas.BIOGAS_BELOW
@@ -158,7 +160,8 @@ def _said(finding: Finding, likely: float, origin: biogas.Origin, place: int, he
     }
     if not is_biogas or finding.level is Level.RED:
         return replace(finding, evidence=evidence)
-    return replace(finding, level=_milder(finding.level), evidence=evidence | {"title": TITLE, "advice": ADVICE})
+    level = None if isinstance(rule, Rate) else _milder(finding.level)
+    return replace(finding, level=level, evidence=evidence | {"title": TITLE, "advice": ADVICE})
 
 
 def _milder(level: Level) -> Level | None:

@@ -100,6 +100,26 @@ def test_a_leak_that_grows_keeps_its_level() -> None:
     assert ("methane.level", 1, Level.RED) in found
 
 
+def sewer(sulphide: np.ndarray) -> dict[str, Level]:
+    """Worst level by rule: methane in a manhole rises to 44 %LEL, at last by 1.3 %LEL a minute; H2S in ppm."""
+    rng = np.random.default_rng(7)
+    gas = SEWER * (1 + rng.normal(0, 0.004, len(SEWER)))
+    rows = [sensor(1, "methane", "drainage", 1), sensor(2, "h2s", "drainage", 1)]
+    times = minutes(START, len(SEWER))
+    found = City(rows, chain(1, "drainage")).play(np.column_stack([gas, sulphide]), times, START)
+    return {rule: level for rule, number, level in found if number == 1}
+
+
+SEWER = np.concatenate([np.linspace(0.2, 1.6, 170), 1.6 + 0.065 * np.arange(1, 11), np.full(20, 2.25)])
+"""%VOL, minute by minute."""
+
+
+def test_methane_that_comes_with_hydrogen_sulphide_is_biogas_however_fast_and_beside_a_steady_one_a_leak() -> None:
+    assert sewer(4.0 * SEWER) == {"methane.level": Level.YELLOW}
+    steady = 9.0 + np.random.default_rng(8).normal(0, 0.2, len(SEWER))
+    assert sewer(steady) == {"methane.level": Level.ORANGE, "methane.rise": Level.ORANGE}
+
+
 def test_two_chambers_that_rise_together_are_one_alert_more() -> None:
     calm = np.full(120, 0.02)
     rise = np.concatenate([calm, 0.02 + 0.03 * np.arange(40)])

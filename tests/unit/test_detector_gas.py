@@ -50,6 +50,25 @@ def test_methane_alone_without_other_sensors_still_tells_them_apart(seed):
     assert np.isnan(origin.votes[:, 3:]).all()
 
 
+def beside(methane: np.ndarray, sulphide: np.ndarray) -> biogas.Origin:
+    return biogas.classify(methane[:, None], TIMES, np.zeros((1, 1), bool), sulphide=sulphide[:, None])
+
+
+@pytest.mark.parametrize(("gain", "vote"), [(0.5, 0.0), (1.5, -1.0), (20.0, -1.0)], ids=["little", "enough", "much"])
+def test_hydrogen_sulphide_that_gains_with_methane_speaks_for_biogas_from_one_ppm_for_each_percent(gain, vote):
+    methane = np.linspace(0.5, 2.5, 360)
+    noise = 0.02 * np.random.default_rng(4).normal(size=360)
+    column = biogas.FEATURES.index("with_sulphide")
+    assert beside(methane, 1.0 + gain * methane + noise).votes[0, column] == pytest.approx(vote, abs=0.01)
+    assert beside(methane, 60.0 - gain * methane + noise).votes[0, column] == pytest.approx(0.0, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_hydrogen_sulphide_that_was_there_before_hides_no_leak(seed):
+    steady = 20.0 + 0.5 * np.random.default_rng(seed).normal(size=360)
+    assert beside(chamber_leak(seed), steady).leak[0] > biogas.LEAK_FROM
+
+
 def test_clean_air_is_not_classified():
     air = 0.01 * np.abs(np.random.default_rng(1).normal(size=(360, 2)))
     assert np.isnan(biogas.classify(air, TIMES, np.zeros((2, 2), dtype=bool)).leak).all()
