@@ -37,20 +37,20 @@ def main() -> bool:
 
 def serving() -> list[Row]:
     """Cells of a screen against a file of the page that is about as large, from one process at once."""
-    home = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    home.chmod(0o711)
-    with Database(home, fsync=False) as database:
-        migrate(database.dsn)
-        with connect(database.dsn) as connection:
-            build(connection, NOW)
-            inventory.store_assets(connection, _chambers(), NOW)
-            inventory.store_sensors(connection, _sensors())
-            connection.execute(
-                "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
-                [NOW, NOW],
-            )
-        with running_api(database.dsn) as api:
-            return _serving(api)
+    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
+        Path(folder).chmod(0o711)
+        with Database(Path(folder), fsync=False) as database:
+            migrate(database.dsn)
+            with connect(database.dsn) as connection:
+                build(connection, NOW)
+                inventory.store_assets(connection, _chambers(), NOW)
+                inventory.store_sensors(connection, _sensors())
+                connection.execute(
+                    "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
+                    [NOW, NOW],
+                )
+            with running_api(database.dsn) as api:
+                return _serving(api)
 
 
 def _serving(api: Api) -> list[Row]:

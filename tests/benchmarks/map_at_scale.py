@@ -157,26 +157,26 @@ def rows(pipes: int) -> tuple[list[AssetRow], dict[int, list[CellShare]], list[S
 
 def end_to_end(pipes: int) -> list[Row]:
     """A real API process on a real database: its first map, the map after an alert, and the cells of a screen."""
-    home = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    home.chmod(0o711)
-    with Database(home, fsync=False) as database:
-        migrate(database.dsn)
-        with connect(database.dsn) as connection:
-            _fill(connection, pipes)
-        api = Api(database.dsn)
-        began = time.perf_counter()
-        try:
-            api.launch()
-            until(api.healthy, "the first map", 180)
-            first = time.perf_counter() - began
-            limit = 30 if pipes == SIZES[-1] else None
-            return [
-                _held(f"{pipes:,} pipes: from the API's start to its first map", first, "s", limit),
-                *_run(api, pipes),
-            ]
-        finally:
-            if api.process is not None:
-                api.end()
+    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
+        Path(folder).chmod(0o711)
+        with Database(Path(folder), fsync=False) as database:
+            migrate(database.dsn)
+            with connect(database.dsn) as connection:
+                _fill(connection, pipes)
+            api = Api(database.dsn)
+            began = time.perf_counter()
+            try:
+                api.launch()
+                until(api.healthy, "the first map", 180)
+                first = time.perf_counter() - began
+                limit = 30 if pipes == SIZES[-1] else None
+                return [
+                    _held(f"{pipes:,} pipes: from the API's start to its first map", first, "s", limit),
+                    *_run(api, pipes),
+                ]
+            finally:
+                if api.process is not None:
+                    api.end()
 
 
 def _fill(connection: Connection, pipes: int) -> None:

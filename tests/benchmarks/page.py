@@ -40,15 +40,17 @@ COLUMNS = 160
 def main() -> bool:
     """Print the figures; False where a limit was missed."""
     watched_s = 3600.0 if "--hour" in sys.argv else float(os.environ.get("LIFELINE_BENCH_PAGE_S", "600"))
-    home = Path(tempfile.mkdtemp(prefix="lifeline-bench-"))
-    home.chmod(0o711)  # the database runs as another user
-    with Database(home, fsync=False) as database:
-        migrate(database.dsn)
-        with connect(database.dsn) as connection:
-            fill(connection)
-        with running_api(database.dsn, patience_s=180) as api, chromium() as browser:
-            until(lambda: f'"numberMatched":{PIPES}' in api.get("/api/v1/risk/segments?limit=1").text, "the map", 180)
-            rows = [*loading(api, browser), *living(api, browser, watched_s)]
+    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
+        Path(folder).chmod(0o711)  # the database runs as another user
+        with Database(Path(folder), fsync=False) as database:
+            migrate(database.dsn)
+            with connect(database.dsn) as connection:
+                fill(connection)
+            with running_api(database.dsn, patience_s=180) as api, chromium() as browser:
+                until(
+                    lambda: f'"numberMatched":{PIPES}' in api.get("/api/v1/risk/segments?limit=1").text, "the map", 180
+                )
+                rows = [*loading(api, browser), *living(api, browser, watched_s)]
     return print_rows(f"The page, {PIPES:,} pipes and {SENSORS:,} sensors", rows)
 
 
