@@ -6,6 +6,10 @@ Fitted by ridge on a clean period that had rain. Alarm only outside: residual ab
 of the clean period, wet and dry apart, as a wet prediction is less sure, and between the two while little has fallen;
 in rain also by ERROR_SHARE of what the rain itself explains at least: no two showers are alike, and linear stores are a
 sketch of a sewer that fills.
+
+What all levels of a catchment exceed together while it is wet, the rain does, not a sewer: where one shower alone has
+taught, the next that is smaller lifts all by more than in proportion. With f_j the rain's own part of what is expected
+of level j and e_j its excess, c = max(0, median over j of e_j / f_j) of FEWEST levels at least, and f_j (1 + c) counts.
 """
 
 from dataclasses import dataclass
@@ -29,6 +33,10 @@ ERROR_SHARE = 0.5
 """Share of the rain's own part by which an expectation may be wrong (default)."""
 RIDGE = 1e-3
 MIN_ROWS = 200
+FEWEST = 3
+"""So many levels of a catchment must be known: one of them that is blocked, or fed, is then not the median."""
+LEAST_M = 0.001
+"""Of a level that rain lifts by less, a step of most sensors, no share is taken."""
 _DAY_S = 86400.0
 _DRY_TERMS = 5
 
@@ -84,14 +92,23 @@ def learn(level: Floats, rain_mm: Floats, times: Floats) -> Response:
 
 def detect(response: Response, level: Floats, held: Floats, times: Floats) -> Judgement:
     """Judge (time, sensor) levels by the rain in the stores (time, store), begun a day before what is to be judged."""
+    own = held @ response.coefficients[_DRY_TERMS:]
     expected = _terms(held, times) @ response.coefficients
-    fallen = held @ response.coefficients[_DRY_TERMS:]
-    wet = np.maximum(response.limit_wet, ERROR_SHARE * fallen)
     share = _wetness(held)[:, None]
+    more = share * _together(level - expected, own) * own
+    expected, fallen = expected + more, own + more
+    wet = np.maximum(response.limit_wet, ERROR_SHARE * fallen)
     between = response.limit_dry + share * (wet - response.limit_dry)
     # The ends by themselves: who has known only one weather has no limit for the other, and none between the two.
     limit = np.where(share >= 1, wet, np.where(share <= 0, response.limit_dry, between))
     return Judgement(expected, (level - expected) / limit)
+
+
+def _together(excess: Floats, own: Floats) -> Floats:
+    """c of (time, sensor) excess and rain's own part, (time, 1); 0 where fewer than FEWEST levels answer to rain."""
+    part = np.divide(excess, own, out=np.full(excess.shape, np.nan), where=own > LEAST_M)
+    enough = np.isfinite(part).sum(axis=1) >= FEWEST
+    return np.where(enough, np.maximum(np.nan_to_num(robust.median(part.T)), 0.0), 0.0)[:, None]
 
 
 def lasting(

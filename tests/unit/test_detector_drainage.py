@@ -98,6 +98,43 @@ def test_a_storm_within_the_usual_response_raises_nothing_and_water_beyond_it_do
     assert rain.detect(response, wet, rain.stores(wet_rain, wet_times), wet_times).expected[peak, 0] > 0.2
 
 
+def shower(sensors: int, mm: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Two dry days with a shower of two hours on the second; levels grow by less than in proportion to the rain."""
+    times = DAY + 300.0 * np.arange(576)
+    fallen = np.where((times - DAY >= 36 * 3600) & (times - DAY < 38 * 3600), mm / 24, 0.0)
+    held = rain.stores(fallen, times)[:, 1]
+    noise = 0.001 * np.random.default_rng(2).normal(size=(576, sensors))
+    return 0.05 + 0.04 * np.arange(1, sensors + 1) * held[:, None] ** 0.4 + noise, fallen, times
+
+
+@pytest.mark.parametrize("sensors", [3, 6])
+def test_what_all_levels_of_a_catchment_exceed_together_is_the_rain_and_what_one_exceeds_is_that_one(sensors):
+    """The shower that taught was a great one: by it alone a small one would lift every level too far."""
+    response = rain.learn(*shower(sensors, 20.0))
+    level, fallen, times = shower(sensors, 4.0)
+    held = rain.stores(fallen, times)
+    alone = np.stack(
+        [rain.detect(pick(response, one), level[:, [one]], held, times).score[:, 0] for one in range(sensors)]
+    )
+    assert (alone.max(axis=1)[1:] > 1).all(), "by itself each but the shallowest would be told"
+    assert rain.detect(response, level, held, times).score.max() < 1
+    level[450:, 1] += 0.5
+    score = rain.detect(response, level, held, times).score
+    assert score[460, 1] > 1
+    assert np.delete(score, 1, axis=1).max() < 1
+
+
+def pick(response: rain.Response, sensor: int) -> rain.Response:
+    return rain.Response(response.coefficients[:, [sensor]], response.limit_dry[[sensor]], response.limit_wet[[sensor]])
+
+
+def test_what_all_levels_exceed_in_dry_weather_no_rain_explains():
+    response = rain.learn(*shower(6, 20.0))
+    level, fallen, times = shower(6, 0.0)
+    score = rain.detect(response, level + 0.3, rain.stores(fallen, times), times).score
+    assert (score > 1).all()
+
+
 def test_the_first_drops_make_an_expectation_less_sure_in_proportion():
     level, fallen, times = sewer(60, seed=5, storms=40)
     response = rain.learn(level, fallen, times)
