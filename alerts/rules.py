@@ -90,7 +90,7 @@ class Rate(Rule, frozen=True, kw_only=True, tag="rate"):
     deadband: float = 0
     span_s: float
     origin: bool = False
-    """Of methane: nothing where it is biogas that rises (detectors/chambers.py)."""
+    """Of methane: nothing where it is biogas, with hydrogen sulphide, that rises (detectors/chambers.py)."""
     until_learned: bool = False
     """Pressures alone: only for sensors whose network the burst detector has not learned yet."""
 

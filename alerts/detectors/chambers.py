@@ -6,8 +6,9 @@ The chamber that rises fastest speaks for its neighbours.
 
 Origin. A methane alert says how likely a leak is, and why. Biogas (P < 0.4) falls by one level: below 10 %LEL it is
 nothing, as a sewer on a warm day is no event, and red stays red, as what explodes need not come from a pipe. That
-biogas rises is nothing: the ladder of its level tells how much there is. What was told a leak stays one until P < 0.25,
-what was told biogas stays so until P > 0.6. Where less than most of an hour is known, it is a leak.
+biogas with hydrogen sulphide rises is nothing: the ladder of its level tells how much there is; where that gas is not
+measured, a rise is told, as every leak begins low. What was told a leak stays one until P < 0.25, what was told biogas
+stays so until P > 0.6. Where less than most of an hour is known, it is a leak.
 """
 
 from dataclasses import replace
@@ -29,6 +30,7 @@ CALM_VOL = 0.02
 LEAK_UNTIL = 0.25
 KNOWN_SHARE = 0.75
 """Share of the window that must be known before anything is called biogas."""
+SULPHIDE = [biogas.FEATURES.index(name) for name in ("sulphide", "with_sulphide")]
 TITLE = {"en": "Biogas in a chamber", "zh": "井室沼气积聚"}
 ADVICE = {
     "en": "Low, steady and without a neighbour that rises: biogas of the sewer rather than a leak. Ventilate on the "
@@ -160,7 +162,12 @@ def _said(
     }
     if not is_biogas or finding.level is Level.RED:
         return replace(finding, evidence=evidence)
-    level = None if isinstance(rule, Rate) else _milder(finding.level)
+    if not isinstance(rule, Rate):
+        level = _milder(finding.level)
+    elif (origin.votes[place, SULPHIDE] < 0).any():
+        level = None
+    else:
+        return replace(finding, evidence=evidence)
     return replace(finding, level=level, evidence=evidence | {"title": TITLE, "advice": ADVICE})
 
 

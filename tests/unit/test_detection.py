@@ -120,6 +120,17 @@ def test_methane_that_comes_with_hydrogen_sulphide_is_biogas_however_fast_and_be
     assert sewer(steady) == {"methane.level": Level.ORANGE, "methane.rise": Level.ORANGE}
 
 
+def test_a_leak_into_a_chamber_without_a_sensor_of_hydrogen_sulphide_grows_milder_at_no_moment() -> None:
+    rng = np.random.default_rng(6)
+    gas = np.concatenate([np.full(120, 0.02), 0.02 + 0.06 * np.arange(30)]) + rng.normal(0, 0.004, 150)
+    city = City([sensor(1, "methane", "gas")], [])
+    city.play(gas[:, None], minutes(START, 150), START)
+    (alert,) = city.replay.book.episodes.values()
+    assert "methane.rise" in alert.rules
+    told = [level for _, level in alert.levels]
+    assert told == sorted(told, reverse=True)
+
+
 def test_two_chambers_that_rise_together_are_one_alert_more() -> None:
     calm = np.full(120, 0.02)
     rise = np.concatenate([calm, 0.02 + 0.03 * np.arange(40)])
