@@ -152,6 +152,9 @@ def _said(
     was_biogas, was_leak = held is not None and held > finding.level, held is not None and held <= finding.level
     until = biogas.LEAK_FROM if was_biogas else LEAK_UNTIL if was_leak else biogas.BIOGAS_BELOW
     is_biogas = likely < until
+    if isinstance(rule, Rate):
+        is_nothing = is_biogas and finding.level is not Level.RED and (origin.votes[place, SULPHIDE] < 0).any()
+        return replace(finding, level=None) if is_nothing else finding
     features = zip(biogas.FEATURES, origin.features[place], origin.votes[place], strict=True)
     evidence = finding.evidence | {
         "origin": {
@@ -162,13 +165,7 @@ def _said(
     }
     if not is_biogas or finding.level is Level.RED:
         return replace(finding, evidence=evidence)
-    if not isinstance(rule, Rate):
-        level = _milder(finding.level)
-    elif (origin.votes[place, SULPHIDE] < 0).any():
-        level = None
-    else:
-        return replace(finding, evidence=evidence)
-    return replace(finding, level=level, evidence=evidence | {"title": TITLE, "advice": ADVICE})
+    return replace(finding, level=_milder(finding.level), evidence=evidence | {"title": TITLE, "advice": ADVICE})
 
 
 def _milder(level: Level) -> Level | None:
