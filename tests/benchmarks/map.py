@@ -3,7 +3,6 @@ streams of a change. How it grows with the city: map_at_scale.py."""
 
 import asyncio
 import statistics
-import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,14 +10,13 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from lifeline.embedded import Database
 from lifeline.inventory import Entry
 from lifeline.model import Asset, AssetKind, Role, Sensor
 from lifeline.storage import inventory
 from lifeline.storage.database import connect
-from lifeline.storage.migrations import migrate
 from tests.api_process import Api, running_api
 from tests.benchmarks.report import Row, print_rows
+from tests.benchmarks.scratch import scratch_database
 from tests.integration.town import build
 
 REQUESTS = 3000
@@ -37,20 +35,17 @@ def main() -> bool:
 
 def serving() -> list[Row]:
     """Cells of a screen against a file of the page that is about as large, from one process at once."""
-    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
-        Path(folder).chmod(0o711)
-        with Database(Path(folder), fsync=False) as database:
-            migrate(database.dsn)
-            with connect(database.dsn) as connection:
-                build(connection, NOW)
-                inventory.store_assets(connection, _chambers(), NOW)
-                inventory.store_sensors(connection, _sensors())
-                connection.execute(
-                    "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
-                    [NOW, NOW],
-                )
-            with running_api(database.dsn) as api:
-                return _serving(api)
+    with scratch_database() as database:
+        with connect(database.dsn) as connection:
+            build(connection, NOW)
+            inventory.store_assets(connection, _chambers(), NOW)
+            inventory.store_sensors(connection, _sensors())
+            connection.execute(
+                "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
+                [NOW, NOW],
+            )
+        with running_api(database.dsn) as api:
+            return _serving(api)
 
 
 def _serving(api: Api) -> list[Row]:

@@ -6,11 +6,9 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -21,15 +19,14 @@ from api.ground import Ground, make_ground
 from api.riskmap import RiskMap
 from lifeline import geo, risk
 from lifeline.catalogue import shipped_catalogue
-from lifeline.embedded import Database
 from lifeline.inventory import Entry
 from lifeline.model import Asset, AssetKind, Level, Role, Sensor
 from lifeline.storage import inventory
 from lifeline.storage.database import Connection, connect
-from lifeline.storage.migrations import migrate
 from lifeline.storage.riskmap import AssetRow, CellShare, Newest, OpenAlert, SensorPlace
 from tests.api_process import Api, until
 from tests.benchmarks.report import Row, print_rows
+from tests.benchmarks.scratch import scratch_database
 from tests.integration.town import open_alert
 
 T = TypeVar("T")
@@ -157,26 +154,23 @@ def rows(pipes: int) -> tuple[list[AssetRow], dict[int, list[CellShare]], list[S
 
 def end_to_end(pipes: int) -> list[Row]:
     """A real API process on a real database: its first map, the map after an alert, and the cells of a screen."""
-    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
-        Path(folder).chmod(0o711)
-        with Database(Path(folder), fsync=False) as database:
-            migrate(database.dsn)
-            with connect(database.dsn) as connection:
-                _fill(connection, pipes)
-            api = Api(database.dsn)
-            began = time.perf_counter()
-            try:
-                api.launch()
-                until(api.healthy, "the first map", 180)
-                first = time.perf_counter() - began
-                limit = 30 if pipes == SIZES[-1] else None
-                return [
-                    _held(f"{pipes:,} pipes: from the API's start to its first map", first, "s", limit),
-                    *_run(api, pipes),
-                ]
-            finally:
-                if api.process is not None:
-                    api.end()
+    with scratch_database() as database:
+        with connect(database.dsn) as connection:
+            _fill(connection, pipes)
+        api = Api(database.dsn)
+        began = time.perf_counter()
+        try:
+            api.launch()
+            until(api.healthy, "the first map", 180)
+            first = time.perf_counter() - began
+            limit = 30 if pipes == SIZES[-1] else None
+            return [
+                _held(f"{pipes:,} pipes: from the API's start to its first map", first, "s", limit),
+                *_run(api, pipes),
+            ]
+        finally:
+            if api.process is not None:
+                api.end()
 
 
 def _fill(connection: Connection, pipes: int) -> None:

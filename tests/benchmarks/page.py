@@ -7,23 +7,20 @@ Software rendering: on a machine with a graphics card the map is drawn faster.
 
 import os
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 from playwright.sync_api import Browser, Page
 
-from lifeline.embedded import Database
 from lifeline.inventory import Entry
 from lifeline.model import Asset, AssetKind, Level, Sensor
 from lifeline.storage import inventory
 from lifeline.storage.database import Connection, connect
-from lifeline.storage.migrations import migrate
 from tests.acceptance.visits import chromium
 from tests.api_process import Api, running_api, until
 from tests.benchmarks.report import Row, print_rows
+from tests.benchmarks.scratch import scratch_database
 from tests.integration.town import open_alert
 
 PIPES = 50_000
@@ -40,17 +37,12 @@ COLUMNS = 160
 def main() -> bool:
     """Print the figures; False where a limit was missed."""
     watched_s = 3600.0 if "--hour" in sys.argv else float(os.environ.get("LIFELINE_BENCH_PAGE_S", "600"))
-    with tempfile.TemporaryDirectory(prefix="lifeline-bench-") as folder:
-        Path(folder).chmod(0o711)  # the database runs as another user
-        with Database(Path(folder), fsync=False) as database:
-            migrate(database.dsn)
-            with connect(database.dsn) as connection:
-                fill(connection)
-            with running_api(database.dsn, patience_s=180) as api, chromium() as browser:
-                until(
-                    lambda: f'"numberMatched":{PIPES}' in api.get("/api/v1/risk/segments?limit=1").text, "the map", 180
-                )
-                rows = [*loading(api, browser), *living(api, browser, watched_s)]
+    with scratch_database() as database:
+        with connect(database.dsn) as connection:
+            fill(connection)
+        with running_api(database.dsn, patience_s=180) as api, chromium() as browser:
+            until(lambda: f'"numberMatched":{PIPES}' in api.get("/api/v1/risk/segments?limit=1").text, "the map", 180)
+            rows = [*loading(api, browser), *living(api, browser, watched_s)]
     return print_rows(f"The page, {PIPES:,} pipes and {SENSORS:,} sensors", rows)
 
 
