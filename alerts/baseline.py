@@ -23,7 +23,7 @@ Bools = NDArray[np.bool_]
 
 READY_DAYS = 7.0
 """Days with readings from which a season is believed: each class of day has been seen."""
-FORMAT = 1
+FORMAT = 2
 _DAY_S = 86400.0
 
 
@@ -150,7 +150,7 @@ def _season_parts(season: seasonal.Seasonal) -> dict[str, NDArray[np.generic]]:
     }
 
 
-_MODEL_PARTS = ("centre", "scale", "precision", "explained", "limit", "limit_ewma")
+_MODEL_PARTS = ("centre", "scale", "precision", "explained", "limit", "limit_ewma", "limit_lasting")
 
 
 def _group_parts(groups: Sequence[tuple[NDArray[np.int64], residual.Model]]) -> dict[str, NDArray[np.generic]]:

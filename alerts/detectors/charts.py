@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alerts.detectors import robust
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -52,6 +54,14 @@ def ewma(values: Floats, weight: float = EWMA_WEIGHT, start: Floats | None = Non
         state = state + weight * step
         charted[row] = state
     return charted
+
+
+def lasting(charted: Floats) -> Floats:
+    """The size that each chart of (time, sensor) held throughout on one side and for two thirds of the time exceeded,
+    (sensor,): zero where it changed sides, or is not known."""
+    above, below = np.nan_to_num(charted, nan=1.0) > 0, np.nan_to_num(charted, nan=-1.0) < 0
+    size = np.nan_to_num(robust.quantile(np.abs(charted), 1 / 3))
+    return np.where(above.all(axis=0) | below.all(axis=0), size, 0.0)
 
 
 def ewma_spread(weight: float = EWMA_WEIGHT) -> float:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import robust
+from alerts.detectors import charts, robust
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -79,13 +79,12 @@ def noise(values: Floats, usual_sigma: Floats, resolution: Floats | float) -> No
 def drift(smoothed: Floats, limit: Floats, neighbours: Bools) -> Floats:
     """Score of drift against the neighbours, (sensor,), 1 being the limit.
 
-    `smoothed` (time, sensor): the EWMA of each sensor's residual (residual.judge); `limit` (sensor,) its limit;
-    `neighbours` (sensor, sensor). A drift is a residual on one side throughout the window; the size that
-    two thirds of it exceed counts, less what the most affected neighbour shows: several see an event, one a drift.
+    `smoothed` (time, sensor): the EWMA of each sensor's residual (residual.judge) over LASTS_S; `limit` (sensor,) what
+    may last so long (residual.Model.limit_lasting, in the sensor's unit); `neighbours` (sensor, sensor). A drift is a
+    residual on one side throughout (charts.lasting), less what the most affected neighbour shows: several see an
+    event, one a drift.
     """
-    size = smoothed / limit
-    one_sided = (np.nan_to_num(size, nan=1.0) > 0).all(axis=0) | (np.nan_to_num(size, nan=-1.0) < 0).all(axis=0)
-    lasting = np.where(one_sided, np.nan_to_num(robust.quantile(np.abs(size), 1 / 3)), 0.0)
+    lasting = charts.lasting(smoothed / limit)
     others = neighbours & ~np.eye(len(neighbours), dtype=bool)
     shared = np.where(others, lasting[None, :], 0.0).max(axis=1, initial=0.0)
     score: Floats = np.maximum(lasting - shared, 0.0)

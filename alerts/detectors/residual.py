@@ -13,7 +13,8 @@ Four rules make it trustworthy on any set of sensors, and they hold no figure of
 - Two charts, the residual itself (sudden) and its EWMA (small and lasting), each against a limit of its own:
   max(5 robust sigma, the 99.9 % quantile of the clean period), as a chart of autocorrelated residuals spreads wider
   than the formula for independent ones says. One sample just beyond the limit is no alarm: two of three on the same
-  side are, or one beyond twice the limit (a runs rule, Western Electric 1956).
+  side are, or one beyond twice the limit (a runs rule, Western Electric 1956). What the EWMA holds for LASTS_S has a
+  limit by itself: an event of an hour widens the others' and says little of how far off a sensor stays for half a day.
 
 Everything is indifferent to each sensor's zero and unit when `resolution` is scaled alike. A missing reading leaves the
 regression (P of the inputs that remain, per pattern of gaps), so that one dead sensor does not blind the group.
@@ -45,6 +46,10 @@ FOLDS = 5
 CYCLE_HARMONICS = 3
 MIN_CYCLE_DAYS = 3.0
 """The daily cycle is an input from this length of history on."""
+LASTS_S = 12 * 3600.0
+"""What is on one side of what its neighbours say for so long lasts (default)."""
+LASTS_STEP_S = 3 * 3600.0
+"""The clean period's stretches of that length begin so far apart."""
 _DAY_S = 86400.0
 
 
@@ -59,6 +64,8 @@ class Model:
     """Share of the variance that the other sensors explain out of sample; at or below 0 the sensor stands alone."""
     limit: Floats
     limit_ewma: Floats
+    limit_lasting: Floats
+    """Of what the EWMA holds on one side for LASTS_S (charts.lasting)."""
     harmonics: int
 
     @property
@@ -109,13 +116,15 @@ def _learn(values: Floats, times: Floats, resolution: Floats | float) -> tuple[M
     explained = 1 - np.divide(np.nansum(regressed**2, axis=0), power, out=np.ones_like(power), where=power > 0)
     residual = np.where(explained > 0, regressed, alone)
     floor = np.maximum(RESIDUAL_FLOOR, np.broadcast_to(resolution, scale.shape) / scale)
+    smoothed, floor_ewma = charts.ewma(residual), floor * charts.ewma_spread()
     model = Model(
         centre=centre,
         scale=scale,
         precision=_inverse(_moments(inputs), noise),
         explained=explained,
         limit=_limit(residual, floor),
-        limit_ewma=_limit(charts.ewma(residual), floor * charts.ewma_spread()),
+        limit_ewma=_limit(smoothed, floor_ewma),
+        limit_lasting=_limit_lasting(smoothed, times, floor_ewma),
         harmonics=harmonics,
     )
     return model, residual, floor
@@ -267,6 +276,19 @@ def _without(precision: Floats, absent: Bools) -> Floats:
 
 def _limit(charted: Floats, floor: Floats) -> Floats:
     """max(SIGMAS robust sigma, QUANTILE of the absolute value) over the clean period, (sensor,)."""
-    size = np.abs(charted)
-    sigma = np.maximum(robust.MAD_TO_SIGMA * robust.median(size), floor)
-    return np.maximum(SIGMAS * sigma, robust.quantile(size, QUANTILE))
+    return np.maximum(_sigmas(charted, floor), robust.quantile(np.abs(charted), QUANTILE))
+
+
+def _limit_lasting(charted: Floats, times: Floats, floor: Floats) -> Floats:
+    """max(SIGMAS robust sigma, the most that lasted for LASTS_S in the clean period), (sensor,)."""
+    limit = _sigmas(charted, floor)
+    begins = np.arange(times[0], times[-1] - LASTS_S, LASTS_STEP_S) if len(times) else times
+    for first, last in np.searchsorted(times, np.stack([begins, begins + LASTS_S], axis=1)).tolist():
+        limit = np.maximum(limit, charts.lasting(charted[first:last]))
+    return limit
+
+
+def _sigmas(charted: Floats, floor: Floats) -> Floats:
+    sigma = np.maximum(robust.MAD_TO_SIGMA * robust.median(np.abs(charted)), floor)
+    several: Floats = SIGMAS * sigma
+    return several

@@ -4,8 +4,8 @@ flatline   stands still within its resolution for six hours, though its clean da
            the very same for an hour, though in each clean hour it moved by more than STEPS of its resolution
 noise      scatters by more than a multiple of its usual noise, in both halves of an hour
            (of four, where it speaks too seldom); of a sewer's level in rain, than the others too
-drift      on one side of what its neighbours say for a day, while they are not; a meter of a district's balance is not
-           judged: what it shows beyond usual is a leak before it is a fault (detectors/zones)
+drift      on one side of what its neighbours say for half a day, while they are not; a meter of a district's balance
+           is not judged: what it shows beyond usual is a leak before it is a fault (detectors/zones)
 jumps      three readings or more that changed faster than the quantity can, within a quarter of an hour, or that stood
            alone, far off from the one before and the one after, within an hour (not where it comes in gusts: GUSTY)
 clock      the device's messages are dated more than a minute wrong
@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from alerts.detectors import anomaly, drains, health
+from alerts.detectors import anomaly, drains, health, residual
 from alerts.knowledge import Known
 from alerts.learning import BRIEF_S, STILL_S, quarters_in
 from alerts.rules import Health
@@ -145,8 +145,8 @@ def _drift(rule: Health, scene: Scene) -> list[Finding]:
         score = np.full(readings.shape[1], np.nan)
         for positions, model in known.residual_groups():
             mates = np.ones((len(positions), len(positions)), np.bool_)
-            limit = model.limit_ewma * model.scale
-            drifted = health.drift(told.smoothed[-quarters_in(12 * 3600.0) :, positions], limit, mates)
+            limit = model.limit_lasting * model.scale
+            drifted = health.drift(told.smoothed[-quarters_in(residual.LASTS_S) :, positions], limit, mates)
             score[positions] = np.where(model.explained > 0, drifted, np.nan)
         for district in known.part.districts:
             score[district.inlets] = np.nan

@@ -23,6 +23,12 @@ def network(rows: int, seed: int = 1, sensors: int = 8, noise: float = 0.05) -> 
     return np.hstack([driven, rng.normal(size=(rows, 1))]), times
 
 
+def quarters(days: int) -> tuple[np.ndarray, np.ndarray]:
+    """The network with a reading each quarter of an hour."""
+    values, times = network(96 * days)
+    return values, times[0] + 900.0 * np.arange(len(times))
+
+
 def alarms(model: residual.Model, values: np.ndarray, times: np.ndarray) -> np.ndarray:
     return charts.episodes(residual.judge(model, values, times).score)
 
@@ -193,6 +199,25 @@ def test_rare_spikes_in_the_history_do_not_widen_the_limits():
     clean, taught = residual.learn(values, times), residual.learn(spiked, times)
     np.testing.assert_allclose(taught.limit[:8], clean.limit[:8], rtol=0.5)
     np.testing.assert_allclose(taught.limit_ewma[:8], clean.limit_ewma[:8], rtol=0.5)
+
+
+def test_an_hour_in_which_a_main_burst_hardly_widens_what_lasts():
+    values, times = quarters(14)
+    calm = residual.learn(values, times)
+    stirred = values.copy()
+    stirred[700:704, 3] -= 40
+    taught = residual.learn(stirred, times)
+    assert taught.limit_ewma[3] > 10 * calm.limit_ewma[3]
+    assert taught.limit_lasting[3] < taught.limit_ewma[3] / 3
+
+
+def test_a_sensor_that_strayed_from_its_neighbours_for_days_may_do_so_again():
+    values, times = quarters(14)
+    strayed = values.copy()
+    strayed[600:800, 0] += 3 * np.std(values[:, 0])
+    calm, taught = residual.learn(values, times), residual.learn(strayed, times)
+    assert taught.limit_lasting[0] > 3 * calm.limit_lasting[0]
+    assert (taught.limit_lasting <= taught.limit_ewma + 1e-9).all()
 
 
 def test_a_sensor_that_jumps_by_nature_keeps_limits_that_bear_it():

@@ -70,6 +70,13 @@ def test_another_subject_and_a_rule_without_a_voice_are_left_alone() -> None:
     )
 
 
+def test_a_sensor_that_is_sick_in_several_ways_is_one_matter_of_maintenance() -> None:
+    told = ["sensor.flatline", "sensor.noise", "sensor.drift", "sensor.jumps"]
+    (one,) = united(RULES, [finding(rule, Level.BLUE) for rule in told], [alert("sensor.noise", Level.BLUE)])
+    assert one.rule == "sensor.noise"
+    assert set(one.evidence["rules"]) == set(told)
+
+
 def test_alerts_that_were_open_side_by_side_before_each_return_by_themselves() -> None:
     side_by_side = [alert("level.high", Level.BLUE), alert("sewer.overflow", Level.RED, number=2)]
     found = united(RULES, [finding("level.high", None), finding("sewer.overflow", None)], side_by_side)
