@@ -1,4 +1,5 @@
-"""Every command of `lifeline` that needs no running system, as a process, against the real database and broker."""
+"""Every command of `lifeline` that needs no running system, against the real database and broker; how one ends, as a
+process."""
 
 import json
 import re
@@ -8,8 +9,9 @@ import pytest
 
 from lifeline.embedded import Broker
 from lifeline.storage.database import Connection, open_connection
-from tests.acceptance.commands import lifeline
+from tests.acceptance.commands import lifeline as process
 from tests.conftest import PASSWORDS
+from tests.integration.in_process import lifeline
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 
@@ -52,18 +54,18 @@ def town(tmp_path: Path) -> list[Path]:
 
 
 def test_the_version_and_the_help_need_nothing() -> None:
-    assert re.fullmatch(r"lifeline \S+\n", lifeline("--version").stdout)
-    assert "Usage: lifeline" in lifeline("--help").stdout
+    assert re.fullmatch(r"lifeline \S+\n", process("--version").stdout)
+    assert "Usage: lifeline" in process("--help").stdout
 
 
 def test_wrong_usage_is_status_two() -> None:
-    assert lifeline("fly").returncode == 2
-    assert lifeline("demo", "--seed", "-1").returncode == 2
+    assert process("fly").returncode == 2
+    assert process("demo", "--seed", "-1").returncode == 2
 
 
 @pytest.mark.parametrize("command", [["status"], ["keys", "list"]])
 def test_without_a_database_one_line_says_how_to_get_one(command: list[str], tmp_path: Path) -> None:
-    done = lifeline(*command, LIFELINE_HOME=str(tmp_path / "none"))
+    done = process(*command, LIFELINE_HOME=str(tmp_path / "none"))
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("\n") == 1
@@ -73,14 +75,14 @@ def test_without_a_database_one_line_says_how_to_get_one(command: list[str], tmp
 
 def test_a_database_that_is_away_is_one_line(tmp_path: Path) -> None:
     away = "postgresql://nobody:secret@127.0.0.1:9/none"
-    done = lifeline("status", LIFELINE_DATABASE_URL=away, LIFELINE_HOME=str(tmp_path))
+    done = process("status", LIFELINE_DATABASE_URL=away, LIFELINE_HOME=str(tmp_path))
     assert done.returncode == 1
     assert "refused" in done.stderr
     assert "secret" not in done.stderr
 
 
 def test_a_wrong_setting_is_named() -> None:
-    done = lifeline("status", LIFELINE_API_PORT="99999")
+    done = process("status", LIFELINE_API_PORT="99999")
     assert done.returncode == 1
     assert "LIFELINE_API_PORT" in done.stderr
 

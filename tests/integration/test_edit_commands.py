@@ -1,4 +1,4 @@
-"""`lifeline assets`, `sensors set` and `zones` as processes: what they print, store and refuse."""
+"""`lifeline assets`, `sensors set` and `zones`: what they print, store and refuse."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifeline.storage.database import Connection
-from tests.acceptance.commands import lifeline
+from tests.integration.in_process import lifeline
 from tests.integration.town import build
 
 pytestmark = pytest.mark.usefixtures("clean_database")

@@ -1,9 +1,6 @@
 """After the renewal, from the real tables: a history of known effect is told as what it was."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +16,7 @@ from lifeline.storage import inventory, zones
 from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.effect import Span
 from tests.api_process import Api, running_api
+from tests.integration.in_process import lifeline
 from tests.integration.test_plans import NOW, square
 from tests.unit.test_comparison import SHANGHAI
 from tests.unit.test_renewal_plan import pipe
@@ -168,16 +166,8 @@ def test_the_route_answers_in_figures_and_words(api: Api) -> None:
 
 
 def test_the_command_says_it_in_both_languages(db: Connection, database_dsn: str) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "LIFELINE_DATABASE_URL": database_dsn,
-    }
-    program = str(Path(sys.executable).with_name("lifeline"))
-    done = subprocess.run(
-        [program, "effect", "--zone", "old-town", "--before", BEFORE, "--after", AFTER, "--main-roads"],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    asked = ["--zone", "old-town", "--before", BEFORE, "--after", AFTER, "--main-roads"]
+    done = lifeline("effect", *asked, LIFELINE_DATABASE_URL=database_dsn)
     assert done.returncode == 0, done.stderr
     assert "Ponding on main roads for the same rain" in done.stdout
     assert "同等降雨下主干道积水时间" in done.stdout

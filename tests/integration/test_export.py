@@ -21,7 +21,7 @@ from lifeline.model import Facility, FacilityKind, Sensor, Zone, ZoneKind
 from lifeline.storage import export, facilities, inventory, zones
 from lifeline.storage.database import Connection
 from lifeline.storage.imports import Outcome, import_contents
-from tests.acceptance.commands import lifeline
+from tests.integration.in_process import lifeline
 from tests.integration.town import SOUTH, WEST, build
 
 pytestmark = pytest.mark.usefixtures("clean_database")

@@ -19,9 +19,9 @@ from lifeline.storage.editing import Editor, history
 from lifeline.storage.imports import import_contents
 from simulators.inventory import facilities as features
 from simulators.planning import CRITICAL, make_town
-from tests.acceptance.commands import lifeline
 from tests.api_process import running_api
 from tests.integration.city import NOON
+from tests.integration.in_process import lifeline
 from tests.integration.town import SOUTH, STEP, WEST, build
 
 pytestmark = pytest.mark.usefixtures("clean_database")

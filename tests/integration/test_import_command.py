@@ -1,4 +1,4 @@
-"""`lifeline import` as a process: options, what it prints, what it stores."""
+"""`lifeline import`: options, what it prints, what it stores."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lifeline.storage.database import Connection
-from tests.acceptance.commands import lifeline
+from tests.integration.in_process import lifeline
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from lifeline.storage.jobs import JobState
 from lifeline.storage.migrations import migrate
 from lifeline.storage.roles import dsn_as
 from tests.api_process import Api, running_api
+from tests.integration.in_process import lifeline
 from tests.integration.test_jobs import Planning, ended
 from tests.unit.test_renewal_plan import DEGREE_M, town
 
@@ -205,16 +205,7 @@ def test_a_job_that_is_begun_again_replaces_the_plan_that_it_had_written(api: Ap
 
 
 def command(dsn: str, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "LIFELINE_DATABASE_URL": dsn,
-        **more,
-    }
-    return subprocess.run(
-        [str(Path(sys.executable).with_name("lifeline")), "plan", *arguments], cwd=ROOT, env=environment,
-        capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+    return lifeline("plan", *arguments, LIFELINE_DATABASE_URL=dsn, **more)
 
 
 def test_the_command_prints_the_ratio_and_writes_the_files(api: Api, database_dsn: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`lifeline rules`, as a process, against the real database; `alerts` judges by its own code in between."""
+"""`lifeline rules` against the real database; `alerts` judges by its own code in between."""
 
 import re
 
@@ -9,8 +9,8 @@ from alerts.rules import load_rules
 from lifeline.catalogue import shipped_catalogue
 from lifeline.storage import rulebook
 from lifeline.storage.database import Connection
-from tests.acceptance.commands import lifeline
 from tests.integration.city import NOON, add_asset, add_device, add_sensor, count
+from tests.integration.in_process import lifeline
 
 pytestmark = pytest.mark.usefixtures("clean_database")
 

@@ -11,8 +11,8 @@ from lifeline.model import Role
 from lifeline.principal import Scope
 from lifeline.storage import audit, keys, sessions, users
 from lifeline.storage.database import Connection
-from tests.acceptance.commands import lifeline
 from tests.integration.city import NOON
+from tests.integration.in_process import lifeline
 from tests.logging_in import authenticate
 
 pytestmark = pytest.mark.usefixtures("clean_database")
