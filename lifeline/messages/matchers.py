@@ -8,9 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 _FORM = re.compile(
     r'\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*|"(?:[^"\\]|\\.)+")\s*(?P<sign>=~|!~|!=|=)\s*(?P<value>.*?)\s*', re.DOTALL
 )
@@ -28,6 +25,9 @@ class Matcher(NamedTuple):
         values = [each.get(self.name, "") for each in labels]
         if self.sign in ("=", "!="):
             return [(value == self.value) == (self.sign == "=") for value in values]
+        import pyarrow as pa  # it takes 0.1 s, and expressions are rare
+        import pyarrow.compute as pc
+
         found = pc.match_substring_regex(pa.array(values, pa.string()), f"^(?s:{self.value})$").to_pylist()
         return [hit == (self.sign == "=~") for hit in found]
 

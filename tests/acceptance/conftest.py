@@ -43,7 +43,7 @@ def served(database_dsn: str) -> Iterator[Api]:
     env = {"PATH": os.environ["PATH"], "LIFELINE_DATABASE_URL": database_dsn, "LIFELINE_PLANNING_METRICS_PORT": "0"}
     worker = subprocess.Popen([sys.executable, "-m", "lifeline.planning"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL)
     try:
-        with running_api(database_dsn) as api:
+        with running_api(database_dsn, forked=False) as api:
             until(lambda: '"numberMatched":6' in api.get("/api/v1/risk/segments").text, "the map")
             yield api
     finally:

@@ -23,7 +23,7 @@ SECRET = "the city's own secret".replace(" ", "-")
 
 @pytest.fixture(scope="module")
 def served(database_dsn: str) -> Iterator[Api]:
-    with running_api(database_dsn, LIFELINE_LINK_SECRET=SECRET) as api:
+    with running_api(database_dsn, forked=False, LIFELINE_LINK_SECRET=SECRET) as api:
         yield api
 
 

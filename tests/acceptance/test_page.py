@@ -82,7 +82,7 @@ def city(clean_database: str, broker: Broker, tmp_path: Path) -> Iterator[City]:
         env = environment(clean_database, broker, PASSWORDS["ingest"], **allowed)
         stack.enter_context(ingest_process(env, tmp_path / "ingest.log"))
         stack.enter_context(_child([sys.executable, "-m", "alerts"], env, tmp_path / "alerts.log"))
-        api = stack.enter_context(running_api(clean_database))
+        api = stack.enter_context(running_api(clean_database, forked=False))
         as_simulator = {"LIFELINE_MQTT_USERNAME": "simulator", "LIFELINE_MQTT_PASSWORD": PASSWORDS["simulator"]}
         (tmp_path / "leak.toml").write_text(LEAK)
         simulators = stack.enter_context(ExitStack())
@@ -215,7 +215,7 @@ def service() -> Iterator[TestIssuer]:
 
 @pytest.fixture(scope="module")
 def served(database_dsn: str, service: TestIssuer) -> Iterator[Api]:
-    with running_api(database_dsn, **page_settings(service)) as api:
+    with running_api(database_dsn, forked=False, **page_settings(service)) as api:
         yield api
 
 
@@ -515,7 +515,7 @@ def test_a_lost_connection_is_told_and_an_act_is_not_lost_with_it(database_dsn: 
         build(connection)
         watched(connection)
         alert = open_alert(connection, 1).alert_id
-    with running_api(database_dsn) as api, visiting(browser, api) as visit:
+    with running_api(database_dsn, forked=False) as api, visiting(browser, api) as visit:
         visit.open(f"lang=en&alert={alert}")
         visit.page.locator("#freshness.live").wait_for()
         visit.page.locator("#panel .respond textarea").fill("valve 3 is shut")

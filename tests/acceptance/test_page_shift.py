@@ -157,7 +157,10 @@ def test_a_drill_is_started_stopped_and_read_on_the_page(served: Api, browser: B
 
 
 def test_the_page_of_an_exercise_says_so_across_its_top_in_both_languages(served: Api, browser: Browser) -> None:
-    with running_api(served.dsn, LIFELINE_MESSAGE_STATUS="Exercise") as api, visiting(browser, api) as visit:
+    with (
+        running_api(served.dsn, forked=False, LIFELINE_MESSAGE_STATUS="Exercise") as api,
+        visiting(browser, api) as visit,
+    ):
         visit.open("lang=zh")
         page = visit.page
         page.locator("#exercise", has_text="演练").wait_for()

@@ -24,6 +24,8 @@ FLAGS = [
 ]
 OF_THE_BROWSER = "GPU stall due to ReadPixels"
 """What Chromium tells of itself where it puts the map into the page without a graphics card; no word of the page."""
+SHARPNESS = 0.5
+"""Pixels of the device for one of the page, whose size stays: no test looks at pixels, and the processor draws each."""
 GRAVE = {"serious", "critical"}
 PATIENCE_MS = 120_000
 """How long anything is waited for that comes by itself, as ``until`` does: browsers are slow beside others."""
@@ -96,6 +98,7 @@ def visiting(
         color_scheme="light" if theme == "light" else "dark",
         has_touch=touch,
         is_mobile=touch,
+        device_scale_factor=SHARPNESS,
     )
     context.set_default_timeout(PATIENCE_MS)
     visit = Visit(context.new_page(), api)

@@ -44,7 +44,7 @@ def serving() -> list[Row]:
                 "INSERT INTO sensor_state SELECT sensor_id, %s, 0.5, 0, %s FROM sensor ON CONFLICT DO NOTHING",
                 [NOW, NOW],
             )
-        with running_api(database.dsn) as api:
+        with running_api(database.dsn, forked=False) as api:
             return _serving(api)
 
 

@@ -157,7 +157,7 @@ def end_to_end(pipes: int) -> list[Row]:
     with scratch_database() as database:
         with connect(database.dsn) as connection:
             _fill(connection, pipes)
-        api = Api(database.dsn)
+        api = Api(database.dsn, forked=False)
         began = time.perf_counter()
         try:
             api.launch()

@@ -40,7 +40,7 @@ def main() -> bool:
     with scratch_database() as database:
         with connect(database.dsn) as connection:
             fill(connection)
-        with running_api(database.dsn, patience_s=180) as api, chromium() as browser:
+        with running_api(database.dsn, forked=False) as api, chromium() as browser:
             until(lambda: f'"numberMatched":{PIPES}' in api.get("/api/v1/risk/segments?limit=1").text, "the map", 180)
             rows = [*loading(api, browser), *living(api, browser, watched_s)]
     return print_rows(f"The page, {PIPES:,} pipes and {SENSORS:,} sensors", rows)
