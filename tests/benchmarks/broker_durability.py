@@ -1,19 +1,20 @@
 """Which way of keeping messages survives a kill of Mosquitto, and what it costs.
 
-``python -m tests.benchmarks.broker_durability [kills]`` prints the table of docs/decisions/0002-broker-durability.md.
+``python -m tests.benchmarks broker_durability`` prints the table of docs/decisions/0002-broker-durability.md;
+``LIFELINE_BENCH_KILLS`` is how often each broker is killed (20).
 
 Each round: four publishers at QoS 1 (120 bytes, 200 in flight each) into a shared subscription whose kept session is
 away; SIGKILL of the broker after 0.1-0.6 s; start; the session is drained. Lost is what was acknowledged and never
 came. Then the speed with the consumer there. The client here is a bare socket, so that the broker is what is measured.
 """
 
+import os
 import random
 import re
 import shutil
 import socket
 import statistics
 import struct
-import sys
 import tempfile
 import threading
 import time
@@ -219,7 +220,7 @@ def online(broker: Broker, messages: int) -> float:
 
 
 def main() -> None:
-    kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
+    kills = int(os.environ.get("LIFELINE_BENCH_KILLS", "20"))
     print("| persistence | kills | acknowledged | lost | messages/s | drained/s |\n|---|---|---|---|---|---|")
     measure("2.1 plug-in, each message (durable=True)", Broker, durable=True, kills=kills, messages=40_000)
     measure("2.1 plug-in as packaged, flush_period 0", variant(as_packaged), durable=True, kills=kills, messages=80_000)
@@ -230,7 +231,3 @@ def main() -> None:
     older = programs.MosquittoPrograms(programs._unpacked(OLDER, None) / "usr/sbin/mosquitto", None, None)
     broker_module.mosquitto_programs = lambda _progress=None: older
     measure("2.0.21 snapshot on each change", variant(on_change), durable=False, kills=kills, messages=4_000)
-
-
-if __name__ == "__main__":
-    main()
