@@ -4,7 +4,7 @@ Taught by at most HISTORY_DAYS. Left out are periods with an alert: of the senso
 network as a whole (a burst), of every sensor of the part.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 
 import numpy as np
@@ -238,10 +238,20 @@ def _catchments(
     return found
 
 
+def outdated(connection: Connection) -> bool:
+    """Whether some of what was learned cannot be read, as another version of Lifeline learned it."""
+    contents = storage.newest(connection)
+    return len(_read(contents)) < len(contents)
+
+
 def read_parts(connection: Connection) -> list[Part]:
     """The newest of what was learned; a part of another version's format waits to be learned anew."""
+    return _read(storage.newest(connection))
+
+
+def _read(contents: Mapping[str, bytes]) -> list[Part]:
     found = []
-    for name, content in storage.newest(connection).items():
+    for name, content in contents.items():
         try:
             found.append(load(content))
         except ValueError as error:

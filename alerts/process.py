@@ -81,6 +81,7 @@ class Process:
         self._failures = 0
         self._not_before = clock()
         self._ticked_at: datetime | None = None
+        self._outdated: bool | None = None  # whether an update must learn anew; not looked at yet
         self._published = False
         self._reported_on, self._reported_hour = date.min, -1
         self._scheduler = BackgroundScheduler(
@@ -200,9 +201,12 @@ class Process:
         self._upkeep("baselines", self._learn)
 
     def _learn(self, connection: Connection, now: datetime) -> None:
-        if learning.due(baselines.standing(connection), now.timestamp()):
+        if self._outdated is None:
+            self._outdated = learning.outdated(connection)
+        if self._outdated or learning.due(baselines.standing(connection), now.timestamp()):
             local = self._settings.local_time
             learning.learn_city(connection, self._catalogue, self._rules, now.timestamp(), self._goes_on, local)
+            self._outdated = False
 
     def review(self) -> None:
         """Answer proposals to change a rule with what they would have done; and the nightly report."""

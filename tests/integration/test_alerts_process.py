@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from alerts.learning import due, outdated
 from lifeline.embedded import Database
+from lifeline.storage import baselines
 from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.migrations import migrate
 from tests.api_process import until
 from tests.integration.city import add_device, add_reading, add_sensor, count
 from tests.integration.receiver import SECRET, Receiver
+from tests.integration.test_baselines import add_pressure, add_quarters, learn
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +117,29 @@ def test_a_breach_reaches_the_field_and_sigterm_ends_it_cleanly(
     assert code == 0
     assert '"raised"' in log
     assert "stopped" in log
+
+
+@pytest.mark.usefixtures("clean_database")
+def test_what_an_older_version_learned_is_learned_anew_at_the_start_and_not_a_day_later(
+    connection: Connection, database_dsn: str, started: list[Instance]
+) -> None:
+    now = datetime.now(UTC)
+    add_quarters(connection, add_pressure(connection, "a"), 8, end=now.replace(minute=0, second=0, microsecond=0))
+    assert learn(connection, now) == 1
+    connection.execute("UPDATE baseline SET content = 'of another form'")
+    connection.commit()
+    assert not due(baselines.standing(connection), now.timestamp())
+    connection.commit()
+    started.append(Instance(database_dsn))
+
+    def known() -> bool:
+        connection.commit()
+        return not outdated(connection)
+
+    until(known, "what is learned anew")
+    code, log = started[0].end()
+    assert code == 0
+    assert log.count('"learned"') == 1, "and once"
 
 
 @pytest.mark.usefixtures("clean_database")

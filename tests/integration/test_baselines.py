@@ -17,8 +17,10 @@ CATALOGUE = shipped_catalogue()
 RULES = load_rules(CATALOGUE, 3600)
 
 
-def add_quarters(connection: Connection, sensor: int, days: float, low: float = 20.0, swing: float = 5.0) -> None:
-    """Roll-ups of a daily cycle up to noon."""
+def add_quarters(
+    connection: Connection, sensor: int, days: float, low: float = 20.0, swing: float = 5.0, end: datetime = NOON
+) -> None:
+    """Roll-ups of a daily cycle up to ``end``."""
     connection.execute(
         """INSERT INTO reading_15m (sensor_id, bucket, n, minimum, maximum, mean, last)
         SELECT %(sensor)s, bucket, 15, value, value, value, value FROM (
@@ -26,7 +28,7 @@ def add_quarters(connection: Connection, sensor: int, days: float, low: float = 
                 + 0.05 * sin(extract(epoch FROM bucket) * (3 + %(sensor)s)) AS value
             FROM generate_series(%(end)s - %(days)s * interval '1 day', %(end)s - interval '15 minutes',
                 interval '15 minutes') AS bucket) AS made""",
-        {"sensor": sensor, "low": low, "swing": swing, "days": days, "end": NOON},
+        {"sensor": sensor, "low": low, "swing": swing, "days": days, "end": end},
     )
 
 
@@ -105,8 +107,10 @@ def test_a_part_that_the_city_does_not_have_any_more_is_forgotten(connection: Co
 def test_bytes_that_are_no_baseline_are_left_alone(connection: Connection) -> None:
     add_quarters(connection, add_pressure(connection, "a"), 8)
     learn(connection)
+    assert not learning.outdated(connection)
     connection.execute("UPDATE baseline SET content = 'rubbish'")
     assert learning.read_parts(connection) == []
+    assert learning.outdated(connection)
 
 
 @pytest.mark.parametrize(
