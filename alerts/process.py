@@ -111,7 +111,8 @@ class Process:
     def stop(self) -> None:
         """Finish what runs, and let another lead."""
         self._stopping.set()
-        self._scheduler.shutdown(wait=True)
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
         self._courier.close()
         self._leadership.release()
         self._pool.close()

@@ -12,9 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from alerts.learning import due, outdated
+from alerts.process import Process
 from lifeline.embedded import Database
+from lifeline.settings import Settings
 from lifeline.storage import baselines
 from lifeline.storage.database import Connection, open_connection
 from lifeline.storage.migrations import migrate
@@ -120,8 +124,8 @@ def test_a_breach_reaches_the_field_and_sigterm_ends_it_cleanly(
 
 
 @pytest.mark.usefixtures("clean_database")
-def test_what_an_older_version_learned_is_learned_anew_at_the_start_and_not_a_day_later(
-    connection: Connection, database_dsn: str, started: list[Instance]
+def test_what_an_older_version_learned_is_learned_anew_at_the_first_chance_and_once(
+    connection: Connection, database_dsn: str
 ) -> None:
     now = datetime.now(UTC)
     add_quarters(connection, add_pressure(connection, "a"), 8, end=now.replace(minute=0, second=0, microsecond=0))
@@ -130,16 +134,16 @@ def test_what_an_older_version_learned_is_learned_anew_at_the_start_and_not_a_da
     connection.commit()
     assert not due(baselines.standing(connection), now.timestamp())
     connection.commit()
-    started.append(Instance(database_dsn))
-
-    def known() -> bool:
-        connection.commit()
-        return not outdated(connection)
-
-    until(known, "what is learned anew")
-    code, log = started[0].end()
-    assert code == 0
-    assert log.count('"learned"') == 1, "and once"
+    process = Process(Settings(database_url=SecretStr(database_dsn)), lambda: datetime.now(UTC), "here")
+    try:
+        process.tick()  # from here on it leads
+        with capture_logs() as logged:
+            process.learn()
+            process.learn()
+    finally:
+        process.stop()
+    assert not outdated(connection)
+    assert [line["event"] for line in logged].count("learned") == 1
 
 
 @pytest.mark.usefixtures("clean_database")
