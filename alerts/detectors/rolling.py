@@ -14,6 +14,8 @@ Rows = NDArray[np.int64]
 
 BLOCK = 4096
 """Sensors at a time where a calculation needs many intermediate matrices: so that they stay in the cache."""
+NARROW = 100
+"""Sensors up to which one running sum of all rows is faster than a step a row, which is faster for many."""
 LATELY_S, BEFORE_S = 600.0, 3000.0
 """What came lately, and what it is compared with (defaults)."""
 
@@ -25,6 +27,10 @@ def first_rows(times: Floats, window_s: float) -> Rows:
 
 def _totals(values: Floats, first: Rows) -> Floats:
     """Sums over rows first..t, (time, sensor): what comes is added, what leaves is taken off."""
+    if values.shape[1] <= NARROW:
+        until = np.zeros((len(values) + 1, values.shape[1]))
+        np.cumsum(values, axis=0, out=until[1:])
+        return until[1:] - until[first]
     sums = np.empty(values.shape)
     running = np.zeros(values.shape[1])
     left = 0

@@ -118,6 +118,14 @@ def test_trailing_windows_equal_plain_loops(values, window):
             np.testing.assert_allclose(got, expected, atol=1e-7)
 
 
+@given(matrices, st.floats(30, 600))
+def test_a_trailing_total_does_not_depend_on_how_many_other_sensors_there_are(values, window):
+    times = clock(values)
+    many = rolling.total(np.tile(values, rolling.NARROW + 1), times, window)
+    few = rolling.total(values, times, window)
+    np.testing.assert_allclose(many[:, -values.shape[1] :], few, atol=1e-7)
+
+
 @given(st.floats(-2, 2), st.floats(-100, 100), st.lists(st.floats(1, 90), min_size=4, max_size=30))
 def test_the_slope_of_a_line_is_found_at_uneven_times_and_with_gaps(rise, level, steps):
     times = 1.7e9 + np.cumsum(steps)
