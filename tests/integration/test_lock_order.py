@@ -103,3 +103,13 @@ def test_a_tick_and_who_acknowledges_what_it_groups_both_come_through(
     city.connection.commit()
     assert {alert.state for alert in alerts.list_open(city.connection)} == {AlertState.ACKED}
     assert city.only().alerts == 2
+
+
+def test_what_refers_to_an_alert_does_not_wait_for_who_writes_about_it(city: City, database_dsn: str) -> None:
+    city.raise_alert("W-C0", "pressure.fall")
+    city.connection.commit()
+    (alert,) = alerts.list_open(city.connection)
+    with city.connection.transaction(), connect(database_dsn) as escalation:
+        response.add_note(city.connection, alert.alert_id, "wang", NOON, "on the way")
+        as_a_foreign_key_asks = "SELECT 1 FROM alert WHERE alert_id = %s FOR KEY SHARE NOWAIT"
+        assert escalation.execute(as_a_foreign_key_asks, [alert.alert_id]).fetchall() == [(1,)]
