@@ -16,7 +16,10 @@ from tests.api_process import ROOT, Api, running_api, until
 from tests.integration.town import build, empty, open_alert, watched
 
 OLD_S = 60
-LONGEST = ("test_page", "test_page_shift", "test_demo", "test_drill", "test_faults", "test_page_views")
+LONGEST = (
+    *("test_page", "test_page_shift", "test_demo", "test_drill", "test_faults"),
+    *("test_up", "test_page_planning", "test_page_views"),
+)
 """Files that begin first, so that no worker is left alone with one of them at the end."""
 
 
